@@ -1,0 +1,1 @@
+"""What two or more competitions share; imports no competition."""

@@ -1,0 +1,35 @@
+"""Pictures read from disk, corrupt ones told apart from missing ones."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from common.paths import shown
+
+
+class UnreadablePictureError(Exception):
+    """A picture that is missing, cut short or no picture; the message is one line."""
+
+
+def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a picture as (height, width, 3) uint8 RGB, EXIF rotation applied; UnreadablePictureError otherwise."""
+    return np.asarray(open_rgb(path))
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """Read a picture as an RGB Pillow image, fully decoded; greyscale, alpha, CMYK and palettes are converted."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:
+                layer = upright.convert("RGBA")
+                white = Image.new("RGBA", layer.size, "white")
+                return Image.alpha_composite(white, layer).convert("RGB")
+            return upright.convert("RGB")
+    except FileNotFoundError:
+        raise UnreadablePictureError(f"{shown(path)}: no such picture") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
+        raise UnreadablePictureError(f"{shown(path)}: unreadable picture ({str(fault)[:100]})") from None

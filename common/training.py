@@ -1,0 +1,141 @@
+"""Training with Lightning: seeded by epoch, resumed from the last checkpoint, recorded epoch by epoch."""
+
+import os
+import warnings
+from collections.abc import Iterator, Sized
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from torch.utils.data import Sampler
+
+from common.console import say
+from common.seeding import derived_seed, seed_everything
+
+if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+History = list[dict[str, float]]
+
+
+class EpochSampler(Sampler[int]):
+    """Rows in an order that depends on seed and epoch alone, so that a resumed training sees what it would have seen.
+
+    Parameters
+    ----------
+    weights : chance of each row, drawn with replacement; None visits each row once.
+    length : rows an epoch; as many as there are when None.
+    """
+
+    def __init__(
+        self, rows: int | Sized, seed: int, weights: torch.Tensor | None = None, length: int | None = None
+    ) -> None:
+        self.rows = rows if isinstance(rows, int) else len(rows)
+        self.seed, self.weights, self.length, self.epoch = seed, weights, length or self.rows, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
+        if self.weights is not None:
+            yield from torch.multinomial(
+                self.weights, self.length, replacement=True, generator=generator
+            ).tolist()
+            return
+        order: list[int] = []
+        while len(order) < self.length:
+            order += torch.randperm(self.rows, generator=generator).tolist()
+        yield from order[: self.length]
+
+
+class _EpochLog(Callback):
+    """Seed each epoch, keep its figures, say them in one line."""
+
+    def __init__(self, seed: int, what: str, augmentations: object) -> None:
+        self.seed, self.what, self.augmentations = seed, what, augmentations
+        self.history: History = []
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"history": self.history}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.history = list(state_dict["history"])
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        seed = derived_seed(self.seed, "epoch", trainer.current_epoch)
+        seed_everything(seed)
+        if hasattr(self.augmentations, "set_random_seed"):
+            self.augmentations.set_random_seed(seed)  # albumentations keeps a generator of its own
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        figures = {
+            name: round(float(value), 6)
+            for name, value in trainer.callback_metrics.items()
+            if value.numel() == 1
+        }
+        self.history.append({"epoch": trainer.current_epoch + 1, **figures})
+        text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+        say(f"  {self.what}: epoch {trainer.current_epoch + 1} of {trainer.max_epochs}, {text}")
+
+
+def fit(
+    module: lightning.LightningModule,
+    train: "DataLoader[Any]",
+    held_out: "DataLoader[Any] | None",
+    *,
+    epochs: int,
+    folder: Path,
+    device: str,
+    seed: int,
+    what: str,
+    augmentations: object = None,
+    clip: float | None = None,
+    validate_every: int = 1,
+) -> History:
+    """Train `module` for `epochs`, going on from `folder/last.ckpt` when a killed training left one.
+
+    Interrupted and uninterrupted trainings end in the same weights on a CPU when `train` shuffles by
+    `EpochSampler` and `augmentations` is the albumentations pipeline that the data set applies in this process.
+
+    Parameters
+    ----------
+    device : cpu or cuda (all the GPUs there are; bf16 mixed precision).
+    clip : gradient norm limit.
+    validate_every : epochs between two runs over `held_out`.
+
+    Returns
+    -------
+    One dict an epoch: `epoch` and what the module logged.
+    """
+    log = _EpochLog(seed, what, augmentations)
+    checkpoint = ModelCheckpoint(dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False)
+    last = folder / "last.ckpt"
+    precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if device == "cuda" else "32-true"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about worker counts and loggers, which are chosen here
+        trainer = lightning.Trainer(
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices="auto" if device == "cuda" else 1,
+            precision=precision,
+            max_epochs=epochs,
+            callbacks=[log, checkpoint],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            gradient_clip_val=clip,
+            check_val_every_n_epoch=validate_every,
+            num_sanity_val_steps=0,
+            default_root_dir=folder,
+        )
+        resume = str(last) if last.is_file() else None
+        trainer.fit(module, train, cast(Any, held_out), ckpt_path=resume, weights_only=True)
+    return log.history

@@ -1,0 +1,73 @@
+"""A competition of ten numbers, for tests of the shared parts: predict y = 2 x."""
+
+import json
+from pathlib import Path
+
+from common.competition import Competition, Figure, Finished, Score
+from common.errors import InputError
+from common.experiments import Experiment
+from common.stage import Job, Outcome
+
+
+class ToyExperiment(Experiment):
+    factor: float = 2.0
+
+
+def write_sample_data(folder: Path, seed: int, scale: float) -> None:
+    (folder / "numbers.json").write_text(json.dumps([seed + row for row in range(int(10 * scale))]))
+    (folder / "truth").mkdir()
+    (folder / "truth" / "y.json").write_text("[2]")
+
+
+def competition(folder: Path) -> Competition:
+    return Competition(
+        slug="toy",
+        title="Toy",
+        folder=folder,
+        experiment_model=ToyExperiment,
+        metric="error",
+        higher_is_better=False,
+        submission_suffix=".json",
+        truth_name="truth/y.json",
+        expected_data="numbers.json",
+        write_sample_data=write_sample_data,
+        validate=lambda submission, data: [],
+        score=lambda submission, truth: Score(0.0),
+        baselines=lambda data, truth: {},
+        figures=_no_figures,
+    )
+
+
+def _no_figures(finished: Finished, out: Path) -> list[Figure]:
+    return []
+
+
+def preprocess(job: Job) -> Outcome:
+    source = job.data / "numbers.json"
+    if not source.is_file():
+        raise InputError(f"{source}: missing")
+    target = job.processed / "numbers.json"
+    target.write_text(source.read_text())
+    return Outcome([target])
+
+
+def train_fold(job: Job) -> Outcome:
+    target = job.fold_folder / "oof.json"
+    unfinished = job.scratch / "steps"
+    steps = int(unfinished.read_text()) if unfinished.exists() else 0
+    if job.data.joinpath("kill").exists() and steps == 0:
+        unfinished.write_text("1")
+        raise KeyboardInterrupt
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(json.dumps({"fold": job.fold, "steps": steps}))
+    return Outcome([target], metrics={"steps": steps})
+
+
+def pool(job: Job) -> Outcome:
+    return Outcome([], decision={"threshold": 0.5}, metrics={"folds": len(job.fold_folders)})
+
+
+def infer(job: Job) -> Outcome:
+    target = job.paths.test(job.settings.name, ".json")
+    target.write_text(json.dumps({"threshold": job.upstream["oof"].decision["threshold"]}))
+    return Outcome([target])
