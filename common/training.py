@@ -1,5 +1,6 @@
 """Training with Lightning: seeded by epoch, resumed from the last checkpoint, recorded epoch by epoch."""
 
+import logging
 import os
 import warnings
 from collections.abc import Iterator, Sized
@@ -19,37 +20,51 @@ from common.seeding import derived_seed, seed_everything
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
 
+logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+
 History = list[dict[str, float]]
 
 
 class EpochSampler(Sampler[int]):
-    """Rows in an order that depends on seed and epoch alone, so that a resumed training sees what it would have seen.
+    """Rows in an order that depends on seed and epoch alone; seeds everything else as each epoch begins.
+
+    So a resumed training sees what it would have seen, and draws the same dropout and augmentations.
 
     Parameters
     ----------
+    rows : number of rows, or the data set.
     weights : chance of each row, drawn with replacement; None visits each row once.
     length : rows an epoch; as many as there are when None.
+    augmentations : albumentations pipeline that the data set applies; it keeps a random generator of its own.
     """
 
     def __init__(
-        self, rows: int | Sized, seed: int, weights: torch.Tensor | None = None, length: int | None = None
+        self,
+        rows: int | Sized,
+        seed: int,
+        weights: torch.Tensor | None = None,
+        length: int | None = None,
+        augmentations: Any = None,
     ) -> None:
         self.rows = rows if isinstance(rows, int) else len(rows)
         self.seed, self.weights, self.length, self.epoch = seed, weights, length or self.rows, 0
+        self.augmentations = augmentations
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning at the start of each epoch."""
+        """Called by Lightning before each epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:
         return self.length
 
     def __iter__(self) -> Iterator[int]:
-        generator = torch.Generator().manual_seed(derived_seed(self.seed, "order", self.epoch))
+        seed = derived_seed(self.seed, "epoch", self.epoch)
+        seed_everything(seed)
+        if self.augmentations is not None:
+            self.augmentations.set_random_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         if self.weights is not None:
-            yield from torch.multinomial(
-                self.weights, self.length, replacement=True, generator=generator
-            ).tolist()
+            yield from torch.multinomial(self.weights, self.length, True, generator=generator).tolist()
             return
         order: list[int] = []
         while len(order) < self.length:
@@ -58,10 +73,10 @@ class EpochSampler(Sampler[int]):
 
 
 class _EpochLog(Callback):
-    """Seed each epoch, keep its figures, say them in one line."""
+    """Keep each epoch's figures and say them in one line."""
 
-    def __init__(self, seed: int, what: str, augmentations: object) -> None:
-        self.seed, self.what, self.augmentations = seed, what, augmentations
+    def __init__(self, what: str) -> None:
+        self.what = what
         self.history: History = []
 
     def state_dict(self) -> dict[str, Any]:
@@ -70,18 +85,9 @@ class _EpochLog(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = list(state_dict["history"])
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        seed = derived_seed(self.seed, "epoch", trainer.current_epoch)
-        seed_everything(seed)
-        if hasattr(self.augmentations, "set_random_seed"):
-            self.augmentations.set_random_seed(seed)  # albumentations keeps a generator of its own
-
-    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        figures = {
-            name: round(float(value), 6)
-            for name, value in trainer.callback_metrics.items()
-            if value.numel() == 1
-        }
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        metrics = trainer.callback_metrics.items()
+        figures = {name: round(float(value), 6) for name, value in metrics if value.numel() == 1}
         self.history.append({"epoch": trainer.current_epoch + 1, **figures})
         text = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
         say(f"  {self.what}: epoch {trainer.current_epoch + 1} of {trainer.max_epochs}, {text}")
@@ -95,28 +101,27 @@ def fit(
     epochs: int,
     folder: Path,
     device: str,
-    seed: int,
     what: str,
-    augmentations: object = None,
     clip: float | None = None,
     validate_every: int = 1,
 ) -> History:
     """Train `module` for `epochs`, going on from `folder/last.ckpt` when a killed training left one.
 
-    Interrupted and uninterrupted trainings end in the same weights on a CPU when `train` shuffles by
-    `EpochSampler` and `augmentations` is the albumentations pipeline that the data set applies in this process.
+    Interrupted and uninterrupted trainings end in the same weights on a CPU when `train` shuffles by an
+    `EpochSampler` and loads in this process (`num_workers=0`).
 
     Parameters
     ----------
     device : cpu or cuda (all the GPUs there are; bf16 mixed precision).
     clip : gradient norm limit.
     validate_every : epochs between two runs over `held_out`.
+    what : name of the training in what is said.
 
     Returns
     -------
     One dict an epoch: `epoch` and what the module logged.
     """
-    log = _EpochLog(seed, what, augmentations)
+    log = _EpochLog(what)
     checkpoint = ModelCheckpoint(dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False)
     last = folder / "last.ckpt"
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if device == "cuda" else "32-true"
@@ -137,5 +142,8 @@ def fit(
             default_root_dir=folder,
         )
         resume = str(last) if last.is_file() else None
-        trainer.fit(module, train, cast(Any, held_out), ckpt_path=resume, weights_only=True)
+        try:
+            trainer.fit(module, train, cast(Any, held_out), ckpt_path=resume, weights_only=True)
+        except SystemExit:  # Lightning's answer to Ctrl-C
+            raise KeyboardInterrupt from None
     return log.history

@@ -169,7 +169,7 @@ def test_data_that_differ_from_the_processed_are_refused(command: Command, folde
 def test_a_failed_stage_leaves_nothing(command: Command, folder: Path) -> None:
     empty = folder / "empty"
     empty.mkdir()
-    code, text = command("preprocess", "--data", str(empty))
+    code, _ = command("preprocess", "--data", str(empty))
     assert code == 2
     left = [path for path in (folder / "work").rglob("*") if path.is_file()]
     assert left == []
