@@ -40,7 +40,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Competition:
-    """One competition. The callables import what they need when called, so that this stays cheap to import."""
+    """One competition. The callables import what they need when called: importing this stays cheap."""
 
     slug: str
     title: str
@@ -65,7 +65,7 @@ class Competition:
     baselines: Callable[[Path, Path], dict[str, float]]
     """(data folder, truth) -> name -> score of naive submissions."""
     figures: Callable[[Finished, Path], list[Figure]]
-    """(finished experiment, folder for pictures) -> the report's pictures; the first one stands for the result."""
+    """(finished experiment, folder for pictures) -> the report's pictures; the first one is the result's."""
 
     @property
     def experiments_file(self) -> Path:

@@ -4,7 +4,7 @@ from common.errors import InputError
 
 
 def torch_device(requested: str) -> str:
-    """`cpu` or `cuda` for a --device of auto, cpu or cuda; InputError when cuda is asked for and not there."""
+    """`cpu` or `cuda` for a --device of auto, cpu or cuda; InputError when cuda is not there."""
     import torch
 
     available = torch.cuda.is_available()

@@ -15,9 +15,9 @@ class InputError(Exception):
 
 
 MACHINE_FAULTS = {
-    errno.ENOSPC: "no space is left on the disk; free some and run the same command again, it goes on from there",
+    errno.ENOSPC: "no space is left on the disk; free some and run the same command again, it goes on",
     errno.EDQUOT: "the disk quota is used up; free some space and run the same command again",
-    errno.EACCES: "permission denied; check who owns the file or folder, or choose another with --work or --data",
+    errno.EACCES: "permission denied; check its owner, or choose another folder with --work or --data",
     errno.EPERM: "the operation is not permitted; check who owns the file or folder",
     errno.EROFS: "the file system is read-only; choose another folder with --work",
     errno.ENAMETOOLONG: "the file name is too long for this file system",
@@ -34,7 +34,7 @@ def explain_fault(fault: BaseException) -> str | None:
     if isinstance(fault, json.JSONDecodeError):
         return None
     if isinstance(fault, MemoryError):
-        return f"the memory is not enough ({fault or 'allocation failed'}); use --profile sample or a larger machine"
+        return f"out of memory ({fault or 'allocation failed'}); use --profile sample or a larger machine"
     text = str(fault)
     if isinstance(fault, OSError) and fault.errno in MACHINE_FAULTS:
         return f"{fault.filename or text}: {MACHINE_FAULTS[fault.errno]}"

@@ -4,7 +4,7 @@ Layers, later ones win, tables are merged key by key:
 
     [defaults]                            what all runs share
     [experiments.<name>]                  one run; reads like a row of the article's table
-    [profiles.sample] / [profiles.full]   the cut that makes any run fit a laptop and the sample data / nothing
+    [profiles.sample], [profiles.full]    the cut that makes any run fit a laptop; usually nothing
     [experiments.<name>.profiles.sample]  the same for one run alone
 
 An unknown key or a wrong type is an InputError that names the key.
@@ -50,7 +50,7 @@ class Experiment(Settings):
         return {"folds": self.folds}
 
     def processed_variant(self) -> str:
-        """Sub-folder of processed/ for settings that lead to different processed data; `` when all share one."""
+        """Sub-folder of processed/ for settings that lead to other processed data; empty when all share one."""
         return ""
 
 
@@ -58,7 +58,7 @@ AnyExperiment = TypeVar("AnyExperiment", bound=Experiment)
 
 
 def read_experiments(file: Path) -> dict[str, Any]:
-    """The raw tables of an experiments.toml; InputError when it is missing, malformed or has unknown tables."""
+    """The raw tables of an experiments.toml; InputError when missing, malformed or with unknown tables."""
     try:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -82,7 +82,7 @@ def experiment_names(file: Path) -> list[str]:
 
 
 def load_experiment(file: Path, model: type[AnyExperiment], name: str, profile: Profile) -> AnyExperiment:
-    """Resolve experiment `name` of `file` for `profile`; InputError names what is unknown or of the wrong type."""
+    """Resolve experiment `name` of `file` for `profile`; InputError names what is wrong."""
     tables = read_experiments(file)
     experiments = tables.get("experiments", {})
     if name not in experiments:

@@ -42,7 +42,7 @@ def parse_stage_flags(
         "--data",
         type=Path,
         metavar="DIR",
-        help=f"raw data in the official layout, only read (data/{slug}; when that is absent, sample data are made)",
+        help=f"raw data in the official layout, only read (data/{slug}; without it, sample data are made)",
     )
     common.add_argument("--work", type=Path, metavar="DIR", help=f"where everything is written (work/{slug})")
     common.add_argument(

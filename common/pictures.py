@@ -14,12 +14,12 @@ class UnreadablePictureError(Exception):
 
 
 def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a picture as (height, width, 3) uint8 RGB, EXIF rotation applied; UnreadablePictureError otherwise."""
+    """Read (height, width, 3) uint8 RGB, EXIF rotation applied, or raise UnreadablePictureError."""
     return np.asarray(open_rgb(path))
 
 
 def open_rgb(path: Path) -> Image.Image:
-    """Read a picture as an RGB Pillow image, fully decoded; greyscale, alpha, CMYK and palettes are converted."""
+    """Read a decoded RGB Pillow image; greyscale, alpha (on white), CMYK and palettes are converted."""
     try:
         with Image.open(path) as picture:
             picture.load()

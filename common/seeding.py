@@ -29,7 +29,7 @@ def seed_everything(seed: int) -> None:
 
 
 def derived_seed(seed: int, *parts: int | str) -> int:
-    """A seed that depends on `seed` and on what it is for: fold 3, epoch 7, ...; 32 bits, stable across processes."""
+    """A 32-bit seed from `seed` and what it is for (fold 3, epoch 7); the same in every process."""
     import hashlib
 
     text = ":".join(str(part) for part in (seed, *parts))

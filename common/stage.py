@@ -5,10 +5,10 @@ A script defines the method and hands it over:
     if __name__ == "__main__":
         Stage(COMPETITION, "infer", __doc__).run(infer)
 
-This module then parses the flags, resolves data, experiment and profile, runs the parents of an ensemble first,
-skips what is done, keeps unfinished work for the next try, writes the run record, and turns every fault of the
-input into one line and exit code 2. The methods import torch, tensorflow and the competition's nouns inside
-themselves, so that `--help` and "done already" answer at once.
+This module then parses the flags, resolves data, experiment and profile, runs the parents of an ensemble
+first, skips what is done, keeps unfinished work for the next try, writes the run record, and turns every fault
+of the input into one line and exit code 2. The methods import torch, tensorflow and the competition's nouns
+inside themselves, so that `--help` and "done already" answer at once.
 """
 
 import argparse
@@ -86,14 +86,14 @@ class Job:
     """Raw data, only read."""
     paths: WorkPaths
     scratch: Path
-    """Folder for unfinished work: it outlives a kill, and goes when the unit is done or its settings change."""
+    """Folder for unfinished work: it outlives a kill, and goes when the unit is done or changed."""
     seed: int
     device: str
     """auto, cpu or cuda, as asked for."""
     own: argparse.Namespace
     """Flags that this stage alone has."""
     upstream: dict[str, RunRecord]
-    """Records of earlier stages: `processed`, `oof`, `test`, `fold0` ..., and `<parent>/oof`, `<parent>/test`."""
+    """Records of earlier stages: `processed`, `oof`, `test`, `fold0`, `<parent>/oof`, `<parent>/test`."""
     fold: int = -1
     survived: list[str] = field(default_factory=list)
 
@@ -137,7 +137,7 @@ class Stage:
         Parameters
         ----------
         method : does one unit of work: the whole stage, or one fold in train_folds.
-        pool : in train_folds, called when all folds are there: pools the out-of-fold predictions and tunes on them.
+        pool : in train_folds, called when all folds are there: pools and tunes the out-of-fold predictions.
         """
         try:
             flags = parse_stage_flags(
@@ -191,7 +191,8 @@ class _Run:
         chosen = range(settings.folds) if self.flags.fold is None else [self.flags.fold]
         if self.flags.fold is not None and not 0 <= self.flags.fold < settings.folds:
             raise InputError(
-                f"--fold {self.flags.fold}: {settings.name} has folds 0 to {settings.folds - 1} in profile {profile}"
+                f"--fold {self.flags.fold}: {settings.name} has folds 0 to {settings.folds - 1} "
+                f"in profile {profile}"
             )
         inputs = {key: _digest_of(record) for key, record in upstream.items()}
         for fold in chosen:
@@ -326,7 +327,7 @@ class _Run:
         return found
 
     def _resolve(self, name: str) -> tuple[Experiment, Profile, int, Path, dict[str, RunRecord]]:
-        """Experiment, profile, seed, data and upstream records: given, else as the earlier stages had them."""
+        """Experiment, profile, seed, data and upstream records: as given, else as earlier stages had them."""
         flags = self.flags
         if self.stage.name == "preprocess":
             data = self._raw_data()
@@ -355,7 +356,7 @@ class _Run:
         return settings, cast(Profile, oof.profile), seed, self._recorded_data(processed), upstream
 
     def _processed(self, name: str) -> tuple[Experiment, Profile, RunRecord]:
-        """The experiment in the profile that was asked for, else in the one that 1_preprocess was run with."""
+        """The experiment in the profile that was asked for, else in the one of 1_preprocess."""
         profiles: list[Profile] = (
             [cast(Profile, self.flags.profile)] if self.flags.profile else ["full", "sample"]
         )
@@ -385,8 +386,9 @@ class _Run:
             if made.get(key) != wanted[key]:
                 script = shown(self.competition.folder / SCRIPTS["preprocess"])
                 raise InputError(
-                    f"the processed data were made with {key} = {made.get(key)}, {settings.name} needs {wanted[key]}: "
-                    f"run `python {script} --experiment {settings.name} --profile {self.flags.profile or 'full'}` first"
+                    f"the processed data were made with {key} = {made.get(key)}, {settings.name} needs "
+                    f"{wanted[key]}: run `python {script} --experiment {settings.name} "
+                    f"--profile {self.flags.profile or 'full'}` first"
                 )
 
     def _raw_data(self) -> Path:

@@ -61,7 +61,8 @@ def id_faults(ids: Sequence[str], expected: Sequence[str], ordered: bool = True)
     if ordered and not faults and list(ids) != list(expected):
         first = next(row for row, (a, b) in enumerate(zip(ids, expected, strict=True)) if a != b)
         faults.append(
-            f"the ids are not in the test split's order: row {first + 1} is {ids[first]}, expected {expected[first]}"
+            f"the ids are not in the test split's order: "
+            f"row {first + 1} is {ids[first]}, expected {expected[first]}"
         )
     return faults
 

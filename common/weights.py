@@ -1,4 +1,4 @@
-"""Network weights on disk: safetensors, or torch files read with weights_only=True. Never a foreign pickle."""
+"""Network weights on disk: safetensors, or torch files read with weights_only=True; no pickles."""
 
 import pickle
 from pathlib import Path

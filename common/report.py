@@ -1,0 +1,179 @@
+"""work/report/index.html: one self-contained page with every finished run."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.atomic import write_text
+from common.competition import Competition, Figure, Finished
+from common.evaluation import Evaluation, best_baseline, stage_record
+from common.experiments import read_experiments
+from common.results_table import figure
+from common.training_curves import draw_training_curves
+
+TEMPLATE = Path(__file__).with_name("report.html")
+STAGE_TITLES = {
+    "preprocess": "1 preprocess",
+    "train_folds": "2 train fold",
+    "out_of_fold": "2 pool the folds",
+    "infer": "3 infer",
+    "make_submission": "4 make submission",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as the page embeds it."""
+
+    title: str
+    caption: str
+    source: str
+    """data: URL"""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One finished experiment on the page."""
+
+    competition: Competition
+    finished: Finished
+    evaluation: Evaluation
+    pictures: list[Picture]
+
+    @property
+    def anchor(self) -> str:
+        """Target of links on the page."""
+        return f"{self.competition.slug}-{self.finished.experiment}"
+
+    @property
+    def about(self) -> str:
+        """The experiment's line in experiments.toml."""
+        return str(self.finished.records[-1].experiment.get("about", ""))
+
+    @property
+    def data_note(self) -> str:
+        """What it was run on."""
+        last = self.finished.records[-1]
+        name = "sample data" if last.sample_data else f"data in {self.finished.data.name}/"
+        return f"{name}, profile {last.profile}, seed {last.seed}, {last.hardware}, {last.finished[:10]}"
+
+    @property
+    def score(self) -> str:
+        """The test score, in words when the truth is withheld."""
+        return figure(self.evaluation.score) or "labels withheld"
+
+    @property
+    def naive(self) -> str:
+        """The best naive submission."""
+        best = best_baseline(self.competition, self.evaluation.baselines)
+        return f"{figure(best[1])} ({best[0]})" if best else ""
+
+    @property
+    def comparisons(self) -> list[tuple[str, str]]:
+        """Test score, its details and all baselines."""
+        rows = [(f"{self.competition.metric}, test", self.score)]
+        rows += [(name.replace("_", " "), figure(value)) for name, value in self.evaluation.details.items()]
+        return rows + [(f"naive: {name}", figure(value)) for name, value in self.evaluation.baselines.items()]
+
+    @property
+    def out_of_fold(self) -> list[tuple[str, str]]:
+        """Figures of the pooled out-of-fold predictions, and what was tuned on them."""
+        record = stage_record(self.finished, "out_of_fold")
+        if record is None:
+            return []
+        tuned = [
+            (f"tuned: {name.replace('_', ' ')}", _short(value)) for name, value in record.decision.items()
+        ]
+        return [(name.replace("_", " "), figure(value)) for name, value in record.metrics.items()] + tuned
+
+    @property
+    def headline(self) -> str:
+        """The out-of-fold figure of the official metric."""
+        return self.out_of_fold[0][1] if self.out_of_fold else ""
+
+    @property
+    def stages(self) -> list[tuple[str, float, float, int]]:
+        """Stage, seconds, peak MB, faults survived."""
+        return [
+            (
+                STAGE_TITLES[record.stage] + ("" if record.fold is None else f" {record.fold}"),
+                record.seconds,
+                record.peak_memory_mb,
+                record.survived_count,
+            )
+            for record in self.finished.records
+        ]
+
+    @property
+    def seconds(self) -> float:
+        """All stages together."""
+        return sum(record.seconds for record in self.finished.records)
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """Highest of all stages."""
+        return max(record.peak_memory_mb for record in self.finished.records)
+
+    @property
+    def survived(self) -> list[str]:
+        """The first faults of the input that were survived."""
+        return [message for record in self.finished.records for message in record.survived][:20]
+
+    @property
+    def paper_rows(self) -> list[tuple[str, str, str, str]]:
+        """The article's table beside this run: experiment, row, reported, ours."""
+        rows = []
+        for name, entry in read_experiments(self.competition.experiments_file).get("experiments", {}).items():
+            if "paper" in entry or name == self.finished.experiment:
+                ours = (
+                    f"{self.score} test, {self.headline} out of fold"
+                    if name == self.finished.experiment
+                    else ""
+                )
+                reported = (
+                    f"{entry['reported']:g}"
+                    if "reported" in entry
+                    else "not printed"
+                    if "paper" in entry
+                    else ""
+                )
+                rows.append((name, str(entry.get("paper", "")), reported, ours))
+        return rows
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    text = str(value)
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def draw_figures(competition: Competition, finished: Finished, folder: Path) -> list[Figure]:
+    """The competition's own pictures and the training curves, as files in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = list(competition.figures(finished, folder))
+    curves = folder / "training_curves.png"
+    if draw_training_curves(finished.records, curves):
+        figures.append(
+            Figure(curves, "Training curves", "One line per fold; held-out figures are out of fold.")
+        )
+    return figures
+
+
+def embedded(drawn: Figure) -> Picture:
+    """A figure with its bytes inside."""
+    kind = "jpeg" if drawn.path.suffix in (".jpg", ".jpeg") else "png"
+    content = base64.b64encode(drawn.path.read_bytes()).decode()
+    return Picture(drawn.title, drawn.caption, f"data:image/{kind};base64,{content}")
+
+
+def write_page(sections: list[Section], path: Path) -> None:
+    """Write the page, whole or not at all."""
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    by_competition: dict[str, list[Section]] = {}
+    for section in sections:
+        by_competition.setdefault(section.competition.slug, []).append(section)
+    write_text(path, template.render(sections=sections, by_competition=by_competition))

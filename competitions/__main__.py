@@ -1,0 +1,211 @@
+"""Commands over all four competitions: validate and score submissions, write the report, list experiments."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from common.competition import Competition, Finished
+from common.console import say
+from common.errors import InputError, explain_fault
+from common.evaluation import Evaluation, best_baseline, evaluate, finished_experiments
+from common.experiments import read_experiments
+from common.paths import ROOT, readable_folder, shown
+
+SLUGS = ("etci_flood", "face_counting", "bit_trader", "shopee_matching")
+
+
+def competition_of(slug: str) -> Competition:
+    """The competition of that name."""
+    found: Competition = import_module(f"competitions.{slug}.competition").COMPETITION
+    return found
+
+
+def validate(flags: argparse.Namespace) -> int:
+    """List every fault of a submission; 0 when there is none, else 1."""
+    competition = competition_of(flags.slug)
+    faults = competition.validate(flags.file, readable_folder(flags.data, "the data folder"))
+    for fault in faults:
+        say(f"{shown(flags.file)}: {fault}")
+    say(f"{shown(flags.file)}: {f'{len(faults)} faults' if faults else f'a valid {flags.slug} submission'}")
+    return 1 if faults else 0
+
+
+def score(flags: argparse.Namespace) -> int:
+    """Print the official metric of a submission and what else there is to know."""
+    competition = competition_of(flags.slug)
+    result = competition.score(flags.file, flags.truth)
+    say(f"{competition.metric}: {result.value:.6f}")
+    for name, value in result.details.items():
+        say(f"  {name.replace('_', ' ')}: {value:.6g}")
+    return 0
+
+
+def report(flags: argparse.Namespace) -> int:
+    """Validate and score what is finished, and write the page; 1 when a submission is not valid."""
+    found = [
+        (competition, finished)
+        for competition in map(competition_of, flags.slug or SLUGS)
+        for finished in finished_experiments(competition, flags.work / competition.slug)
+    ]
+    if not found:
+        raise InputError(f"{shown(flags.work)}: holds no finished run; ./run_all.sh makes them")
+    folder = flags.work / "report"
+    evaluations = [
+        evaluate(
+            competition, finished, folder / "evaluations" / f"{competition.slug}.{finished.experiment}.json"
+        )
+        for competition, finished in found
+    ]
+    _print_scores(found, evaluations)
+    page = folder / "index.html"
+    marker = folder / "signature"
+    signature = "\n".join(evaluation.signature for evaluation in evaluations)
+    if page.is_file() and marker.is_file() and marker.read_text() == signature and not flags.readme:
+        say(f"report: up to date in {shown(page)}")
+    else:
+        _write_report(found, evaluations, folder, flags.readme, flags.data_name)
+        marker.write_text(signature)
+        say(f"report: written to {shown(page)}")
+    return 1 if any(evaluation.faults for evaluation in evaluations) else 0
+
+
+def _write_report(
+    found: Sequence[tuple[Competition, Finished]],
+    evaluations: Sequence[Evaluation],
+    folder: Path,
+    readme: bool,
+    data_name: str | None,
+) -> None:
+    from common import report as page
+    from common import results_table as tables
+
+    sections = []
+    for (competition, finished), evaluation in zip(found, evaluations, strict=True):
+        pictures = folder / "figures" / competition.slug / finished.experiment
+        figures = page.draw_figures(competition, finished, pictures)
+        sections.append(page.Section(competition, finished, evaluation, list(map(page.embedded, figures))))
+        if readme:
+            result = tables.result_of(competition, finished, evaluation, data_name)
+            tables.keep_results(tables.results_file(competition), [result])
+            if finished.experiment == "champion" and evaluation.score is not None and figures:
+                shutil.copyfile(
+                    figures[0].path, ROOT / "docs" / f"{competition.slug}{figures[0].path.suffix}"
+                )
+    page.write_page(sections, folder / "index.html")
+    if readme:
+        results = [
+            (each, tables.read_results(tables.results_file(each))) for each in map(competition_of, SLUGS)
+        ]
+        for competition, rows in results:
+            tables.fill_markers(competition.folder / "README.md", tables.paper_table(competition, rows))
+        tables.fill_markers(ROOT / "README.md", tables.overview_table(results))
+
+
+def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Sequence[Evaluation]) -> None:
+    from common.results_table import figure
+
+    say("")
+    say(
+        f"{'competition':<16} {'experiment':<24} {'metric':<14} {'test':>10}  {'submission':<10}  best naive submission"
+    )
+    for (competition, finished), evaluation in zip(found, evaluations, strict=True):
+        best = best_baseline(competition, evaluation.baselines)
+        naive = f"{figure(best[1])} {best[0]}" if best else "labels withheld: no test score"
+        valid = "valid" if not evaluation.faults else "NOT VALID"
+        say(
+            f"{competition.slug:<16} {finished.experiment:<24} {competition.metric:<14} "
+            f"{figure(evaluation.score) or '-':>10}  {valid:<10}  {naive}"
+        )
+        for fault in evaluation.faults:
+            say(f"  {fault}")
+    say("")
+
+
+def experiments(flags: argparse.Namespace) -> int:
+    """Print the names of the experiments that `which` stands for, one a line."""
+    tables = read_experiments(competition_of(flags.slug).experiments_file).get("experiments", {})
+    if flags.which == "all":
+        names = list(tables)
+    elif flags.which == "paper":
+        names = [name for name, entry in tables.items() if "paper" in entry]
+    elif flags.which in tables:
+        names = [flags.which]
+    else:
+        raise InputError(f"unknown experiment {flags.which!r}; {flags.slug} has: {', '.join(tables)}")
+    for name in names:
+        say(name)
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m competitions", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = commands.add_parser(
+        "validate", help="list every fault of a submission file", description=validate.__doc__
+    )
+    command.add_argument("slug", choices=SLUGS, metavar="SLUG", help=", ".join(SLUGS))
+    command.add_argument("file", type=Path, metavar="FILE", help="the submission")
+    command.add_argument(
+        "--data", type=Path, required=True, metavar="DIR", help="the data that it was made for"
+    )
+    command.set_defaults(run=validate)
+
+    command = commands.add_parser(
+        "score", help="the official metric of a submission", description=score.__doc__
+    )
+    command.add_argument("slug", choices=SLUGS, metavar="SLUG", help=", ".join(SLUGS))
+    command.add_argument("file", type=Path, metavar="FILE", help="the submission")
+    command.add_argument(
+        "--truth", type=Path, required=True, metavar="FILE", help="the test labels, as in truth/"
+    )
+    command.set_defaults(run=score)
+
+    command = commands.add_parser(
+        "report", help="validate, score and show all finished runs", description=report.__doc__
+    )
+    command.add_argument("slug", nargs="*", metavar="SLUG", help="competitions to show (all)")
+    command.add_argument(
+        "--work", type=Path, default=ROOT / "work", metavar="DIR", help="as in run_all.sh (work/)"
+    )
+    command.add_argument(
+        "--readme", action="store_true", help="keep the figures in results/ and in the READMEs, too"
+    )
+    command.add_argument("--data-name", metavar="TEXT", help="what the data are called in the READMEs")
+    command.set_defaults(run=report)
+
+    command = commands.add_parser("experiments", help="list experiments", description=experiments.__doc__)
+    command.add_argument("slug", choices=SLUGS, metavar="SLUG", help=", ".join(SLUGS))
+    command.add_argument("--which", default="all", metavar="NAME|all|paper", help="(all)")
+    command.set_defaults(run=experiments)
+
+    flags = parser.parse_args(argv)
+    unknown = [
+        slug
+        for slug in getattr(flags, "slug", None) or []
+        if isinstance(flags.slug, list) and slug not in SLUGS
+    ]
+    if unknown:
+        parser.error(f"unknown competition {unknown[0]}; expected: {', '.join(SLUGS)}")
+    return flags
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; faults of the input end in one line and 2."""
+    flags = parse(argv)
+    try:
+        return int(flags.run(flags))
+    except (InputError, OSError, MemoryError) as fault:
+        line = explain_fault(fault)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
