@@ -50,7 +50,7 @@ class Experiment(Settings):
         return {"folds": self.folds}
 
     def processed_variant(self) -> str:
-        """Sub-folder of processed/ for settings that lead to other processed data; empty when all share one."""
+        """Sub-folder of processed/ for settings that lead to other processed data; `` if all share one."""
         return ""
 
 

@@ -108,9 +108,8 @@ def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Se
     from common.results_table import figure
 
     say("")
-    say(
-        f"{'competition':<16} {'experiment':<24} {'metric':<14} {'test':>10}  {'submission':<10}  best naive submission"
-    )
+    columns = f"{'competition':<16} {'experiment':<24} {'metric':<14} {'test':>10}  {'submission':<10}"
+    say(f"{columns}  best naive submission")
     for (competition, finished), evaluation in zip(found, evaluations, strict=True):
         best = best_baseline(competition, evaluation.baselines)
         naive = f"{figure(best[1])} {best[0]}" if best else "labels withheld: no test score"
