@@ -38,5 +38,12 @@ make_environment() {
     # From the project's root, because the last line of requirements.txt is `-e .`
     (cd "$project" && "$python" -m pip install --disable-pip-version-check --quiet -r requirements.txt) ||
         fail "the installation failed; the lines above say why. Check network and disk space, then run this again"
+    # ultralytics brings the OpenCV build for desktops, which servers without libGL cannot load; the headless build
+    # (albumentations brings it) has the same module.
+    if ! "$python" -c 'import cv2' 2>/dev/null; then
+        "$python" -m pip install --disable-pip-version-check --quiet --force-reinstall --no-deps \
+            "$(grep '^opencv-python-headless==' "$project/constraints.txt")" && "$python" -c 'import cv2' ||
+            fail "OpenCV does not load on this machine; 'import cv2' in .venv/bin/python says why"
+    fi
     printf '%s\n' "$wanted" >"$project/.venv/installed"
 }

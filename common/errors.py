@@ -21,6 +21,7 @@ MACHINE_FAULTS = {
     errno.EPERM: "the operation is not permitted; check who owns the file or folder",
     errno.EROFS: "the file system is read-only; choose another folder with --work",
     errno.ENAMETOOLONG: "the file name is too long for this file system",
+    errno.ENOENT: "no such file or folder; check the path, and whether an earlier stage's files were moved",
     errno.ENOTDIR: "a file stands where a folder is needed",
     errno.EISDIR: "a folder stands where a file is needed",
     errno.EMFILE: "too many files are open; raise the limit with `ulimit -n`",

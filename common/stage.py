@@ -7,8 +7,8 @@ A script defines the method and hands it over:
 
 This module then parses the flags, resolves data, experiment and profile, runs the parents of an ensemble
 first, skips what is done, keeps unfinished work for the next try, writes the run record, and turns every
-fault of the input into one line and exit code 2. The methods import torch, tensorflow and the competition's nouns
-inside themselves, so that `--help` and "done already" answer at once.
+fault of the input into one line and exit code 2. The methods import torch, tensorflow and the competition's
+nouns inside themselves, so that `--help` and "done already" answer at once.
 """
 
 import argparse

@@ -1,0 +1,62 @@
+"""The generated results tables."""
+
+from pathlib import Path
+
+import pytest
+
+from common.errors import InputError
+from common.results_table import Result, fill_markers, keep_results, paper_table, read_results
+from tests import toy_competition as toy
+
+ROW = Result(
+    experiment="double",
+    data="sample data",
+    profile="sample",
+    out_of_fold=0.5,
+    low=0.4,
+    high=0.6,
+    test=None,
+    baseline="",
+    baseline_score=None,
+    seconds=90.0,
+    peak_memory_mb=512.0,
+    hardware="2 x CPU",
+    git_commit="abc",
+    date="2026-01-02",
+)
+
+
+def test_rows_survive_the_file_and_newer_ones_replace(tmp_path: Path) -> None:
+    file = tmp_path / "results" / "toy.csv"
+    assert keep_results(file, [ROW]) == [ROW]
+    assert read_results(file) == [ROW]
+    better = ROW.model_copy(
+        update={"out_of_fold": 0.7, "test": 0.8, "baseline": "mean", "baseline_score": 0.1}
+    )
+    other = ROW.model_copy(update={"data": "real"})
+    assert keep_results(file, [better, other]) == [better, other]
+    assert read_results(file) == [better, other]
+
+
+def test_what_was_not_run_is_shown_as_not_run(tmp_path: Path) -> None:
+    (tmp_path / "experiments.toml").write_text(
+        '[experiments.champion]\n[experiments.double]\npaper = "Table 1, row 2"\nreported = 0.5370\n'
+    )
+    table = paper_table(toy.competition(tmp_path), [ROW]).splitlines()
+    assert table[2].startswith("| `champion` |  |  | not run")
+    assert (
+        "| Table 1, row 2 | 0.537 | sample data (sample) | 0.5000 (0.4000 to 0.6000) | labels withheld"
+        in table[3]
+    )
+    assert "2 x CPU" in table[-1]
+
+
+def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
+    for _ in range(2):
+        fill_markers(readme, "| new |")
+    assert readme.read_text() == "before\n<!-- results -->\n\n| new |\n\n<!-- /results -->\nafter\n"
+    readme.write_text("no markers")
+    with pytest.raises(InputError, match="are missing"):
+        fill_markers(readme, "| new |")

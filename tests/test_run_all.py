@@ -1,0 +1,44 @@
+"""run_all.sh: help and wrong flags; what it runs is tested stage by stage."""
+
+import subprocess
+
+import pytest
+
+from common.paths import ROOT
+
+
+def run_all(*flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([ROOT / "run_all.sh", *flags], capture_output=True, text=True, cwd="/", check=False)
+
+
+def test_help_lists_the_flags() -> None:
+    done = run_all("--help")
+    assert done.returncode == 0
+    for word in (
+        "--experiment",
+        "--profile",
+        "--data",
+        "--work",
+        "--device",
+        "etci_flood",
+        "shopee_matching",
+    ):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["flood"], "unknown competition flood"),
+        (["--profil", "full"], "unknown flag --profil"),
+        (["--profile", "tiny"], "expected sample or full"),
+        (["--device", "tpu"], "expected auto, cpu or cuda"),
+        (["--experiment"], "needs a value"),
+        (["bit_trader", "--data", "/nowhere"], "/nowhere/bit_trader is missing"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(flags: list[str], words: str) -> None:
+    done = run_all(*flags)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
