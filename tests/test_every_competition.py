@@ -49,7 +49,7 @@ def test_every_experiment_parses_in_both_profiles(slug: str) -> None:
     assert "champion" in names
     for name in names:
         for profile in ("sample", "full"):
-            settings = competition.experiment(name, profile)  # type: ignore[arg-type]
+            settings = competition.experiment(name, profile)
             assert settings.about
             assert set(settings.parents) <= set(names) - {name}
 
