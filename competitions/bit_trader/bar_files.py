@@ -1,0 +1,222 @@
+"""The official files of minute bars, csv or parquet alike: found, streamed in bounded memory, checked row by row."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from common.console import say
+from common.errors import InputError
+from common.paths import shown
+
+KEYS = ("sample_id", "time", "coin_index")
+FIELDS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "quote_av",
+    "trades",
+    "tb_base_av",
+    "tb_quote_av",
+)
+"""Last axis of every bar array, in the official order; all nine are divided by the open of minute 1379."""
+PRICES = FIELDS[:4]
+COLUMNS = (*KEYS, *FIELDS)
+PAST_MINUTES = 1380
+FUTURE_MINUTES = 120
+SAMPLES_A_BLOCK = 32
+SCALING_TOLERANCE = 1e-5
+
+IntArray = npt.NDArray[np.int64]
+
+
+def find_bar_file(data: Path, stem: str) -> Path:
+    """`<stem>.parquet` or `<stem>.csv` in `data`; the parquet when both are there, which is said."""
+    parquet, table = data / f"{stem}.parquet", data / f"{stem}.csv"
+    if parquet.is_file():
+        if table.is_file():
+            say(f"{shown(data)}: {stem} is there as csv and parquet; the parquet is read")
+        return parquet
+    if table.is_file():
+        return table
+    raise InputError(
+        f"{shown(data)}: neither {stem}.parquet nor {stem}.csv is there; "
+        "put the official files into this folder, or name theirs with --data"
+    )
+
+
+def count_samples(path: Path, minutes: int) -> int:
+    """Number of samples in a file, an incomplete last one included; columns are checked, no rows."""
+    rows = _scan(path).select(pl.len()).collect().item()
+    if not rows:
+        raise InputError(f"{shown(path)}: holds no rows; expected {minutes} a sample; get the file again")
+    return -(-int(rows) // minutes)
+
+
+def columns_in_order(path: Path) -> bool:
+    """Whether the columns stand in the official order; InputError when one is missing or the file is unreadable."""
+    return tuple(_columns(path)) == COLUMNS
+
+
+def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> tuple[IntArray, IntArray]:
+    """Stream a file into `bars`, checking every row.
+
+    Parameters
+    ----------
+    bars : (samples, minutes, 9) float32, to be filled; the last axis is FIELDS.
+
+    Returns
+    -------
+    sample_id, coin_index : (samples,) each, in the file's order.
+
+    Raises
+    ------
+    InputError : the first missing, doubled or misplaced minute, empty or infinite value, price that is not
+        positive, change of coin within a sample, doubled sample, or a file cut short; names sample and minute.
+    """
+    samples, minutes, _ = bars.shape
+    ids, coins = np.zeros(samples, np.int64), np.zeros(samples, np.int64)
+    first = 0
+    for block in _blocks(path, minutes):
+        sample_id, coin = _checked_keys(path, block, minutes)
+        last = first + len(sample_id)
+        values = block.select(pl.col(FIELDS).cast(pl.Float32)).to_numpy()
+        _check_values(path, values, sample_id, minutes)
+        bars[first:last] = values.reshape(-1, minutes, len(FIELDS))
+        ids[first:last], coins[first:last] = sample_id, coin
+        first = last
+    unique, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"{shown(path)}: sample {unique[counts > 1][0]} occurs {counts.max()} times; expected once"
+        )
+    return ids, coins
+
+
+def check_scaling(path: Path, bars: npt.NDArray[np.float32], sample_id: IntArray) -> None:
+    """InputError unless the last open of every sample is 1: all prices are relative to it."""
+    last = bars[:, -1, FIELDS.index("open")]
+    odd = np.flatnonzero(np.abs(last - 1) > SCALING_TOLERANCE)
+    if len(odd):
+        raise InputError(
+            f"{shown(path)}: sample {sample_id[odd[0]]}, minute {bars.shape[1] - 1}: open is {last[odd[0]]:g}; "
+            "expected 1, because all bars of a sample are divided by it"
+        )
+
+
+def _columns(path: Path) -> list[str]:
+    """Names of the columns; InputError when the file is unreadable, or a column is missing or no number."""
+    try:
+        schema = (
+            pl.read_parquet_schema(path) if path.suffix == ".parquet" else pl.scan_csv(path).collect_schema()
+        )
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as fault:
+        raise _unreadable(path, fault) from None
+    missing = [name for name in COLUMNS if name not in schema]
+    if missing:
+        raise InputError(
+            f"{shown(path)}: column {missing[0]!r} is missing; expected {','.join(COLUMNS)}; found {','.join(schema)[:120]}"
+        )
+    if path.suffix == ".parquet":
+        odd = [name for name in COLUMNS if not schema[name].is_numeric()]
+        if odd:
+            raise InputError(f"{shown(path)}: column {odd[0]!r} holds {schema[odd[0]]}; expected numbers")
+    return list(schema)
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    _columns(path)
+    if path.suffix == ".parquet":
+        return pl.scan_parquet(path).select(COLUMNS)
+    types = {name: pl.Int64 for name in KEYS} | {name: pl.Float64 for name in FIELDS}
+    return pl.scan_csv(path, schema_overrides=types).select(COLUMNS)
+
+
+def _unreadable(path: Path, fault: Exception) -> InputError:
+    first = str(fault).strip().splitlines()
+    return InputError(
+        f"{shown(path)}: not readable as {path.suffix[1:]}, or cut short ({(first or ['empty'])[0][:120]}); "
+        "get the file again"
+    )
+
+
+def _blocks(path: Path, minutes: int) -> Iterator[pl.DataFrame]:
+    """Whole samples, a few at a time; only the last block may end within a sample."""
+    rows = SAMPLES_A_BLOCK * minutes
+    rest: pl.DataFrame | None = None
+    try:
+        for batch in _scan(path).collect_batches(chunk_size=rows, maintain_order=True):
+            joined = batch if rest is None else pl.concat([rest, batch])
+            whole = len(joined) // minutes * minutes
+            if whole:
+                yield joined[:whole]
+            rest = joined[whole:]
+    except pl.exceptions.PolarsError as fault:
+        raise _unreadable(path, fault) from None
+    if rest is not None and len(rest):
+        yield rest
+
+
+def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[IntArray, IntArray]:
+    """Sample and coin of each sample in a block of rows; InputError at the first row out of place."""
+    empty = [name for name in COLUMNS if block[name].null_count()]
+    if empty:
+        row = min(int(block[name].is_null().arg_max() or 0) for name in empty)
+        name = next(name for name in COLUMNS if block[name][row] is None)
+        raise InputError(
+            f"{shown(path)}: {_place(block, row)}: {name} is empty; expected a number; "
+            "the file may be cut short; get it again"
+        )
+    keys = block.select(pl.col(KEYS).cast(pl.Int64)).to_numpy()
+    sample_id, time, coin = keys.T
+    first_row = np.arange(len(keys)) // minutes * minutes
+    expected = np.arange(len(keys)) - first_row
+    misplaced = np.flatnonzero((time != expected) | (sample_id != sample_id[first_row]))
+    if len(misplaced):
+        row = int(misplaced[0])
+        raise InputError(f"{shown(path)}: {_misplacement(sample_id, time, row, minutes)}")
+    if len(keys) % minutes:
+        raise InputError(
+            f"{shown(path)}: sample {sample_id[-1]} ends at minute {time[-1]}; expected minute {minutes - 1}; "
+            "the file is cut short; get it again"
+        )
+    changed = np.flatnonzero(coin != coin[first_row])
+    if len(changed):
+        raise InputError(
+            f"{shown(path)}: {_place(block, int(changed[0]))}: coin_index changes from {coin[first_row][changed[0]]} "
+            f"to {coin[changed[0]]}; expected one coin a sample"
+        )
+    return sample_id[::minutes], coin[::minutes]
+
+
+def _place(block: pl.DataFrame, row: int) -> str:
+    return f"sample {block['sample_id'][row]}, minute {block['time'][row]}"
+
+
+def _misplacement(sample_id: IntArray, time: IntArray, row: int, minutes: int) -> str:
+    """What is wrong at the first row that is not where it should be."""
+    expected, sample, minute = row % minutes, sample_id[row], time[row]
+    rule = f"expected minutes 0 to {minutes - 1}, each once and in order"
+    if expected == 0:
+        return f"sample {sample} begins at minute {minute}; {rule}"
+    if sample != sample_id[row - 1]:
+        return f"sample {sample_id[row - 1]} ends at minute {time[row - 1]}; {rule}"
+    if minute < expected:
+        return f"sample {sample}, minute {minute} occurs twice or out of order; {rule}"
+    return f"sample {sample}, minute {expected} is missing; {rule}"
+
+
+def _check_values(path: Path, values: npt.NDArray[np.float32], sample_id: IntArray, minutes: int) -> None:
+    wrong = ~np.isfinite(values)
+    wrong[:, : len(PRICES)] |= values[:, : len(PRICES)] <= 0
+    wrong[:, len(PRICES) :] |= values[:, len(PRICES) :] < 0
+    if wrong.any():
+        row, column = (int(place) for place in np.argwhere(wrong)[0])
+        raise InputError(
+            f"{shown(path)}: sample {sample_id[row // minutes]}, minute {row % minutes}: {FIELDS[column]} is "
+            f"{values[row, column]:g}; expected a finite number, prices above 0 and volumes not below 0"
+        )

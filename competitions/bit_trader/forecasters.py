@@ -1,0 +1,60 @@
+"""What every forecaster can do, and which one an experiment asks for."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from competitions.bit_trader.bar_files import IntArray
+from competitions.bit_trader.experiment import BitTraderExperiment
+from competitions.bit_trader.forecasts import Paths
+from competitions.bit_trader.market_windows import Windows
+
+History = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Forecast paths of some samples."""
+
+    paths: Paths
+    """(n, 120) open prices, relative to the open of x minute 1379."""
+    troubles: list[str] = field(default_factory=list)
+    """Samples that had to be forecast in another way, one line each."""
+
+
+class Forecaster(Protocol):
+    """Learns from training samples, keeps what it learned in a folder, forecasts 120 minutes of open prices."""
+
+    learns: bool
+    """False when it is fitted to each series anew, and nothing is carried from the training samples."""
+
+    def fit(self, windows: Windows, rows: IntArray, scratch: Path, seed: int) -> History:
+        """Learn from the samples `rows`; goes on from what a killed call left in `scratch`."""
+        ...
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write what was learned; returns the files."""
+        ...
+
+    def load(self, folder: Path) -> None:
+        """Read what `save` wrote."""
+        ...
+
+    def forecast(self, windows: Windows, rows: IntArray, scratch: Path) -> Forecast:
+        """Forecast the samples `rows` from their own past alone."""
+        ...
+
+
+def make_forecaster(settings: BitTraderExperiment) -> Forecaster:
+    """The untrained forecaster of an experiment."""
+    if settings.forecaster == "arima":
+        from competitions.bit_trader.arima_forecaster import ArimaForecaster
+
+        return ArimaForecaster(settings.arima, settings.lookback)
+    if settings.forecaster == "boosting":
+        from competitions.bit_trader.boosting_forecaster import BoostingForecaster
+
+        return BoostingForecaster(settings.boosting, settings.lookback)
+    from competitions.bit_trader.network_forecaster import NetworkForecaster
+
+    return NetworkForecaster(settings)

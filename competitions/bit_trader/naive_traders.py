@@ -1,0 +1,63 @@
+"""Traders that forecast nothing: what any model has to beat, and what none can."""
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from common.errors import InputError
+from common.paths import shown
+from competitions.bit_trader.bar_files import (
+    FIELDS,
+    FUTURE_MINUTES,
+    PAST_MINUTES,
+    count_samples,
+    fill_bars,
+    find_bar_file,
+)
+from competitions.bit_trader.equity import NET_OF_FEES, final_equity, growth, read_truth
+from competitions.bit_trader.trade_orders import Orders
+
+Prices = npt.NDArray[np.floating]
+MOMENTUM_MINUTES = 15
+
+
+def naive_orders(past_close: Prices, future_open: Prices) -> dict[str, Orders]:
+    """Orders of each naive trader.
+
+    Parameters
+    ----------
+    past_close : (n, 1380) close prices of x.
+    future_open : (n, 120) open prices of y; only perfect foresight looks at them.
+    """
+    n = len(future_open)
+    everything, last_minute = np.ones(n), FUTURE_MINUTES - 1
+    trend = past_close[:, -1] / past_close[:, -1 - MOMENTUM_MINUTES]
+    best = future_open.argmax(axis=1)
+    gain = future_open[np.arange(n), best] / future_open[:, 0] * NET_OF_FEES
+    return {
+        "never buying": _orders(np.zeros(n), 0),
+        "buying always, selling at once": _orders(everything, 0),
+        f"buying always, holding to minute {last_minute}": _orders(everything, last_minute),
+        f"momentum over {MOMENTUM_MINUTES} minutes": _orders(trend > 1, MOMENTUM_MINUTES),
+        f"reversal over {MOMENTUM_MINUTES} minutes": _orders(trend < 1, MOMENTUM_MINUTES),
+        "perfect foresight (upper bound)": Orders((gain > 1).astype(np.float64), best.astype(np.int64)),
+    }
+
+
+def naive_equities(data: Path, truth: Path) -> dict[str, float]:
+    """Final equity of each naive trader on the test samples of `data`, whose y is `truth`."""
+    sample_id, future_open = read_truth(truth)
+    test_file = find_bar_file(data, "test_x_df")
+    bars = np.empty((count_samples(test_file, PAST_MINUTES), PAST_MINUTES, len(FIELDS)), np.float32)
+    test_id, _ = fill_bars(test_file, bars)
+    if not np.array_equal(test_id, sample_id):
+        raise InputError(
+            f"{shown(truth)}: its samples are not those of {shown(test_file)}, or in another order"
+        )
+    orders = naive_orders(bars[:, :, FIELDS.index("close")], future_open)
+    return {name: final_equity(growth(future_open, order)) for name, order in orders.items()}
+
+
+def _orders(buys: npt.NDArray[np.generic], sell_time: int) -> Orders:
+    return Orders(buys.astype(np.float64), np.full(len(buys), sell_time, np.int64))
