@@ -1,0 +1,103 @@
+"""Train one face detector per fold, find the faces of the pictures that it has not seen, and tune the count on them.
+
+    python competitions/face_counting/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
+
+The fold's network learns on canvases of the experiment's picture set (ultralytics' YOLOv5 and its losses, SGD).
+When all folds are there, the way from boxes to a count, its confidence and its overlap are chosen on the pooled
+out-of-fold boxes. The figures given are of counts by rules that were fitted on the other folds.
+
+Reads
+    <work>/processed/
+
+Writes
+    <work>/<experiment>/fold<k>/checkpoint.safetensors  the fold's network
+    <work>/<experiment>/fold<k>/held_out.parquet  Name and head_count of the pictures that the fold held out
+    <work>/<experiment>/fold<k>/oof.parquet  the boxes found on them: Name, corners in px of the picture, score
+    <work>/<experiment>/oof.parquet  out-of-fold counts: fold, Name, head_count, count
+"""
+
+import argparse
+from pathlib import Path
+
+from common.stage import Job, Outcome, Stage
+from competitions.face_counting.competition import COMPETITION
+
+
+def train_fold(job: Job) -> Outcome:
+    """One network, and its boxes on the pictures that it has not seen."""
+    from common import atomic
+    from common.device import torch_device
+    from common.seeding import derived_seed, seed_everything
+    from common.weights import save_weights
+    from competitions.face_counting.detector import build_detector
+    from competitions.face_counting.detector_training import train_detector
+    from competitions.face_counting.experiment import FaceCountingExperiment
+    from competitions.face_counting.face_boxes import find_faces
+    from competitions.face_counting.splits import held_out
+    from competitions.face_counting.starting_weights import take_over_weights
+    from competitions.face_counting.stored_pictures import load_pictures
+    from competitions.face_counting.training_canvases import TrainingCanvases
+
+    settings = job.settings
+    assert isinstance(settings, FaceCountingExperiment)
+    stored = load_pictures(job.processed, "train")
+    stored = stored.where(stored.readable)
+    head_counts = stored.pictures["head_count"].to_numpy()
+    groups = stored.pictures["near_duplicates"].to_numpy()
+    out = held_out(settings, job.fold, head_counts, groups, job.seed)
+
+    seed, device = derived_seed(job.seed, "fold", job.fold), torch_device(job.device)
+    seed_everything(seed)
+    network = build_detector(settings.detector)
+    taken_over = take_over_weights(network, settings.detector, job.own.weights)
+    canvases = TrainingCanvases(stored.where(~out), settings.pictures, settings.augmentation, seed)
+    what = f"fold {job.fold}"
+    network, history = train_detector(
+        network, canvases, settings.training, seed, job.scratch, device, what
+    )
+
+    unseen = stored.where(out)
+    boxes = find_faces(network, unseen, settings.pictures, settings.counting, device, what)
+    checkpoint = job.fold_folder / "checkpoint.safetensors"
+    save_weights(checkpoint, network.state_dict())
+    tables = {"held_out.parquet": unseen.pictures[["Name", "head_count"]], "oof.parquet": boxes}
+    for name, table in tables.items():
+        with atomic.whole_file(job.fold_folder / name) as partial:
+            table.to_parquet(partial, index=False)
+    outputs = [checkpoint, *(job.fold_folder / name for name in tables)]
+    metrics = {"canvases": len(canvases), "boxes": len(boxes), "tensors_taken_over": taken_over}
+    return Outcome(outputs, metrics=metrics, history=history)
+
+
+def pool_folds(job: Job) -> Outcome:
+    """The way from boxes to a count, chosen on all pictures that were held out."""
+    from common import atomic
+    from competitions.face_counting.experiment import FaceCountingExperiment
+    from competitions.face_counting.out_of_fold import decide, pooled_faces
+
+    assert isinstance(job.settings, FaceCountingExperiment)
+    pooled = pooled_faces(job.fold_folders)
+    outcome = decide(pooled, job.settings.counting)
+    path = job.paths.experiment(job.settings.name) / "oof.parquet"
+    with atomic.whole_file(path) as partial:
+        pooled.pictures.assign(count=outcome.counts).to_parquet(partial, index=False)
+    return Outcome([path], metrics=outcome.metrics, decision=outcome.decision)
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="first weights: a state dict, or a folder with one named after the network (yolov5s.safetensors, .pt)",
+    )
+
+
+def _decisive(flags: argparse.Namespace) -> object:
+    from common.run_record import fingerprint
+
+    return fingerprint(flags.weights.expanduser().absolute()) if flags.weights else None
+
+
+if __name__ == "__main__":
+    Stage(COMPETITION, "train_folds", __doc__, _add_flags, _decisive).run(train_fold, pool=pool_folds)

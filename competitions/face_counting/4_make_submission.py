@@ -1,0 +1,52 @@
+"""Count the faces by the rule that was tuned out of fold, average the folds' counts, and write the submission.
+
+    python competitions/face_counting/4_make_submission.py [--experiment NAME]
+
+A test picture that could not be read gets the mean count of the labelled pictures, and is reported.
+
+Reads
+    <work>/processed/, <work>/<experiment>/oof.run.json, <work>/<experiment>/test.parquet
+
+Writes
+    <work>/<experiment>/submission.csv  Name,HeadCount in the order of test.csv
+"""
+
+from common.stage import Job, Outcome, Stage
+from competitions.face_counting.competition import COMPETITION
+
+
+def make_submission(job: Job) -> Outcome:
+    """One count a test picture."""
+    import numpy as np
+    import pandas as pd
+
+    from common.errors import InputError
+    from competitions.face_counting import counting
+    from competitions.face_counting.stored_pictures import load_pictures
+    from competitions.face_counting.submission import submission_faults, write_submission
+
+    decision = job.upstream["oof"].decision
+    rule = counting.rule_of(decision)
+    boxes = pd.read_parquet(job.paths.test(job.settings.name, ".parquet"))
+    stored = load_pictures(job.processed, "test")
+    by_fold = [
+        rule.count(counting.found_faces(boxes[boxes["fold"] == fold], stored.names))
+        for fold in range(job.settings.folds)
+    ]
+    counts = np.mean(by_fold, axis=0)
+    counts[~stored.readable] = decision["mean_count"]
+    for name in np.asarray(stored.names)[~stored.readable]:
+        job.survive(f"{name} could not be read: it gets the mean count {decision['mean_count']:.2f}")
+
+    draft = job.scratch / "submission.csv"
+    write_submission(draft, stored.names, counts)
+    faults = submission_faults(draft, job.data)
+    if faults:
+        raise InputError(f"the submission would not be valid: {'; '.join(faults)}; run 1_preprocess.py again")
+    path = job.paths.submission(job.settings.name, ".csv")
+    draft.replace(path)
+    return Outcome([path], metrics={"pictures": len(counts), "mean_count": float(counts.mean())})
+
+
+if __name__ == "__main__":
+    Stage(COMPETITION, "make_submission", __doc__).run(make_submission)

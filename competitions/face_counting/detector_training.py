@@ -1,0 +1,133 @@
+"""Training one detector: ultralytics' network and losses in a Lightning module."""
+
+import copy
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lightning
+import torch
+from torch.utils.data import DataLoader
+
+from common.training import EpochSampler, History, fit
+from competitions.face_counting.detector import as_input
+from competitions.face_counting.experiment import TrainingSettings
+from competitions.face_counting.training_canvases import Batch, TrainingCanvases, collate
+
+if TYPE_CHECKING:
+    from ultralytics.nn.tasks import DetectionModel
+
+AVERAGING_STEPS = 200.0
+"""The running average starts short and has its full length after some of these."""
+
+
+class DetectorTraining(lightning.LightningModule):
+    """Minimise the losses of box overlap, edge distribution (DFL) and class over canvases.
+
+    Parameters
+    ----------
+    steps : all optimizer steps of the training; warm-up and cosine are laid out over them.
+    """
+
+    def __init__(self, network: "DetectionModel", settings: TrainingSettings, steps: int) -> None:
+        super().__init__()
+        self.network, self.settings, self.steps = network, settings, steps
+        # A child, so that it is in the checkpoint of a training that is stopped.
+        self.average = copy.deepcopy(network).requires_grad_(False) if settings.averaging else None
+        self.criterion: Any = None
+
+    @property
+    def trained(self) -> "DetectionModel":
+        """The network to keep: the running average where there is one."""
+        return self.network if self.average is None else self.average
+
+    def on_fit_start(self) -> None:
+        """The losses keep tensors on the network's device, so they are made when it is known."""
+        self.criterion = self.network.init_criterion()
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
+        """The mean loss of one picture."""
+        found = self.network(as_input(batch["img"]))
+        loss, parts = self.criterion(found, batch)
+        pictures = len(batch["img"])
+        for name, value in parts.items():
+            self.log(name, value, on_step=False, on_epoch=True, batch_size=pictures)
+        return loss.sum() / pictures
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
+        """Move the running average."""
+        if self.average is None:
+            return
+        decay = self.settings.averaging * (1 - math.exp(-self.global_step / AVERAGING_STEPS))
+        with torch.no_grad():
+            for mean, value in zip(
+                self.average.state_dict().values(), self.network.state_dict().values(), strict=True
+            ):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(value, 1 - decay)
+                else:
+                    mean.copy_(value)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Decay for the convolutions' weights alone; warm-up, then a cosine, step by step."""
+        settings = self.settings
+        trained = [value for value in self.network.parameters() if value.requires_grad]
+        groups: list[dict[str, Any]] = [
+            {"params": [value for value in trained if value.ndim > 1], "weight_decay": settings.weight_decay},
+            {"params": [value for value in trained if value.ndim <= 1], "weight_decay": 0.0},
+        ]
+        optimizer: torch.optim.Optimizer
+        if settings.optimizer == "sgd":
+            optimizer = torch.optim.SGD(
+                groups, settings.learning_rate, momentum=settings.momentum, nesterov=settings.momentum > 0
+            )
+        else:
+            optimizer = torch.optim.AdamW(groups, settings.learning_rate, betas=(settings.momentum, 0.999))
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._step_size)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _step_size(self, step: int) -> float:
+        """Share of the highest step size."""
+        warmup = max(1, round(self.settings.warmup * self.steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        done = min(1.0, (step - warmup) / max(1, self.steps - warmup))
+        least = self.settings.final_learning_rate
+        return least + (1 - least) * (1 + math.cos(math.pi * done)) / 2
+
+
+def train_detector(
+    network: "DetectionModel",
+    canvases: TrainingCanvases,
+    settings: TrainingSettings,
+    seed: int,
+    folder: Path,
+    device: str,
+    what: str,
+) -> tuple["DetectionModel", History]:
+    """Train a detector on canvases; goes on from the checkpoint in `folder` when there is one.
+
+    Returns
+    -------
+    The trained network, and the mean losses of each epoch.
+    """
+    batch = min(settings.batch, len(canvases))
+    loader = DataLoader(
+        canvases,
+        batch_size=batch,
+        sampler=EpochSampler(canvases, seed, augmentations=canvases),
+        collate_fn=collate,
+        drop_last=True,
+    )
+    training = DetectorTraining(network, settings, steps=len(loader) * settings.epochs)
+    history = fit(
+        training,
+        loader,
+        None,
+        epochs=settings.epochs,
+        folder=folder,
+        device=device,
+        what=what,
+        clip=settings.clip,
+    )
+    return training.trained, history

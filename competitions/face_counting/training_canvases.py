@@ -1,0 +1,190 @@
+"""What a detector sees in training: canvases with randomly placed, mirrored and coloured pictures, and their boxes."""
+
+import os
+from dataclasses import dataclass
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+
+import albumentations
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch.utils.data import Dataset
+
+from competitions.face_counting.experiment import AugmentationSettings, PictureSettings
+from competitions.face_counting.labels import cut_to_picture
+from competitions.face_counting.picture_sets import (
+    Picture,
+    Placement,
+    half_size,
+    has_half_copy,
+    paste,
+    placement_of,
+    render,
+    resize,
+    white_canvas,
+)
+from competitions.face_counting.stored_pictures import StoredPictures
+
+LEAST_VISIBLE = 0.35
+"""Share of a face's box that must stay on the canvas for it to be a face still."""
+SMALLEST_FACE = 3.0
+"""Side in px of the canvas below which a face is not asked for."""
+
+Boxes = npt.NDArray[np.float64]
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class TrainingCanvas:
+    """One training example."""
+
+    pixels: Picture
+    """(canvas, canvas, 3)"""
+    boxes: Boxes
+    """(faces, 4) in px of the canvas."""
+
+
+class TrainingCanvases(Dataset[TrainingCanvas]):
+    """The pictures of a training set, half-size copies included, different at each visit.
+
+    Its random numbers are its own; `set_random_seed` starts them anew (see common.training.EpochSampler).
+    """
+
+    def __init__(
+        self,
+        stored: StoredPictures,
+        pictures: PictureSettings,
+        augmentation: AugmentationSettings,
+        seed: int,
+    ) -> None:
+        self.stored, self.pictures, self.augmentation = stored, pictures, augmentation
+        self.items = [(row, False) for row in range(len(stored))]
+        self.items += [
+            (row, True)
+            for row in range(len(stored))
+            if has_half_copy(pictures.set, int(stored.pictures["head_count"].iloc[row]))
+        ]
+        self.changes = _changes(augmentation)
+        self.set_random_seed(seed)
+
+    def set_random_seed(self, seed: int) -> None:
+        """Start the random numbers of placement and colours anew."""
+        self.random = np.random.default_rng(seed)
+        self.changes.set_random_seed(seed)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, item: int) -> TrainingCanvas:
+        if self.random.random() < self.augmentation.mosaic:
+            others = self.random.integers(len(self.items), size=3).tolist()
+            return self._mosaic([item, *others])
+        side = self.pictures.canvas
+        resized, boxes, placement = self._changed(item)
+        left, top = (
+            self._anywhere(size, side) if self.augmentation.scale else offset
+            for size, offset in ((resized.shape[1], placement.left), (resized.shape[0], placement.top))
+        )
+        canvas = white_canvas(side)
+        paste(canvas, resized, left, top)
+        return TrainingCanvas(canvas, _visible(boxes + [left, top, left, top], (0, 0, side, side)))
+
+    def _mosaic(self, items: list[int]) -> TrainingCanvas:
+        """Four pictures in the four corners around a random point."""
+        side = self.pictures.canvas
+        x, y = (int(value) for value in self.random.uniform(0.3, 0.7, size=2) * side)
+        windows = [(0, 0, x, y), (x, 0, side, y), (0, y, x, side), (x, y, side, side)]
+        canvas, boxes = white_canvas(side), []
+        for item, window in zip(items, windows, strict=True):
+            resized, own, _ = self._changed(item)
+            left = window[0] + self._anywhere(resized.shape[1], window[2] - window[0])
+            top = window[1] + self._anywhere(resized.shape[0], window[3] - window[1])
+            paste(canvas, resized, left, top, window)
+            boxes.append(_visible(own + [left, top, left, top], window))
+        return TrainingCanvas(canvas, np.concatenate(boxes))
+
+    def _changed(self, item: int) -> tuple[Picture, Boxes, Placement]:
+        """A picture at a random size, mirrored and coloured, with its boxes in px of the resized picture."""
+        row, at_half_size = self.items[item]
+        picture = self.stored.picture(row)
+        placement = placement_of(
+            self.pictures.set, picture.shape[1], picture.shape[0], self.pictures.canvas
+        )
+        if at_half_size:
+            placement = half_size(placement, self.pictures.canvas)
+        placement = self._rescaled(placement)
+        boxes = placement.to_canvas(self.stored.faces(row)) - [placement.left, placement.top] * 2
+        boxes = cut_to_picture(boxes, placement.resized_width, placement.resized_height)
+        changed = self.changes(image=resize(picture, placement), bboxes=boxes)
+        return changed["image"], np.asarray(changed["bboxes"], np.float64).reshape(-1, 4), placement
+
+    def _rescaled(self, placement: Placement) -> Placement:
+        scale = 1 + self.random.uniform(-1, 1) * self.augmentation.scale
+        width = max(1, round(placement.resized_width * scale))
+        height = max(1, round(placement.resized_height * scale))
+        left, top = (self.pictures.canvas - width) // 2, (self.pictures.canvas - height) // 2
+        return Placement(placement.width, placement.height, width, height, left, top)
+
+    def _anywhere(self, size: int, room: int) -> int:
+        """An offset at which something of that size fills the room, or lies in it."""
+        lowest, highest = sorted((0, room - size))
+        return int(self.random.integers(lowest, highest + 1))
+
+
+def collate(canvases: list[TrainingCanvas]) -> Batch:
+    """A batch as ultralytics' losses take it: boxes as shares of the canvas, middle x, middle y, width, height."""
+    pixels = torch.from_numpy(np.stack([canvas.pixels for canvas in canvases])).permute(0, 3, 1, 2)
+    side = pixels.shape[-1]
+    corners = torch.from_numpy(np.concatenate([canvas.boxes for canvas in canvases])).float() / side
+    boxes = torch.cat(((corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]), dim=1)
+    owner = np.repeat(np.arange(len(canvases)), [len(canvas.boxes) for canvas in canvases])
+    return {
+        "img": pixels,
+        "batch_idx": torch.from_numpy(owner).float(),
+        "cls": torch.zeros(len(owner)),
+        "bboxes": boxes,
+    }
+
+
+class PlainCanvases(Dataset[npt.NDArray[np.uint8]]):
+    """Pictures as a trained detector sees them: (3, canvas, canvas) uint8, nothing random."""
+
+    def __init__(self, stored: StoredPictures, pictures: PictureSettings) -> None:
+        self.stored, self.pictures = stored, pictures
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+    def __getitem__(self, row: int) -> npt.NDArray[np.uint8]:
+        picture = self.stored.picture(row)
+        return render(picture, self.placement(row), self.pictures.canvas).transpose(2, 0, 1)
+
+    def placement(self, row: int) -> Placement:
+        """Where the picture of that row lies."""
+        entry = self.stored.pictures.iloc[row]
+        return placement_of(
+            self.pictures.set, int(entry["width"]), int(entry["height"]), self.pictures.canvas
+        )
+
+
+def _changes(augmentation: AugmentationSettings) -> albumentations.Compose:
+    return albumentations.Compose(
+        [
+            albumentations.HorizontalFlip(p=augmentation.flip),
+            albumentations.RandomBrightnessContrast(0.25, 0.25, p=augmentation.colour),
+            albumentations.HueSaturationValue(10, 40, 0, p=augmentation.colour),
+            albumentations.ToGray(p=augmentation.grey),
+            albumentations.Blur(3, p=augmentation.blur),
+        ],
+        bbox_params=albumentations.BboxParams("pascal_voc"),
+    )
+
+
+def _visible(boxes: Boxes, window: tuple[int, int, int, int]) -> Boxes:
+    """Boxes cut to a window, without the faces of which too little is left."""
+    x0, y0, x1, y1 = window
+    cut = np.clip(boxes, [x0, y0, x0, y0], [x1, y1, x1, y1])
+    sides, before = cut[:, 2:] - cut[:, :2], boxes[:, 2:] - boxes[:, :2]
+    enough = sides.prod(axis=1) >= LEAST_VISIBLE * before.prod(axis=1)
+    return np.asarray(cut[enough & (sides >= SMALLEST_FACE).all(axis=1)])
