@@ -1,0 +1,96 @@
+"""Raw listings -> decoded titles, hashes as numbers, folds by product, pictures of one size.
+
+    python competitions/shopee_matching/1_preprocess.py [--experiment NAME] [--data DIR] [--work DIR]
+
+Products never cross folds, nor do products that share a picture. Experiments on titles and hashes read no
+picture; those with a network keep the distinct pictures, shrunk to the network's size. A branch that the given
+data cannot feed (too few pictures, test titles that name no product) is found here and left out later.
+
+Reads
+    <data>/train.csv      posting_id,image,image_phash,title,label_group; may be absent, then nothing is trained
+    <data>/test.csv       the same without label_group
+    <data>/train_images/  pictures
+    <data>/test_images/   pictures
+
+Writes
+    <work>/processed/train.parquet  labelled listings: title, phash, label_group, fold, row of the picture
+    <work>/processed/test.parquet  test listings: title, phash, row of the picture
+    <work>/processed/pictures<size>px/train.parquet  the same, with the rows of the pictures
+    <work>/processed/pictures<size>px/test.parquet  the same, with the rows of the pictures
+    <work>/processed/pictures<size>px/train_pictures.npy  distinct training pictures, uint8 (n, size, size, 3)
+    <work>/processed/pictures<size>px/test_pictures.npy  distinct test pictures, uint8 (n, size, size, 3)
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from common.stage import Job, Outcome, Stage
+from competitions.shopee_matching.competition import COMPETITION
+
+if TYPE_CHECKING:
+    from competitions.shopee_matching.listings import Listings
+
+
+def preprocess(job: Job) -> Outcome:
+    """Read both splits, cut the labelled one into folds, store the pictures."""
+    from dataclasses import replace
+
+    from common.console import say
+    from common.seeding import derived_seed
+    from competitions.shopee_matching.information import (
+        pictures_without_information,
+        titles_without_information,
+    )
+    from competitions.shopee_matching.listings import read_listings, write_listings
+    from competitions.shopee_matching.product_folds import product_folds
+
+    splits = {"test": read_listings(job.data / "test.csv", labelled=False)}
+    if (job.data / "train.csv").exists():
+        train = read_listings(job.data / "train.csv", labelled=True)
+        seed = derived_seed(job.seed, "folds")
+        folds = product_folds(train.label_group, train.image, job.settings.folds, seed)
+        splits["train"] = replace(train, fold=folds)
+    else:
+        say("  train.csv is missing: nothing is trained or tuned, the default thresholds are used")
+
+    outputs: list[Path] = []
+    without = {"titles": titles_without_information(splits["test"].title)}
+    metrics = {}
+    for split, listings in splits.items():
+        if job.settings.preprocessing()["picture_size"]:
+            listings, pictures = with_pictures(job, listings, split)
+            outputs.append(pictures)
+            without["pictures"] = without.get("pictures") or pictures_without_information(
+                listings.picture, split
+            )
+            metrics[f"{split}_with_picture"] = float((listings.picture >= 0).mean())
+        table = job.processed / f"{split}.parquet"
+        write_listings(table, listings)
+        outputs.append(table)
+        metrics[f"{split}_listings"] = float(len(listings))
+    reasons = {branch: reason for branch, reason in without.items() if reason}
+    for reason in reasons.values():
+        say(f"  {reason}")
+    return Outcome(outputs, metrics, decision={"labelled": "train" in splits, "without": reasons})
+
+
+def with_pictures(job: Job, listings: "Listings", split: str) -> tuple["Listings", Path]:
+    """Store the split's distinct pictures, and note the row of each listing's picture."""
+    from dataclasses import replace
+
+    from competitions.shopee_matching.picture_store import store_pictures
+
+    out = job.processed / f"{split}_pictures.npy"
+    folder, table = job.data / f"{split}_images", job.data / f"{split}.csv"
+    size = job.settings.preprocessing()["picture_size"]
+    stored = store_pictures(listings.image, folder, table, size, out)
+    for fault in stored.corrupt:
+        job.survive(fault)
+    if stored.missing:
+        names = ", ".join(stored.missing[:3])
+        job.survive(f"{len(stored.missing)} pictures of {table.name} are not in {folder.name}/: {names}, ...")
+    return replace(listings, picture=stored.picture), out
+
+
+if __name__ == "__main__":
+    Stage(COMPETITION, "preprocess", __doc__).run(preprocess)

@@ -1,0 +1,68 @@
+"""The distinct pictures of a split, small and square, in one memory-mapped array."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from common.atomic import whole_array
+from common.console import progress
+from common.pictures import UnreadablePictureError, open_rgb
+from competitions.shopee_matching.listings import picture_path
+
+
+@dataclass(frozen=True)
+class StoredPictures:
+    """What became of the pictures of a split."""
+
+    picture: npt.NDArray[np.int32]
+    """(listings,): row of each listing's picture; -1 without a readable one."""
+    missing: list[str]
+    """Names of pictures that are not there."""
+    corrupt: list[str]
+    """One line per picture that could not be read."""
+
+
+def store_pictures(names: list[str], folder: Path, table: Path, size: int, out: Path) -> StoredPictures:
+    """Read each distinct picture of `names` in `folder`, shrink it to (size, size), and write all to `out`.
+
+    `out` is a uint8 array (distinct pictures that are there, size, size, 3); the row of a corrupt one is black.
+
+    Raises
+    ------
+    InputError : a name leads out of `folder`; `table` is the file that holds the names.
+    """
+    paths = {name: picture_path(folder, name, table) for name in dict.fromkeys(names)}
+    there = [name for name, path in paths.items() if path.is_file()]
+    rows = {name: row for row, name in enumerate(there)}
+    corrupt: dict[str, str] = {}
+    with (
+        whole_array(out, (len(there), size, size, 3), np.uint8) as pictures,
+        ThreadPoolExecutor(os.cpu_count()) as readers,
+    ):
+        read = readers.map(lambda name: _small(paths[name], size), there)
+        for name, picture in progress(
+            zip(there, read, strict=True), "reading pictures", "pictures", len(there)
+        ):
+            if isinstance(picture, str):
+                corrupt[name] = picture
+            else:
+                pictures[rows[name]] = picture
+    usable = {name: row for name, row in rows.items() if name not in corrupt}
+    return StoredPictures(
+        picture=np.array([usable.get(name, -1) for name in names], dtype=np.int32),
+        missing=[name for name in paths if name not in rows],
+        corrupt=list(corrupt.values()),
+    )
+
+
+def _small(path: Path, size: int) -> npt.NDArray[np.uint8] | str:
+    try:
+        picture = open_rgb(path)
+    except UnreadablePictureError as fault:
+        return str(fault)
+    return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
