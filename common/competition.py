@@ -64,6 +64,8 @@ class Competition:
     """(submission, truth) -> the official metric; InputError when they do not belong together."""
     baselines: Callable[[Path, Path], dict[str, float]]
     """(data folder, truth) -> name -> score of naive submissions."""
+    naive: tuple[str, ...]
+    """How the names of the baselines without skill begin; the best of them stands beside every score."""
     figures: Callable[[Finished, Path], list[Figure]]
     """(finished experiment, folder for pictures) -> the report's pictures; the first one is the result's."""
 

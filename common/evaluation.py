@@ -86,9 +86,9 @@ def evaluation_signature(finished: Finished, submission: Path) -> str:
     return digest([content, file_sha256(submission) if submission.is_file() else "", truth])
 
 
-def best_baseline(competition: Competition, baselines: dict[str, float]) -> tuple[str, float] | None:
-    """Name and score of the best naive submission; upper bounds (named `perfect ...`) are no submissions."""
-    naive = {name: value for name, value in baselines.items() if not name.startswith("perfect")}
+def naive_baseline(competition: Competition, baselines: dict[str, float]) -> tuple[str, float] | None:
+    """Name and score of the best submission that needs no skill; None without a truth."""
+    naive = {name: value for name, value in baselines.items() if name.startswith(competition.naive)}
     if not naive:
         return None
     best = (max if competition.higher_is_better else min)(naive, key=lambda name: naive[name])

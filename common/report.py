@@ -6,7 +6,7 @@ from pathlib import Path
 
 from common.atomic import write_text
 from common.competition import Competition, Figure, Finished
-from common.evaluation import Evaluation, best_baseline, stage_record
+from common.evaluation import Evaluation, naive_baseline, stage_record
 from common.experiments import read_experiments
 from common.results_table import figure
 from common.training_curves import draw_training_curves
@@ -64,8 +64,8 @@ class Section:
 
     @property
     def naive(self) -> str:
-        """The best naive submission."""
-        best = best_baseline(self.competition, self.evaluation.baselines)
+        """The naive baseline."""
+        best = naive_baseline(self.competition, self.evaluation.baselines)
         return f"{figure(best[1])} ({best[0]})" if best else ""
 
     @property

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from common.atomic import write_text
 from common.competition import Competition, Finished
 from common.errors import InputError
-from common.evaluation import Evaluation, best_baseline, stage_record
+from common.evaluation import Evaluation, naive_baseline, stage_record
 from common.experiments import read_experiments
 from common.paths import ROOT, shown
 
@@ -49,7 +49,7 @@ def result_of(
     metrics = dict(pooled.metrics) if pooled else {}
     headline = next(iter(metrics), "")
     last = finished.records[-1]
-    best = best_baseline(competition, evaluation.baselines)
+    best = naive_baseline(competition, evaluation.baselines)
     return Result(
         experiment=finished.experiment,
         data=data_name or ("sample data" if last.sample_data else finished.data.name),
@@ -105,7 +105,7 @@ def paper_table(competition: Competition, results: list[Result]) -> str:
     """Markdown: every experiment, the article's figure and ours; what was not run is shown as not run."""
     lines = [
         f"| experiment | article | reported {competition.metric} | run on (profile) | out of fold (90 %) "
-        "| test | best naive on that test | minutes | peak GB |",
+        "| test | naive on that test | minutes | peak GB |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in read_experiments(competition.experiments_file).get("experiments", {}).items():
@@ -121,7 +121,7 @@ def paper_table(competition: Competition, results: list[Result]) -> str:
 def overview_table(rows: list[tuple[Competition, list[Result]]]) -> str:
     """Markdown: the champion of each competition on each data set that it was run on."""
     lines = [
-        "| competition | metric | run on (profile) | out of fold (90 %) | test | best naive on that test "
+        "| competition | metric | run on (profile) | out of fold (90 %) | test | naive on that test "
         "| minutes | peak GB |",
         "|---|---|---|---|---|---|---|---|",
     ]

@@ -330,6 +330,9 @@ class _Run:
         """Experiment, profile, seed, data and upstream records: as given, else as earlier stages had them."""
         flags = self.flags
         if self.stage.name == "preprocess":
+            self.competition.experiment(
+                name, "full"
+            )  # an unknown name is no reason to make sample data first
             data = self._raw_data()
             profile = cast(Profile, flags.profile or ("sample" if is_sample_data(data) else "full"))
             seed = DEFAULT_SEED if flags.seed is None else flags.seed

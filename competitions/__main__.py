@@ -10,7 +10,7 @@ from pathlib import Path
 from common.competition import Competition, Finished
 from common.console import say
 from common.errors import InputError, explain_fault
-from common.evaluation import Evaluation, best_baseline, evaluate, finished_experiments
+from common.evaluation import Evaluation, evaluate, finished_experiments, naive_baseline
 from common.experiments import read_experiments
 from common.paths import ROOT, readable_folder, shown
 
@@ -109,9 +109,9 @@ def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Se
 
     say("")
     columns = f"{'competition':<16} {'experiment':<24} {'metric':<14} {'test':>10}  {'submission':<10}"
-    say(f"{columns}  best naive submission")
+    say(f"{columns}  naive baseline")
     for (competition, finished), evaluation in zip(found, evaluations, strict=True):
-        best = best_baseline(competition, evaluation.baselines)
+        best = naive_baseline(competition, evaluation.baselines)
         naive = f"{figure(best[1])} {best[0]}" if best else "labels withheld: no test score"
         valid = "valid" if not evaluation.faults else "NOT VALID"
         say(

@@ -109,7 +109,7 @@ def test_records_and_docstrings_name_what_was_written(slug: str, trained: Traine
 
 def as_regex(pattern: str) -> str:
     escaped = re.escape(pattern.removeprefix("<work>/"))
-    return re.sub(r"<k>", r"\\d+", re.sub(r"<experiment>", "[^/]+", re.sub(r"<variant>", "[^/]+", escaped)))
+    return re.sub(r"<\w+>", r"[^/]+", escaped)
 
 
 @each

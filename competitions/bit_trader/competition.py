@@ -50,5 +50,6 @@ COMPETITION = Competition(
     validate=_validate,
     score=_score,
     baselines=_baselines,
+    naive=("never buying",),
     figures=_figures,
 )

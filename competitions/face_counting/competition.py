@@ -50,5 +50,6 @@ COMPETITION = Competition(
     validate=_validate,
     score=_score,
     baselines=_baselines,
+    naive=("mean count",),
     figures=_figures,
 )
