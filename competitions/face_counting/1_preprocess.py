@@ -10,7 +10,7 @@ Reads
 
 Writes
     <work>/processed/pixels.npy  all pictures as RGB values end to end, memory-mapped by the later stages
-    <work>/processed/pictures.parquet  a row a picture: split, size, place in pixels.npy, head count, group of near duplicates
+    <work>/processed/pictures.parquet  split, size, place in pixels.npy, head count, near duplicates
     <work>/processed/boxes.parquet  a row a labelled face: Name and corners in px
 """
 

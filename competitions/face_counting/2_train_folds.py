@@ -1,10 +1,10 @@
-"""Train one face detector per fold, find the faces of the pictures that it has not seen, and tune the count on them.
+"""Train one face detector per fold, find the faces of pictures that it has not seen, tune the count on them.
 
     python competitions/face_counting/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
-The fold's network learns on canvases of the experiment's picture set (ultralytics' YOLOv5 and its losses, SGD).
-When all folds are there, the way from boxes to a count, its confidence and its overlap are chosen on the pooled
-out-of-fold boxes. The figures given are of counts by rules that were fitted on the other folds.
+The fold's network learns on canvases of the experiment's picture set (ultralytics' YOLOv5 and its losses).
+When all folds are there, the way from boxes to a count, its confidence and its overlap are chosen on the
+pooled out-of-fold boxes. The figures given are of counts by rules that were fitted on the other folds.
 
 Reads
     <work>/processed/
@@ -12,15 +12,17 @@ Reads
 Writes
     <work>/<experiment>/fold<k>/checkpoint.safetensors  the fold's network
     <work>/<experiment>/fold<k>/held_out.parquet  Name and head_count of the pictures that the fold held out
-    <work>/<experiment>/fold<k>/oof.parquet  the boxes found on them: Name, corners in px of the picture, score
+    <work>/<experiment>/fold<k>/oof.parquet  boxes found on them: Name, corners in px of the picture, score
     <work>/<experiment>/oof.parquet  out-of-fold counts: fold, Name, head_count, count
 """
 
 import argparse
 from pathlib import Path
+from typing import cast
 
 from common.stage import Job, Outcome, Stage
 from competitions.face_counting.competition import COMPETITION
+from competitions.face_counting.experiment import FaceCountingExperiment
 
 
 def train_fold(job: Job) -> Outcome:
@@ -31,15 +33,13 @@ def train_fold(job: Job) -> Outcome:
     from common.weights import save_weights
     from competitions.face_counting.detector import build_detector
     from competitions.face_counting.detector_training import train_detector
-    from competitions.face_counting.experiment import FaceCountingExperiment
     from competitions.face_counting.face_boxes import find_faces
     from competitions.face_counting.splits import held_out
     from competitions.face_counting.starting_weights import take_over_weights
     from competitions.face_counting.stored_pictures import load_pictures
     from competitions.face_counting.training_canvases import TrainingCanvases
 
-    settings = job.settings
-    assert isinstance(settings, FaceCountingExperiment)
+    settings = cast(FaceCountingExperiment, job.settings)
     stored = load_pictures(job.processed, "train")
     stored = stored.where(stored.readable)
     head_counts = stored.pictures["head_count"].to_numpy()
@@ -52,9 +52,7 @@ def train_fold(job: Job) -> Outcome:
     taken_over = take_over_weights(network, settings.detector, job.own.weights)
     canvases = TrainingCanvases(stored.where(~out), settings.pictures, settings.augmentation, seed)
     what = f"fold {job.fold}"
-    network, history = train_detector(
-        network, canvases, settings.training, seed, job.scratch, device, what
-    )
+    network, history = train_detector(network, canvases, settings.training, seed, job.scratch, device, what)
 
     unseen = stored.where(out)
     boxes = find_faces(network, unseen, settings.pictures, settings.counting, device, what)
@@ -65,19 +63,21 @@ def train_fold(job: Job) -> Outcome:
         with atomic.whole_file(job.fold_folder / name) as partial:
             table.to_parquet(partial, index=False)
     outputs = [checkpoint, *(job.fold_folder / name for name in tables)]
-    metrics = {"canvases": len(canvases), "boxes": len(boxes), "tensors_taken_over": taken_over}
-    return Outcome(outputs, metrics=metrics, history=history)
+    return Outcome(
+        outputs,
+        metrics={"canvases": len(canvases), "boxes": len(boxes), "tensors_taken_over": taken_over},
+        history=history,
+    )
 
 
 def pool_folds(job: Job) -> Outcome:
     """The way from boxes to a count, chosen on all pictures that were held out."""
     from common import atomic
-    from competitions.face_counting.experiment import FaceCountingExperiment
     from competitions.face_counting.out_of_fold import decide, pooled_faces
 
-    assert isinstance(job.settings, FaceCountingExperiment)
+    settings = cast(FaceCountingExperiment, job.settings)
     pooled = pooled_faces(job.fold_folders)
-    outcome = decide(pooled, job.settings.counting)
+    outcome = decide(pooled, settings.counting)
     path = job.paths.experiment(job.settings.name) / "oof.parquet"
     with atomic.whole_file(path) as partial:
         pooled.pictures.assign(count=outcome.counts).to_parquet(partial, index=False)
@@ -89,7 +89,7 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
         "--weights",
         type=Path,
         metavar="DIR",
-        help="first weights: a state dict, or a folder with one named after the network (yolov5s.safetensors, .pt)",
+        help="first weights: a state dict, or a folder with one named after the network (yolov5s.pt)",
     )
 
 

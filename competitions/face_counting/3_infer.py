@@ -9,8 +9,11 @@ Writes
     <work>/<experiment>/test.parquet  boxes: fold, Name, corners in px of the picture, score
 """
 
+from typing import cast
+
 from common.stage import Job, Outcome, Stage
 from competitions.face_counting.competition import COMPETITION
+from competitions.face_counting.experiment import FaceCountingExperiment
 
 
 def infer(job: Job) -> Outcome:
@@ -20,12 +23,10 @@ def infer(job: Job) -> Outcome:
     from common import atomic
     from common.device import torch_device
     from competitions.face_counting.detector import build_detector, restore
-    from competitions.face_counting.experiment import FaceCountingExperiment
     from competitions.face_counting.face_boxes import find_faces
     from competitions.face_counting.stored_pictures import load_pictures
 
-    settings = job.settings
-    assert isinstance(settings, FaceCountingExperiment)
+    settings = cast(FaceCountingExperiment, job.settings)
     stored = load_pictures(job.processed, "test")
     stored = stored.where(stored.readable)
     device = torch_device(job.device)

@@ -1,4 +1,4 @@
-"""Count the faces by the rule that was tuned out of fold, average the folds' counts, and write the submission.
+"""Count the faces by the rule tuned out of fold, average the folds' counts, and write the submission.
 
     python competitions/face_counting/4_make_submission.py [--experiment NAME]
 

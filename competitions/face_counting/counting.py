@@ -1,10 +1,11 @@
 """From boxes to a count: how, and with which thresholds, is decided on out-of-fold predictions alone.
 
-Two ways are compared. `boxes_above`: the boxes above a confidence after non-maximum suppression. `expected_count`: each
-box that survives suppression is worth some faces, the more the surer it is; the worth is a rising step function of the
-confidence, fitted to the squared error by non-negative least squares (isotonic regression on sums).
+Two ways are compared. `boxes_above`: the boxes above a confidence after non-maximum suppression.
+`expected_count`: each box that survives suppression is worth some faces, the more the surer it is; the worth
+is a rising step function of the confidence, fitted to the squared error by non-negative least squares.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,10 +38,16 @@ class CountingRule:
     constant: float
     """Faces that every picture has beside those found."""
 
+    @property
+    def half_a_face(self) -> float:
+        """Least confidence at which a box is worth at least half a face (above 1 when no box is)."""
+        steps = np.flatnonzero(np.cumsum(self.worths) >= 0.5)
+        return self.confidences[steps[0]] if len(steps) else 1.01
+
     def count(self, found: "FoundFaces") -> Counts:
         """(pictures,) counts."""
         above = found.suppressed(self.overlap).above(self.confidences)
-        return self.constant + np.asarray(self.worths) @ above
+        return np.asarray(self.constant + np.asarray(self.worths) @ above, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -61,7 +68,7 @@ class FoundFaces:
         boxes, scores = torch.from_numpy(self.boxes), torch.from_numpy(self.scores)
         kept = [
             np.sort(nms(boxes[start:stop], scores[start:stop], overlap).numpy()) + start
-            for start, stop in zip(starts[:-1], starts[1:], strict=True)
+            for start, stop in itertools.pairwise(starts)
             if stop > start
         ]
         rows = np.concatenate(kept) if kept else np.zeros(0, np.int64)
@@ -118,9 +125,7 @@ def fit_rule(
     """The rule of least squared error on pictures with known counts; `above` as made by `boxes_above`."""
     if way == "boxes_above":
         overlap, confidence = np.unravel_index(np.argmin(rmse_map(above, head_counts)), above.shape[:2])
-        return CountingRule(
-            way, counting.overlaps[overlap], [counting.confidences[confidence]], [1.0], 0.0
-        )
+        return CountingRule(way, counting.overlaps[overlap], [counting.confidences[confidence]], [1.0], 0.0)
     from scipy.optimize import nnls
 
     fits = []

@@ -36,8 +36,8 @@ def decode_pictures(folder: Path, pictures: pd.DataFrame, pixels: Path) -> tuple
     """
     table = pictures.assign(width=0, height=0, offset=np.int64(0), near_duplicates=-1)
     sizes = [_values(folder / name) for name in table["Name"]]
-    hashes, hashed, unreadable, start = [], [], {"train": [], "test": []}, 0
-    places = []
+    unreadable: dict[str, list[str]] = {"train": [], "test": []}
+    hashes, hashed, places, start = [], [], [], 0
     with atomic.whole_array(pixels, (sum(sizes),), np.uint8) as store:
         names = list(zip(table["Name"], table["split"], strict=True))
         for row, (name, split) in enumerate(progress(names, "decoding pictures", "picture")):

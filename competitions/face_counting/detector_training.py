@@ -68,7 +68,7 @@ class DetectorTraining(lightning.LightningModule):
                 else:
                     mean.copy_(value)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         """Decay for the convolutions' weights alone; warm-up, then a cosine, step by step."""
         settings = self.settings
         trained = [value for value in self.network.parameters() if value.requires_grad]

@@ -80,9 +80,13 @@ class CountingSettings(Settings):
     """Boxes below this confidence are not kept at all."""
     loose_overlap: Share = 0.8
     """IoU of the suppression before predictions are stored; the tuned one comes on top."""
-    confidences: list[Share] = [round(0.05 + 0.025 * step, 3) for step in range(31)]
+    confidences: list[Share] = Field(
+        default_factory=lambda: [round(0.05 + 0.025 * step, 3) for step in range(31)]
+    )
     """Confidences that are tried."""
-    overlaps: list[Share] = [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8]
+    overlaps: list[Share] = Field(
+        default_factory=lambda: [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8]
+    )
     """IoUs of non-maximum suppression that are tried."""
 
 
@@ -90,7 +94,7 @@ class FaceCountingExperiment(Experiment):
     """One way to count faces."""
 
     split: Literal["grouped", "printed"] = "grouped"
-    """grouped: folds stratified by count, near duplicates together. printed: `folds` independent random 80/20 cuts."""
+    """grouped: folds stratified by count, near duplicates together; printed: random 80/20 cuts."""
     pictures: PictureSettings = PictureSettings()
     detector: DetectorSettings = DetectorSettings()
     augmentation: AugmentationSettings = AugmentationSettings()

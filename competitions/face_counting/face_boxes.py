@@ -33,20 +33,22 @@ def find_faces(
 
     Returns
     -------
-    Name, xmin, ymin, xmax, ymax, score (float32), in the pictures' order, falling scores within a picture; a picture without any
-    box has no row.
+    Name, xmin, ymin, xmax, ymax, score (float32), in the pictures' order, scores falling within a picture;
+    a picture without any box has no row.
     """
     network = network.to(device).eval()
     canvases = PlainCanvases(stored, pictures)
     names: list[str] = []
     corners, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
     row = 0
-    batches = DataLoader(canvases, CANVASES_AT_ONCE, collate_fn=lambda items: torch.from_numpy(np.stack(items)))
+    batches = DataLoader(
+        canvases, CANVASES_AT_ONCE, collate_fn=lambda items: torch.from_numpy(np.stack(items))
+    )
     for batch in progress(batches, what, "batch", len(batches)):
         for found in detect(network, batch.to(device), counting):
             entry = stored.pictures.iloc[row]
-            boxes = canvases.placement(row).to_picture(found.boxes.astype(np.float64))
-            boxes = cut_to_picture(boxes, int(entry["width"]), int(entry["height"]))
+            corners_found = canvases.placement(row).to_picture(found.boxes.astype(np.float64))
+            boxes = cut_to_picture(corners_found, int(entry["width"]), int(entry["height"]))
             inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
             names += [str(entry["Name"])] * int(inside.sum())
             corners.append(boxes[inside].astype(np.float32))

@@ -147,7 +147,7 @@ def _clutter(draw: ImageDraw.ImageDraw, generator: Generator, width: int, height
     elif kind < 0.55:
         draw.line([x, y, x + 3 * size, y + 2 * tall], fill=colour, width=int(generator.integers(2, 14)))
     elif kind < 0.75:
-        corners = generator.normal(0, size, size=(6, 2)) + [x, y]
+        corners = generator.normal((x, y), size, size=(6, 2))
         draw.polygon([(float(a), float(b)) for a, b in corners], fill=colour)
     else:
         draw.ellipse([x, y, x + size, y + tall], fill=colour, outline=_shade(colour, 0.7))
@@ -156,7 +156,9 @@ def _clutter(draw: ImageDraw.ImageDraw, generator: Generator, width: int, height
 def _shoulders(draw: ImageDraw.ImageDraw, generator: Generator, x: float, y: float, side: float) -> None:
     red, green, blue = generator.integers(10, 240, size=3)
     wide, drop = side * float(generator.uniform(0.7, 0.95)), side * 0.5
-    draw.ellipse([x - wide, y + drop, x + wide, y + drop + side * 1.1], fill=(int(red), int(green), int(blue)))
+    draw.ellipse(
+        [x - wide, y + drop, x + wide, y + drop + side * 1.1], fill=(int(red), int(green), int(blue))
+    )
 
 
 def _occlusion(draw: ImageDraw.ImageDraw, generator: Generator, x: float, y: float, side: float) -> None:

@@ -1,5 +1,7 @@
 """Boxes and head counts held against the pictures and against each other."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -31,26 +33,26 @@ def checked_boxes(boxes: pd.DataFrame, pictures: pd.DataFrame) -> tuple[pd.DataF
     kept = boxes[~unknown].merge(pictures[["Name", "width", "height"]], on="Name", how="left")
     corners = kept[BOX_COLUMNS].to_numpy(np.float64)
     inside = cut_to_picture(corners, kept["width"].to_numpy(), kept["height"].to_numpy())
-    outside = (inside != corners).any(axis=1)
+    outside = np.asarray((inside != corners).any(axis=1))
     if outside.any():
         faults.append(
             f"bbox_train.csv: {int(outside.sum())} boxes reach out of their picture and were cut: "
             f"{some(kept['Name'][outside].unique())}"
         )
-    flat = (inside[:, 2:] - inside[:, :2] < SMALLEST_SIDE).any(axis=1)
+    flat = np.asarray((inside[:, 2:] - inside[:, :2] < SMALLEST_SIDE).any(axis=1))
     if flat.any():
         faults.append(
             f"bbox_train.csv: {int(flat.sum())} boxes without area were left out: "
             f"{some(kept['Name'][flat].unique())}"
         )
     kept[BOX_COLUMNS] = inside
-    kept = kept.loc[~flat, ["Name", *BOX_COLUMNS]].reset_index(drop=True)
+    kept = kept[["Name", *BOX_COLUMNS]][~flat].reset_index(drop=True)
     return kept, faults + _count_faults(kept, pictures)
 
 
 def cut_to_picture(
-    corners: npt.NDArray[np.float64], width: npt.ArrayLike, height: npt.ArrayLike
-) -> npt.NDArray[np.float64]:
+    corners: npt.NDArray[np.floating[Any]], width: npt.ArrayLike, height: npt.ArrayLike
+) -> npt.NDArray[np.floating[Any]]:
     """Boxes (n, 4) cut to pictures of `width` x `height` px (one for all, or one each)."""
     right, lower = np.broadcast_arrays(np.asarray(width), np.asarray(height))
     most = np.stack([right, lower, right, lower], axis=-1)

@@ -30,7 +30,7 @@ def head_counts(file: Path) -> pd.DataFrame:
 
 
 def training_boxes(data: Path) -> pd.DataFrame:
-    """bbox_train.csv: Name and the corners in px of the picture as float64; InputError when it is malformed."""
+    """bbox_train.csv: Name and corners in px of the picture as float64; InputError when it is malformed."""
     file = data / "bbox_train.csv"
     table = _read(file, ["Name", *BOX_COLUMNS])
     for column in BOX_COLUMNS:
@@ -39,7 +39,7 @@ def training_boxes(data: Path) -> pd.DataFrame:
 
 
 def test_names(data: Path) -> list[str]:
-    """The names of test.csv (official: test_Rj9YEaI.csv), in its order; InputError when it is missing or wrong."""
+    """The names of test.csv (official: test_Rj9YEaI.csv) in its order; InputError when it is wrong."""
     found = sorted(data.glob("test.csv")) or sorted(data.glob("test_*.csv"))
     if len(found) != 1:
         raise InputError(
@@ -65,7 +65,9 @@ def _read(file: Path, columns: list[str]) -> pd.DataFrame:
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"{shown(file)} is missing; expected the official file with {', '.join(columns)}") from None
+        raise InputError(
+            f"{shown(file)} is missing; expected the official file with {', '.join(columns)}"
+        ) from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as fault:
         raise InputError(f"{shown(file)}: not a readable CSV file ({fault}); download it again") from None
     missing = [column for column in columns if column not in table.columns]

@@ -59,7 +59,9 @@ def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
         "oof_rmse": errors[best],
         "oof_rmse_low": low,
         "oof_rmse_high": high,
-        "oof_rmse_mean_count": root_mean_squared_error(_means_without_own_fold(head_counts, fold), head_counts),
+        "oof_rmse_mean_count": root_mean_squared_error(
+            _means_without_own_fold(head_counts, fold), head_counts
+        ),
         **{f"oof_rmse_{way}": error for way, error in errors.items()},
     }
     rule = counting.fit_rule(best, above, head_counts, settings)

@@ -1,4 +1,4 @@
-"""The article's three picture sets: where a picture lies on the detector's square canvas, and its boxes with it.
+"""The article's three picture sets: where a picture, and its boxes with it, lies on the detector's canvas.
 
 Boxes are (n, 4) arrays of xmin, ymin, xmax, ymax in px.
 """
@@ -98,7 +98,7 @@ def resize(picture: Picture, placement: Placement) -> Picture:
 def paste(
     canvas: Picture, resized: Picture, left: int, top: int, window: tuple[int, int, int, int] | None = None
 ) -> None:
-    """Paste a picture with its corner at (left, top); what lies outside `window` (or the canvas) is cut off."""
+    """Paste a picture with its corner at (left, top), cut off at `window` (or at the canvas)."""
     x0, y0, x1, y1 = window or (0, 0, canvas.shape[1], canvas.shape[0])
     x0, y0 = max(x0, left), max(y0, top)
     x1, y1 = min(x1, left + resized.shape[1]), min(y1, top + resized.shape[0])

@@ -2,9 +2,9 @@
 
     python -m competitions.face_counting.sample_data --out DIR
 
-Drawn faces of varied size, tone and pose on cluttered backgrounds; train and test pictures lie interleaved in one
-folder, a tenth is greyscale, some pictures occur twice in slightly different versions. The counts of the test
-split lie in truth/test.csv, where no stage looks.
+Drawn faces of varied size, tone and pose on cluttered backgrounds; train and test pictures lie interleaved in
+one folder, a tenth is greyscale, some pictures occur twice in slightly different versions. The counts of the
+test split lie in truth/test.csv, where no stage looks.
 """
 
 from pathlib import Path
@@ -39,7 +39,8 @@ def write_sample_data(folder: Path, seed: int, scale: float = 1.0) -> None:
     in_test[generator.permutation(train + test)[:test]] = True
     (folder / "image_data").mkdir()
     (folder / "truth").mkdir()
-    counts, boxes = [], []
+    counts: list[tuple[str, int, bool]] = []
+    boxes: list[tuple[object, ...]] = []
     shown: tuple[Image.Image, Boxes] | None = None
     for number, is_test in zip(numbers, in_test, strict=True):
         name = f"{number}.jpg"

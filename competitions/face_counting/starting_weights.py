@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 LEAST_FITTING = 0.5
 
 
-def take_over_weights(
-    network: "DetectionModel", settings: DetectorSettings, location: Path | None
-) -> int:
+def take_over_weights(network: "DetectionModel", settings: DetectorSettings, location: Path | None) -> int:
     """Take over the tensors of a state dict that fit by name and shape; the rest stays as it is.
 
     The classic YOLOv5 and today's variant share backbone and neck; the heads differ.
@@ -32,15 +30,15 @@ def take_over_weights(
 
     Raises
     ------
-    InputError : pretrained weights are asked for and none are given; there are none for this network; fewer than
-        half of the network's tensors fit.
+    InputError : pretrained weights are asked for and none are given; there are none for this network; fewer
+        than half of the network's tensors fit.
     """
     name = f"{settings.family}{settings.size}"
     if location is None:
         if settings.pretrained:
             raise InputError(
-                f"this experiment starts from COCO weights of {name}: give a state dict, or the folder of one named "
-                f"{name}.safetensors or {name}.pt, with --weights, or run the experiment champion, which needs none"
+                f"this experiment starts from COCO weights of {name}: give a state dict, or a folder with "
+                f"{name}.safetensors or {name}.pt, with --weights; the experiment champion needs none"
             )
         return 0
     file = _weights_file(location.expanduser(), name)

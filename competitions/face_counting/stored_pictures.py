@@ -1,4 +1,4 @@
-"""The pictures as 1_preprocess stores them: decoded, end to end in one memory-mapped file, with their tables."""
+"""The pictures as 1_preprocess stores them: decoded, end to end in one memory-mapped file, with tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class StoredPictures:
     """One split."""
 
     pictures: pd.DataFrame
-    """Name, split (train or test), width, height in px, offset into the pixels, head_count (-1 where unknown),
+    """Name, split (train or test), width, height in px, offset into the pixels, head_count (-1 in test),
     near_duplicates (group number, -1 in the test split); unreadable pictures have width 0."""
     pixels: npt.NDArray[np.uint8]
     boxes: dict[str, npt.NDArray[np.float64]]
@@ -69,7 +69,8 @@ def load_pictures(processed: Path, split: str) -> StoredPictures:
     pictures = pd.read_parquet(pictures_file(processed))
     boxes = pd.read_parquet(boxes_file(processed))
     by_name = {
-        str(name): group[BOX_COLUMNS].to_numpy(np.float64) for name, group in boxes.groupby("Name", sort=False)
+        str(name): group[BOX_COLUMNS].to_numpy(np.float64)
+        for name, group in boxes.groupby("Name", sort=False)
     }
     chosen = pictures[pictures["split"] == split].reset_index(drop=True)
     return StoredPictures(chosen, np.load(pixels_file(processed), mmap_mode="r"), by_name)

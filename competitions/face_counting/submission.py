@@ -45,7 +45,7 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
 
 
 def score_submission(submission: Path, truth: Path) -> Score:
-    """RMSE of a submission against a table of Name, HeadCount; InputError when the two do not belong together."""
+    """RMSE of a submission against a table of Name, HeadCount; InputError when they do not fit."""
     rows, faults = read_submission_table(submission, COUNT_COLUMNS)
     known = head_counts(truth)
     faults += id_faults([name for name, _ in rows], known["Name"].tolist(), ordered=False)
@@ -66,7 +66,7 @@ def score_submission(submission: Path, truth: Path) -> Score:
 
 
 def _number_faults(rows: list[list[str]]) -> list[str]:
-    faults, kinds = [], {"not a number": [], "not finite": [], "negative": []}
+    kinds: dict[str, list[str]] = {"not a number": [], "not finite": [], "negative": []}
     for name, text in rows:
         try:
             count = float(text)
@@ -77,7 +77,8 @@ def _number_faults(rows: list[list[str]]) -> list[str]:
             kinds["not finite"].append(f"{name} {text}")
         elif count < 0:
             kinds["negative"].append(f"{name} {text}")
-    for kind, examples in kinds.items():
-        if examples:
-            faults.append(f"{len(examples)} head counts are {kind}: {some(examples)}")
-    return faults
+    return [
+        f"{len(examples)} head counts are {kind}: {some(examples)}"
+        for kind, examples in kinds.items()
+        if examples
+    ]

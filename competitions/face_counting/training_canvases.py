@@ -1,4 +1,4 @@
-"""What a detector sees in training: canvases with randomly placed, mirrored and coloured pictures, and their boxes."""
+"""What a detector sees in training: canvases with pictures at random places, mirrored and coloured."""
 
 import os
 from dataclasses import dataclass
@@ -88,7 +88,7 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
         )
         canvas = white_canvas(side)
         paste(canvas, resized, left, top)
-        return TrainingCanvas(canvas, _visible(boxes + [left, top, left, top], (0, 0, side, side)))
+        return TrainingCanvas(canvas, _visible(boxes, left, top, (0, 0, side, side)))
 
     def _mosaic(self, items: list[int]) -> TrainingCanvas:
         """Four pictures in the four corners around a random point."""
@@ -101,22 +101,20 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
             left = window[0] + self._anywhere(resized.shape[1], window[2] - window[0])
             top = window[1] + self._anywhere(resized.shape[0], window[3] - window[1])
             paste(canvas, resized, left, top, window)
-            boxes.append(_visible(own + [left, top, left, top], window))
+            boxes.append(_visible(own, left, top, window))
         return TrainingCanvas(canvas, np.concatenate(boxes))
 
     def _changed(self, item: int) -> tuple[Picture, Boxes, Placement]:
         """A picture at a random size, mirrored and coloured, with its boxes in px of the resized picture."""
         row, at_half_size = self.items[item]
         picture = self.stored.picture(row)
-        placement = placement_of(
-            self.pictures.set, picture.shape[1], picture.shape[0], self.pictures.canvas
-        )
+        placement = placement_of(self.pictures.set, picture.shape[1], picture.shape[0], self.pictures.canvas)
         if at_half_size:
             placement = half_size(placement, self.pictures.canvas)
         placement = self._rescaled(placement)
         boxes = placement.to_canvas(self.stored.faces(row)) - [placement.left, placement.top] * 2
-        boxes = cut_to_picture(boxes, placement.resized_width, placement.resized_height)
-        changed = self.changes(image=resize(picture, placement), bboxes=boxes)
+        inside = cut_to_picture(boxes, placement.resized_width, placement.resized_height)
+        changed = self.changes(image=resize(picture, placement), bboxes=inside)
         return changed["image"], np.asarray(changed["bboxes"], np.float64).reshape(-1, 4), placement
 
     def _rescaled(self, placement: Placement) -> Placement:
@@ -133,7 +131,7 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
 
 
 def collate(canvases: list[TrainingCanvas]) -> Batch:
-    """A batch as ultralytics' losses take it: boxes as shares of the canvas, middle x, middle y, width, height."""
+    """A batch as ultralytics' losses take it: boxes as middle x, middle y, width, height in canvas sides."""
     pixels = torch.from_numpy(np.stack([canvas.pixels for canvas in canvases])).permute(0, 3, 1, 2)
     side = pixels.shape[-1]
     corners = torch.from_numpy(np.concatenate([canvas.boxes for canvas in canvases])).float() / side
@@ -181,8 +179,9 @@ def _changes(augmentation: AugmentationSettings) -> albumentations.Compose:
     )
 
 
-def _visible(boxes: Boxes, window: tuple[int, int, int, int]) -> Boxes:
-    """Boxes cut to a window, without the faces of which too little is left."""
+def _visible(boxes: Boxes, left: int, top: int, window: tuple[int, int, int, int]) -> Boxes:
+    """Boxes moved by (left, top) and cut to a window, without the faces of which too little is left."""
+    boxes = boxes + np.array([left, top, left, top])
     x0, y0, x1, y1 = window
     cut = np.clip(boxes, [x0, y0, x0, y0], [x1, y1, x1, y1])
     sides, before = cut[:, 2:] - cut[:, :2], boxes[:, 2:] - boxes[:, :2]

@@ -1,0 +1,89 @@
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from competitions.face_counting.experiment import AugmentationSettings, PictureSettings
+from competitions.face_counting.stored_pictures import StoredPictures
+from competitions.face_counting.training_canvases import TrainingCanvases, collate
+
+GREEN = (0, 200, 0)
+
+
+def _green_rectangles(pictures: int, faces: int) -> StoredPictures:
+    """Black pictures, each with bright rectangles as its faces."""
+    generator = np.random.default_rng(0)
+    height, width = 240, 320
+    pixels = np.zeros((pictures, height, width, 3), np.uint8)
+    boxes = {}
+    for row in range(pictures):
+        own = []
+        for face in range(faces):
+            x, y = 10 + 60 * face, int(generator.integers(0, 180))
+            pixels[row, y : y + 50, x : x + 40] = GREEN
+            own.append([x, y, x + 40, y + 50])
+        boxes[f"{row}.jpg"] = np.array(own, dtype=np.float64)
+    table = pd.DataFrame(
+        {
+            "Name": list(boxes),
+            "width": width,
+            "height": height,
+            "offset": np.arange(pictures) * height * width * 3,
+            "head_count": faces,
+        }
+    )
+    return StoredPictures(table, pixels.reshape(-1), boxes)
+
+
+@pytest.mark.parametrize("mosaic", [0.0, 1.0])
+def test_boxes_stay_on_their_faces(mosaic: float) -> None:
+    changes = AugmentationSettings(mosaic=mosaic, scale=0.4, flip=0.5, colour=0, grey=0, blur=0)
+    canvases = TrainingCanvases(_green_rectangles(6, 4), PictureSettings(canvas=256), changes, seed=1)
+    faces = 0
+    for item in range(24):
+        canvas = canvases[item % 6]
+        green = (canvas.pixels[..., 1] > 100) & (canvas.pixels[..., 0] < 100)
+        for x0, y0, x1, y1 in canvas.boxes:
+            inside = green[int(np.ceil(y0)) : int(y1), int(np.ceil(x0)) : int(x1)]
+            assert inside.mean() > 0.9
+            faces += 1
+        covered = np.zeros_like(green)
+        for x0, y0, x1, y1 in canvas.boxes:
+            covered[int(y0) : int(y1) + 2, int(x0) : int(x1) + 2] = True
+        # What is green and in no box are faces of which too little is left.
+        assert (green & ~covered).sum() < 0.35 * 40 * 50 * 1.4**2 * 4
+    assert faces > 24
+
+
+def test_same_seed_same_canvases() -> None:
+    stored, settings = _green_rectangles(4, 3), AugmentationSettings(mosaic=0.5)
+    canvases = TrainingCanvases(stored, PictureSettings(canvas=128), settings, seed=1)
+    first = [canvases[item] for item in range(4)]
+    canvases.set_random_seed(1)
+    for item in range(4):
+        again = canvases[item]
+        np.testing.assert_array_equal(first[item].pixels, again.pixels)
+        np.testing.assert_array_equal(first[item].boxes, again.boxes)
+    assert any((canvases[item].pixels != first[item].pixels).any() for item in range(4))
+
+
+def test_half_size_copies_come_on_top() -> None:
+    pictures = PictureSettings(set="white_canvas_half_copies", canvas=320)
+    few = TrainingCanvases(_green_rectangles(4, 5), pictures, AugmentationSettings(scale=0, flip=0), seed=0)
+    assert len(few) == 8
+    whole, half = few[0].boxes, few[4].boxes
+    np.testing.assert_allclose((half[:, 2:] - half[:, :2]) * 2, whole[:, 2:] - whole[:, :2], atol=1e-3)
+
+
+def test_a_batch_gives_each_face_its_canvas() -> None:
+    stored = _green_rectangles(3, 2)
+    stored.boxes["1.jpg"] = np.zeros((0, 4))
+    plain = AugmentationSettings(scale=0, flip=0, colour=0, grey=0, blur=0)
+    canvases = TrainingCanvases(stored, PictureSettings(canvas=320), plain, seed=0)
+    batch = collate([canvases[item] for item in range(3)])
+    assert batch["img"].shape == (3, 3, 320, 320)
+    assert batch["batch_idx"].tolist() == [0, 0, 2, 2]
+    x, y, width, height = (batch["bboxes"][0] * 320).tolist()
+    assert (width, height) == pytest.approx((40, 50), abs=0.1)
+    assert batch["img"][0, :, int(y), int(x)].tolist() == list(GREEN)
+    assert torch.equal(batch["cls"], torch.zeros(4))
