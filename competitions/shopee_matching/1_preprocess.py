@@ -3,11 +3,11 @@
     python competitions/shopee_matching/1_preprocess.py [--experiment NAME] [--data DIR] [--work DIR]
 
 Products never cross folds, nor do products that share a picture. Experiments on titles and hashes read no
-picture; those with a network keep the distinct pictures, shrunk to the network's size. A branch that the given
-data cannot feed (too few pictures, test titles that name no product) is found here and left out later.
+picture; those with a network keep the distinct pictures, shrunk to the network's size. A branch that the
+given data cannot feed (too few pictures, test titles that name no product) is found here and left out later.
 
 Reads
-    <data>/train.csv      posting_id,image,image_phash,title,label_group; may be absent, then nothing is trained
+    <data>/train.csv      posting_id,image,image_phash,title,label_group; without it nothing is trained
     <data>/test.csv       the same without label_group
     <data>/train_images/  pictures
     <data>/test_images/   pictures

@@ -1,11 +1,11 @@
-"""Processed listings -> candidate pairs of each fold's held-out listings, then the rule that makes them matches.
+"""Processed listings -> candidate pairs of the held-out listings, then the rule that makes them matches.
 
     python competitions/shopee_matching/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
-Hashes and titles learn nothing from labels. A picture network learns to tell the label groups of the other folds
-apart; the epoch with the lowest training loss is kept, and embeds the whole pool of labelled listings, in which
-the neighbours of the held-out ones are searched. When all folds are there, the thresholds, and whether a listing
-without any match takes its nearest candidate, are tuned on the pooled held-out listings.
+Hashes and titles learn nothing from labels. A picture network learns to tell the label groups of the other
+folds apart; the epoch with the lowest training loss is kept, and embeds the whole pool of labelled listings,
+in which the neighbours of the held-out ones are searched. When all folds are there, the thresholds, and
+whether a listing without any match takes its nearest candidate, are tuned on the pooled held-out listings.
 
 Reads
     <work>/processed/train.parquet, <work>/processed/pictures<size>px/  see 1_preprocess.py
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def train_fold(job: Job) -> Outcome:
-    """Candidates of the fold's listings in the whole labelled pool, by a model that did not see their products."""
+    """Candidates of the fold's listings in the whole labelled pool, by a model that saw none of them."""
     settings = cast(ShopeeExperiment, job.settings)
     found = job.upstream["processed"].decision
     if settings.branch == "union" or not found["labelled"]:

@@ -3,11 +3,12 @@
     python competitions/shopee_matching/3_infer.py [--experiment NAME] [--work DIR]
 
 Every test listing is looked for among all test listings. Titles take their word frequencies from the labelled
-listings, too. The networks of all folds compare the pictures together; their scores are brought to the scale of
-one network's, on which the threshold was tuned.
+listings, too. The networks of all folds compare the pictures together; their scores are brought to the scale
+of one network's, on which the threshold was tuned.
 
 Reads
-    <work>/processed/test.parquet, <work>/processed/train.parquet, <work>/processed/pictures<size>px/  see 1_preprocess.py
+    <work>/processed/test.parquet, <work>/processed/train.parquet  listings
+    <work>/processed/pictures<size>px/test_pictures.npy  test pictures
     <work>/<experiment>/fold<k>/checkpoint.safetensors  picture networks
     <work>/<parent>/test.parquet  candidates of the branches that a union joins
 

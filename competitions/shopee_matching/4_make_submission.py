@@ -2,8 +2,8 @@
 
     python competitions/shopee_matching/4_make_submission.py [--experiment NAME] [--work DIR]
 
-Candidates whose score reaches their branch's threshold are matches; where it helped out of fold, a listing without
-any takes its strongest candidate. The file appears only when it breaks no official rule.
+Candidates whose score reaches their branch's threshold are matches; where it helped out of fold, a listing
+without any takes its strongest candidate. The file appears only when it breaks no official rule.
 
 Reads
     <work>/<experiment>/test.parquet  candidates

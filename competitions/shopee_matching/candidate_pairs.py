@@ -1,6 +1,6 @@
 """Pairs of listings that a branch takes for the same product, with its scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from common.errors import InputError
 from common.paths import shown
 
 Int32 = npt.NDArray[np.int32]
+Int = npt.NDArray[np.integer]
 Float32 = npt.NDArray[np.float32]
 
 
@@ -32,7 +33,7 @@ class CandidatePairs:
         return len(self.query)
 
 
-def sorted_pairs(query: Int32, match: Int32, score: Float32, experiment: str) -> CandidatePairs:
+def sorted_pairs(query: Int, match: Int, score: Float32, experiment: str) -> CandidatePairs:
     """Pairs of one branch in their order."""
     order = np.lexsort((match, query))
     return CandidatePairs(
@@ -48,7 +49,7 @@ def no_pairs(experiment: str) -> CandidatePairs:
     return CandidatePairs(empty, empty, {experiment: np.empty(0, dtype=np.float32)})
 
 
-def strongest(query: Int32, match: Int32, score: Float32, most: int) -> tuple[Int32, Int32, Float32]:
+def strongest(query: Int, match: Int, score: Float32, most: int) -> tuple[Int, Int, Float32]:
     """The `most` best pairs of each query; equal scores go by the lower match."""
     order = np.lexsort((match, -score, query))
     query, match, score = query[order], match[order], score[order]
@@ -56,7 +57,13 @@ def strongest(query: Int32, match: Int32, score: Float32, most: int) -> tuple[In
     return query[kept], match[kept], score[kept]
 
 
-def rank_in_query(query: Int32) -> npt.NDArray[np.int64]:
+def merged(blocks: Sequence[tuple[Int, Int, Float32]]) -> tuple[Int, Int, Float32]:
+    """Query, match and score of several blocks, one after the other."""
+    query, match, score = zip(*blocks, strict=True)
+    return np.concatenate(query), np.concatenate(match), np.concatenate(score)
+
+
+def rank_in_query(query: Int) -> npt.NDArray[np.int64]:
     """Position of each pair among the pairs of its query; `query` is sorted."""
     starts = (
         np.flatnonzero(np.r_[True, query[1:] != query[:-1]]) if len(query) else np.empty(0, dtype=np.int64)
@@ -91,12 +98,8 @@ def joined(branches: Sequence[CandidatePairs]) -> CandidatePairs:
 
 def write_pairs(path: Path, pairs: CandidatePairs) -> None:
     """Write pairs as parquet (query, match, one column per experiment), whole or not at all."""
-    columns: Mapping[str, npt.NDArray[np.generic]] = {
-        "query": pairs.query,
-        "match": pairs.match,
-    } | pairs.scores
     with whole_file(path) as partial:
-        pq.write_table(pa.table(dict(columns)), partial)
+        pq.write_table(pa.table({"query": pairs.query, "match": pairs.match, **pairs.scores}), partial)
 
 
 def read_pairs(path: Path) -> CandidatePairs:

@@ -12,12 +12,12 @@ Colour = tuple[int, int, int]
 KINDS = ("bottle", "box", "pouch", "shirt", "phone")
 PATTERNS = ("plain", "stripes", "bands", "dots", "checks", "diagonal")
 BRANDS = (
-    "Wardani", "Kopikita", "Lumina", "Sariayam", "Nutrifit", "Bintang", "Glowderm", "Mamaku", "Tropika", "Zenwear",
-    "Ecolife", "Mataram", "Pixelon", "Havana", "Softia", "Rajawali",
+    "Wardani", "Kopikita", "Lumina", "Sariayam", "Nutrifit", "Bintang", "Glowderm", "Mamaku", "Tropika",
+    "Zenwear", "Ecolife", "Mataram", "Pixelon", "Havana", "Softia", "Rajawali",
 )  # fmt: skip
 VARIANTS = (
-    "vanilla", "coklat", "mawar", "jeruk", "hitam", "putih", "melati", "lemon", "aloe", "mint", "susu", "madu",
-    "classic", "premium", "sport", "natural", "kids", "fresh",
+    "vanilla", "coklat", "mawar", "jeruk", "hitam", "putih", "melati", "lemon", "aloe", "mint", "susu",
+    "madu", "classic", "premium", "sport", "natural", "kids", "fresh",
 )  # fmt: skip
 SYLLABLES = ("ve", "lo", "ra", "mi", "ko", "ta", "su", "ne", "bi", "da", "fi", "gu", "zo", "pe", "ya", "lu")
 AMOUNTS = {
@@ -51,7 +51,7 @@ class Product:
 
 
 def draw_product(random: np.random.Generator) -> Product:
-    """A new product; brands, variants and kinds come again, their colours and patterns hardly ever together."""
+    """A new product; brands, variants and kinds come again, with other colours and patterns."""
     kind = str(random.choice(KINDS))
     amount, other = random.choice(AMOUNTS[kind], size=2, replace=False)
     hue = random.random()

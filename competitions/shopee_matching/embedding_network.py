@@ -28,11 +28,13 @@ class EmbeddingNetwork(nn.Module):
 
     def __init__(self, settings: Pictures) -> None:
         super().__init__()
-        options = {"depths": tuple(settings.depths)} if settings.depths else {}
-        self.backbone: Any = timm.create_model(settings.network, pretrained=False, num_classes=0, **options)
+        options: dict[str, Any] = {"depths": tuple(settings.depths)} if settings.depths else {}
+        self.backbone = timm.create_model(settings.network, pretrained=False, num_classes=0, **options)
+        self.embedding = settings.embedding
         statistics = timm.data.resolve_model_data_config(self.backbone)
+        features: Any = self.backbone.num_features
         self.neck = nn.Sequential(
-            nn.Linear(self.backbone.num_features, settings.embedding, bias=False),
+            nn.Linear(features, settings.embedding, bias=False),
             nn.BatchNorm1d(settings.embedding),
         )
         self.mean: torch.Tensor
@@ -88,7 +90,7 @@ class GroupClassifier(lightning.LightningModule):
         gradient_clip_val: float | None = None,  # noqa: ARG002
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Adaptive gradient clipping of the backbone alone: it would stall the classifier (Brock et al. 2021)."""
+        """Adaptive gradient clipping of the backbone alone: not the classifier (Brock et al. 2021)."""
         if self.settings.clip_factor:
             adaptive_clip_grad(list(self.network.backbone.parameters()), self.settings.clip_factor)
 
@@ -119,7 +121,7 @@ def initial_network(settings: Pictures, weights: Path | None) -> EmbeddingNetwor
 
     Raises
     ------
-    InputError : the experiment asks for pretrained weights and none are given, or they are of another network.
+    InputError : pretrained weights are asked for and none are given, or they are of another network.
     """
     if weights is None and settings.weights != "scratch":
         raise InputError(
@@ -158,7 +160,7 @@ def load_network(settings: Pictures, checkpoint: Path) -> EmbeddingNetwork:
 def embed(network: EmbeddingNetwork, pictures: npt.NDArray[np.uint8], device: str) -> npt.NDArray[np.float32]:
     """Embeddings of unit length, (n, embedding), of (n, height, width, 3) pictures."""
     network = network.to(device).eval()
-    found = np.empty((len(pictures), network.neck[0].out_features), dtype=np.float32)
+    found = np.empty((len(pictures), network.embedding), dtype=np.float32)
     with torch.inference_mode():
         for start in range(0, len(pictures), EMBEDDING_BATCH):
             batch = torch.from_numpy(np.array(pictures[start : start + EMBEDDING_BATCH])).to(device)

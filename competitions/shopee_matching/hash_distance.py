@@ -3,7 +3,14 @@
 import numpy as np
 import numpy.typing as npt
 
-from competitions.shopee_matching.candidate_pairs import CandidatePairs, sorted_pairs, strongest
+from competitions.shopee_matching.candidate_pairs import (
+    CandidatePairs,
+    Float32,
+    Int,
+    merged,
+    sorted_pairs,
+    strongest,
+)
 from competitions.shopee_matching.information import MOST_NAMES
 
 BITS = 64
@@ -25,7 +32,7 @@ def hash_pairs(
     phash : (n,) hashes of the whole pool.
     queries : rows of the pool to look for.
     """
-    found = []
+    found: list[tuple[Int, Int, Float32]] = []
     block = max(1, BLOCK_CELLS // max(1, len(phash)))
     for start in range(0, len(queries), block):
         rows = queries[start : start + block]
@@ -34,8 +41,5 @@ def hash_pairs(
         query = rows[place]
         other = query != match
         score = ((BITS - distance[place, match].astype(np.float32)) / BITS)[other]
-        found.append(
-            strongest(query[other].astype(np.int32), match[other].astype(np.int32), score, MOST_NAMES - 1)
-        )
-    query, match, score = (np.concatenate(column) for column in zip(*found, strict=True))
-    return sorted_pairs(query, match, score, experiment)
+        found.append(strongest(query[other], match[other], score, MOST_NAMES - 1))
+    return sorted_pairs(*merged(found), experiment)

@@ -13,7 +13,7 @@ LEAST_SHARE = 0.5
 
 
 def informative_titles(titles: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which titles can name one product: not empty, and shared by no more listings than a match list holds."""
+    """Which titles can name one product: not empty, shared by no more listings than a match list holds."""
     counts = Counter(titles)
     return np.array([bool(title.strip()) and counts[title] <= MOST_NAMES for title in titles], dtype=bool)
 
@@ -35,4 +35,4 @@ def pictures_without_information(picture: npt.NDArray[np.int32], split: str) -> 
     readable = int((picture >= 0).sum())
     if readable >= LEAST_SHARE * len(picture):
         return None
-    return f"{readable} of {len(picture)} {split} listings have a readable picture, so picture networks are not used"
+    return f"{readable} of {len(picture)} {split} listings have a readable picture, so networks are not used"

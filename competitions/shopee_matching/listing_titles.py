@@ -18,8 +18,9 @@ NAMES = {
     "phone": (("Hp android", "Smartphone"), ("Casing hp", "Phone case"), ("Handphone", "Cellphone")),
 }
 PRAISE = (
-    "ORIGINAL", "murah", "READY STOCK", "COD", "promo", "termurah", "BPOM", "garansi resmi", "best seller", "new",
-    "grosir", "bisa bayar di tempat", "import", "terlaris", "free ongkir", "ori 100%", "[SALE]", "(Beli 2 gratis 1)",
+    "ORIGINAL", "murah", "READY STOCK", "COD", "promo", "termurah", "BPOM", "garansi resmi", "best seller",
+    "new", "grosir", "bisa bayar di tempat", "import", "terlaris", "free ongkir", "ori 100%", "[SALE]",
+    "(Beli 2 gratis 1)",
 )  # fmt: skip
 EMOJI = ("🔥", "⭐", "❤", "✅", "🎁")
 ONLY_PRAISE, FORGOTTEN_BRAND, MODEL, TYPO, ESCAPED, WRAPPED = 0.12, 0.25, 0.7, 0.18, 0.06, 0.03

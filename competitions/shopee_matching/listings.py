@@ -79,12 +79,14 @@ def read_listings(path: Path, labelled: bool) -> Listings:
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise InputError(
-            f"{shown(path)}: {len(twice)} posting_ids occur more than once ({twice[0]}, ...); each listing has one row"
+            f"{shown(path)}: {len(twice)} posting_ids occur more than once ({twice[0]}, ...); "
+            f"each listing has one row"
         )
     unusable = [name for name in ids if not name or name.split() != [name]]
     if unusable:
         raise InputError(
-            f"{shown(path)}: posting_id {unusable[0]!r} is empty or has spaces; the submission separates ids by spaces"
+            f"{shown(path)}: posting_id {unusable[0]!r} is empty or has spaces; "
+            f"the submission separates ids by spaces"
         )
     phash = [_number(path, line, "image_phash", row["image_phash"], 16) for line, row in enumerate(rows, 2)]
     groups = [-1] * len(rows)
@@ -121,7 +123,8 @@ def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     missing = [name for name in columns if name not in header]
     if missing:
         raise InputError(
-            f"{shown(path)}: column {missing[0]!r} is missing; expected {','.join(columns)}, found {','.join(header)[:80]}"
+            f"{shown(path)}: column {missing[0]!r} is missing; expected {','.join(columns)}, "
+            f"found {','.join(header)[:80]}"
         )
     for row, cells in enumerate(table[1:], start=1):
         if len(cells) != len(header):
@@ -157,7 +160,8 @@ def picture_path(folder: Path, name: str, table: Path) -> Path:
     odd = not parts or ".." in parts or "\\" in name or "\0" in name
     if odd or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
         raise InputError(
-            f"{shown(table)}: image {name[:80]!r} is refused; expected the plain name of a file in {folder.name}/"
+            f"{shown(table)}: image {name[:80]!r} is refused; "
+            f"expected the plain name of a file in {folder.name}/"
         )
     path = folder / name
     root = os.path.realpath(folder)

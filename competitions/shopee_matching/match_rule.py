@@ -32,7 +32,7 @@ class MatchRule(Settings):
 
 
 def strengths(pairs: CandidatePairs, thresholds: dict[str, float]) -> npt.NDArray[np.float64]:
-    """(pairs,) how far the best branch is above its threshold, 0 at it; -inf where no branch in use proposes it."""
+    """(pairs,) how far the best branch is above its threshold; -inf where no branch in use has the pair."""
     best = np.full(len(pairs), -np.inf)
     for experiment, threshold in thresholds.items():
         score = pairs.scores[experiment].astype(np.float64)
@@ -83,7 +83,7 @@ def tune_rule(
     start: dict[str, float],
     try_two_matches: bool,
 ) -> MatchRule:
-    """The thresholds, and whether rows take at least two names, with the highest mean F1 on held-out listings.
+    """Thresholds, and whether rows take at least two names, with the highest mean F1 on held-out listings.
 
     One threshold after the other is moved over its grid, or its branch switched off, until nothing improves.
 

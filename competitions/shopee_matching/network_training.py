@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 
 from common.atomic import whole_file
 from common.errors import InputError
+from common.paths import shown
 from common.seeding import derived_seed, seed_everything
 from common.stage import Job
 from common.training import EpochSampler, History, fit
@@ -26,7 +27,7 @@ def train_on_pictures(
     device: str,
     checkpoint: Path,
 ) -> History:
-    """Train on the pictures outside `job.fold`; `checkpoint` gets the network of the epoch with the lowest loss.
+    """Train on the pictures outside `job.fold`; `checkpoint` gets the network of the lowest-loss epoch.
 
     Raises
     ------
@@ -37,7 +38,8 @@ def train_on_pictures(
     groups = int(classes.max(initial=-1)) + 1
     if groups < 2:
         raise InputError(
-            f"{job.data}: the pictures outside fold {job.fold} show {groups} products; expected two or more to train on"
+            f"{shown(job.data)}: the pictures outside fold {job.fold} show {groups} products; "
+            f"expected two or more to train on"
         )
     seed = derived_seed(job.seed, "network", job.fold)
     seed_everything(seed)

@@ -44,9 +44,9 @@ def nearest(embeddings: Float32, queries: Int64) -> tuple[Int64, Float32]:
 def ensemble_nearest(models: Sequence[Float32], queries: Int64) -> tuple[Int64, Float32]:
     """Neighbours by the mean cosine of several models, with scores on the scale of a single model's.
 
-    A mean of models is less spread than one model, so that a threshold tuned on single models out of fold would
-    keep another number of pairs. The r-th best pair of the ensemble therefore gets the mean score of the r-th
-    best pairs of the single models. This looks at embeddings only.
+    A mean of models is less spread than one model, so that a threshold tuned on single models out of fold
+    would keep another number of pairs. The r-th best pair of the ensemble therefore gets the mean score of
+    the r-th best pairs of the single models. This looks at embeddings only.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class StoredPictures:
 def store_pictures(names: list[str], folder: Path, table: Path, size: int, out: Path) -> StoredPictures:
     """Read each distinct picture of `names` in `folder`, shrink it to (size, size), and write all to `out`.
 
-    `out` is a uint8 array (distinct pictures that are there, size, size, 3); the row of a corrupt one is black.
+    `out` is a uint8 array (distinct pictures that exist, size, size, 3); the row of a corrupt one is black.
 
     Raises
     ------

@@ -15,7 +15,8 @@ def product_folds(
 ) -> npt.NDArray[np.int16]:
     """Assign listings to folds; label groups never cross folds, nor does a picture.
 
-    The official labels hold some pictures under several groups; a network would have seen those of its held-out fold.
+    The official labels hold some pictures under several groups; a network would have seen those of its
+    held-out fold.
 
     Returns
     -------

@@ -31,7 +31,7 @@ def row_f1(
 
 
 def group_interval(f1: Float, label_group: npt.NDArray[np.int64], seed: int) -> tuple[float, float]:
-    """90 % bootstrap interval of the mean F1, drawn over label groups: rows of one group are not independent."""
+    """90 % bootstrap interval of the mean F1 over label groups: rows of one group are not independent."""
     _, group = np.unique(label_group, return_inverse=True)
     totals = np.stack([np.bincount(group, weights=f1), np.bincount(group)], axis=1).astype(np.float64)
     return bootstrap_interval(totals, lambda drawn: drawn[..., 0].sum(1) / drawn[..., 1].sum(1), seed)

@@ -2,11 +2,12 @@
 
     python -m competitions.shopee_matching.sample_data --out DIR [--seed N] [--scale X]
 
-Products are drawn bottles, boxes, pouches, shirts and phones of a brand's colours and pattern. Sellers photograph
-them anew (crop, light, background, their own logo), take over a photo as it is, or with a banner over it; their
-titles mix English and Indonesian, with typos, units, emoji as literal escapes and a few `b"..."` wrappers, and some
-of them forget the brand. Traps: one product in two sizes under different labels, brands with many products, a
-picture under two labels, products with up to 30 listings, test products that the training split never shows.
+Products are drawn bottles, boxes, pouches, shirts and phones, each with its colours and pattern. Sellers
+photograph them anew (crop, light, background, their own logo), take over a photo as it is, or with a banner
+over it; their titles mix English and Indonesian, with typos, units, emoji as literal escapes and a few
+`b"..."` wrappers, and some of them forget the brand. Traps: one product in two sizes under different labels,
+brands with many products, a picture under two labels, products with up to 30 listings, test products that the
+training split never shows.
 
 Writes train.csv, test.csv, sample_submission.csv, train_images/, test_images/, and truth/test.csv.
 """
@@ -94,7 +95,7 @@ def draw_split(split: str, rows: int, random: np.random.Generator, folder: Path)
 
 
 def _photo(product: Product, earlier: Sequence[bytes], random: np.random.Generator) -> bytes:
-    """JPEG of a listing: an earlier photo of the product as it is, one with a seller's changes, or a new one."""
+    """JPEG of a listing: an earlier photo of the product as it is, one with small changes, or a new one."""
     draw = random.random()
     if earlier and draw < SAME_PHOTO:
         return earlier[int(random.integers(len(earlier)))]

@@ -24,7 +24,7 @@ INTERVAL_SEED = 2021
 def write_submission(
     path: Path, posting_id: Sequence[str], query: npt.NDArray[np.int32], match: npt.NDArray[np.int32]
 ) -> None:
-    """Write posting_id,matches in the given order: each listing itself first, then its matches in their order."""
+    """Write posting_id,matches in the given order: each listing itself first, then its matches."""
     names = [[name] for name in posting_id]
     for row, other in zip(query.tolist(), match.tolist(), strict=True):
         names[row].append(posting_id[other])

@@ -7,7 +7,15 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
 
-from competitions.shopee_matching.candidate_pairs import CandidatePairs, no_pairs, sorted_pairs, strongest
+from competitions.shopee_matching.candidate_pairs import (
+    CandidatePairs,
+    Float32,
+    Int,
+    merged,
+    no_pairs,
+    sorted_pairs,
+    strongest,
+)
 from competitions.shopee_matching.experiment import Titles
 from competitions.shopee_matching.information import MOST_NAMES, informative_titles
 
@@ -37,16 +45,14 @@ def title_pairs(
         return no_pairs(experiment)
     pool = vectors[: len(titles)]
     columns = pool.T.tocsr()
-    found = []
+    found: list[tuple[Int, Int, Float32]] = []
     for start in range(0, len(queries), BLOCK_ROWS):
         rows = queries[start : start + BLOCK_ROWS]
         similarity = (pool[rows] @ columns).tocoo()
         query, match, score = rows[similarity.row], similarity.col, similarity.data
         kept = (score >= settings.smallest_similarity) & (query != match) & usable[query] & usable[match]
-        found.append(
-            strongest(query[kept].astype(np.int32), match[kept].astype(np.int32), score[kept], MOST_NAMES - 1)
-        )
-    query, match, score = (np.concatenate(column) for column in zip(*found, strict=True))
+        found.append(strongest(query[kept], match[kept], score[kept], MOST_NAMES - 1))
+    query, match, score = merged(found)
     return sorted_pairs(query, match, np.minimum(score, 1), experiment)
 
 

@@ -14,7 +14,7 @@ Copy = Literal["sobel", "rotation"]
 
 
 def sobel_edges(picture: Picture) -> Picture:
-    """Edges as the article draws them: Gaussian blur along each axis, greyscale, Sobel kernel, 8 bits; as RGB."""
+    """Edges as the article draws them: Gaussian blur by axis, greyscale, Sobel kernel, 8 bits; RGB."""
     blurred = cv2.GaussianBlur(picture, (3, 3), 0)
     grey = cv2.cvtColor(blurred, cv2.COLOR_RGB2GRAY)
     across = cv2.convertScaleAbs(cv2.Sobel(grey, cv2.CV_16S, 1, 0, ksize=3))
@@ -39,7 +39,7 @@ def variations(size: int) -> albumentations.Compose:
 
 
 class TrainingPictures(Dataset[tuple[torch.Tensor, int]]):
-    """Distinct pictures with their label group as a class; with copies, each picture stands here several times.
+    """Distinct pictures with their label group as a class; with copies, each picture stands here again.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class TrainingPictures(Dataset[tuple[torch.Tensor, int]]):
 def distinct_pictures(
     picture: npt.NDArray[np.int32], label_group: npt.NDArray[np.int64]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Rows of the distinct readable pictures, and classes 0, 1, ... by label group (the first listing's, if several)."""
+    """Rows of the distinct readable pictures, and their classes 0, 1, ... by label group."""
     readable = np.flatnonzero(picture >= 0)
     rows, first = np.unique(picture[readable], return_index=True)
     _, classes = np.unique(label_group[readable[first]], return_inverse=True)
