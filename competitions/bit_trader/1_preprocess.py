@@ -12,8 +12,8 @@ Writes
     <work>/processed/test_x.npy  as train_x
     <work>/processed/test_samples.parquet  as train_samples, folds -1
 
-The files are streamed into memory-mapped arrays, a few samples at a time. Folds hold whole samples; a second set of
-folds holds whole coins. Time is unknown, and samples are never put in order of time or joined.
+The files are streamed into memory-mapped arrays, a few samples at a time. Folds hold whole samples; a second
+set of folds holds whole coins. Time is unknown, and samples are never put in order of time or joined.
 """
 
 from common.stage import Job, Outcome, Stage
@@ -48,16 +48,16 @@ def preprocess(job: Job) -> Outcome:
         )
     if official_test_ids(job.data) != [str(sample) for sample in test[0]]:
         raise InputError(
-            f"{shown(job.data)}: sample_submission.csv does not list the samples of test_x_df in their order; "
+            f"{shown(job.data)}: sample_submission.csv does not list the samples of test_x_df in order; "
             "get both files again"
         )
     write_samples(train_list, *train, *lay_folds(train[0], train[1], job.settings.folds, job.seed))
     none = np.full(len(test[0]), -1)
     write_samples(test_list, *test, none, none)
     figures = {
-        "train_samples": len(train[0]),
-        "test_samples": len(test[0]),
-        "coins": len(np.unique(np.concatenate([train[1], test[1]]))),
+        "train_samples": float(len(train[0])),
+        "test_samples": float(len(test[0])),
+        "coins": float(len(np.unique(np.concatenate([train[1], test[1]])))),
     }
     return Outcome([train_x, train_y, train_list, test_x, test_list], metrics=figures)
 

@@ -1,22 +1,26 @@
-"""Train the forecaster fold by fold, forecast the samples held out, and tune the trading rule on these forecasts.
+"""Train the forecaster fold by fold, forecast the samples held out, tune the trading rule on these forecasts.
 
     python competitions/bit_trader/2_train_folds.py [--experiment NAME] [--fold K]
 
 Reads
     <work>/processed/   what 1_preprocess made
 Writes
-    <work>/<experiment>/fold<k>/oof.parquet  forecast paths of the fold's samples, by a forecaster that never saw them
+    <work>/<experiment>/fold<k>/oof.parquet  forecast paths of the samples held out
     <work>/<experiment>/fold<k>/checkpoint.weights.h5  the fold's network (cnn, rnn)
-    <work>/<experiment>/fold<k>/minute<h>.txt  the fold's booster for horizon <h> (boosting); arima learns nothing
+    <work>/<experiment>/fold<k>/minute<h>.txt  the fold's booster for horizon <h> (boosting)
     <work>/<experiment>/oof_trades.parquet  every training sample's out-of-fold order and what it earned
     <work>/<experiment>/threshold_curve.parquet  out-of-fold equity against threshold (rule net_edge)
 
-A threshold is tuned on out-of-fold forecasts alone, and the rule trades only where the 5 % bound of the out-of-fold
-equity lies above the 10,000 of never buying; otherwise it never buys and says so.
+A threshold is tuned on out-of-fold forecasts alone, and the rule trades only where the 5 % bound of the
+out-of-fold equity lies above the 10,000 of never buying; otherwise it never buys and says so. ARIMA learns
+nothing from other samples and keeps no model.
 """
+
+from typing import cast
 
 from common.stage import Job, Outcome, Stage
 from competitions.bit_trader.competition import COMPETITION
+from competitions.bit_trader.experiment import BitTraderExperiment
 
 
 def train_fold(job: Job) -> Outcome:
@@ -24,16 +28,15 @@ def train_fold(job: Job) -> Outcome:
     import numpy as np
 
     from common.seeding import derived_seed
-    from competitions.bit_trader.experiment import BitTraderExperiment
     from competitions.bit_trader.forecasters import make_forecaster
     from competitions.bit_trader.forecasts import write_forecasts
     from competitions.bit_trader.market_windows import open_windows
 
-    assert isinstance(job.settings, BitTraderExperiment)
+    settings = cast(BitTraderExperiment, job.settings)
     windows = open_windows(job.processed, "train")
-    fold = windows.folds_by(job.settings.held_out_by)
+    fold = windows.folds_by(settings.held_out_by)
     held_out = np.flatnonzero(fold == job.fold)
-    forecaster = make_forecaster(job.settings)
+    forecaster = make_forecaster(settings, job.device)
     history = forecaster.fit(
         windows, np.flatnonzero(fold != job.fold), job.scratch, derived_seed(job.seed, "fold", job.fold)
     )
@@ -48,19 +51,18 @@ def train_fold(job: Job) -> Outcome:
 
 
 def pool_folds(job: Job) -> Outcome:
-    """Out-of-fold forecasts of all training samples, the rule tuned on them, and the equity it would have made."""
+    """Out-of-fold forecasts of all training samples, the rule tuned on them, and its equity."""
     from common.console import say
-    from competitions.bit_trader.experiment import BitTraderExperiment
     from competitions.bit_trader.forecasts import pooled_forecasts
     from competitions.bit_trader.market_windows import open_windows
     from competitions.bit_trader.out_of_fold import decide, write_threshold_curve, write_trades
 
-    assert isinstance(job.settings, BitTraderExperiment)
+    settings = cast(BitTraderExperiment, job.settings)
     windows = open_windows(job.processed, "train")
     paths = pooled_forecasts([folder / "oof.parquet" for folder in job.fold_folders], windows.sample_id)
-    result = decide(job.settings, windows, paths)
+    result = decide(settings, windows, paths)
     say(f"  {result.verdict}")
-    folder = job.paths.experiment(job.settings.name)
+    folder = job.paths.experiment(settings.name)
     outputs = [write_trades(folder / "oof_trades.parquet", windows, result.orders)]
     if result.curve is not None:
         outputs.append(write_threshold_curve(folder / "threshold_curve.parquet", result.curve))

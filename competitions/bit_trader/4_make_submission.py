@@ -1,4 +1,4 @@
-"""Turn the test forecasts into orders by the rule that out-of-fold forecasts decided, and write the submission.
+"""Turn the test forecasts into orders by the rule decided out of fold, and write the submission.
 
     python competitions/bit_trader/4_make_submission.py [--experiment NAME]
 

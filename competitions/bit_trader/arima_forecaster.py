@@ -26,7 +26,7 @@ WILD = 2.0
 
 
 class ArimaForecaster:
-    """auto_arima on the open prices of each sample; ARIMA(1,1,1) where that fails, the last price where both do."""
+    """auto_arima on each sample's open prices; ARIMA(1,1,1) where it fails, the last price where both do."""
 
     learns = False
 
@@ -96,7 +96,7 @@ def _forecast_one(values: Series, automatic: Fit, fixed: Fit) -> tuple[Series, s
     flat = np.full(FUTURE_MINUTES, values[-1])
     if np.ptp(values) == 0:
         return flat, ""  # nothing moved: no engine is asked (pmdarima answers zeros)
-    reasons = []
+    reasons: list[str] = []
     for name, fit in (("auto_arima", automatic), (f"ARIMA{FALLBACK_ORDER}", fixed)):
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):

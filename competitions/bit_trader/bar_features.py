@@ -1,7 +1,7 @@
 """Scale-free features of a window of bars: what a trader sees who knows neither coin, price level nor clock.
 
-Every feature looks at one window only. Prices and volumes enter as ratios within the window, so that a sample's
-divisor cancels; quote volume over volume, which would give the coin's price away, is not used.
+Every feature looks at one window only. Prices and volumes enter as ratios within the window, so that a
+sample's divisor cancels; quote volume over volume, which would give the coin's price away, is not used.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ LEAST_VOLATILITY = 1e-5
 
 
 def window_volatility(bars: Bars) -> FloatArray:
-    """(n,): standard deviation of a minute's log return over the window, at least 1e-5. bars: (n, minutes, 9)."""
+    """(n, minutes, 9) -> (n,): standard deviation of a minute's log return in the window, at least 1e-5."""
     returns = np.diff(np.log(_field(bars, "close")), axis=1)
     return np.maximum(np.sqrt((returns**2).mean(axis=1)), LEAST_VOLATILITY)
 

@@ -1,4 +1,4 @@
-"""The official files of minute bars, csv or parquet alike: found, streamed in bounded memory, checked row by row."""
+"""The official files of minute bars, csv or parquet: streamed in bounded memory, checked row by row."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,11 +57,6 @@ def count_samples(path: Path, minutes: int) -> int:
     return -(-int(rows) // minutes)
 
 
-def columns_in_order(path: Path) -> bool:
-    """Whether the columns stand in the official order; InputError when one is missing or the file is unreadable."""
-    return tuple(_columns(path)) == COLUMNS
-
-
 def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> tuple[IntArray, IntArray]:
     """Stream a file into `bars`, checking every row.
 
@@ -76,7 +71,7 @@ def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> tuple[IntArray, IntA
     Raises
     ------
     InputError : the first missing, doubled or misplaced minute, empty or infinite value, price that is not
-        positive, change of coin within a sample, doubled sample, or a file cut short; names sample and minute.
+        positive, change of coin within a sample, doubled sample, or a file cut short; names the place.
     """
     samples, minutes, _ = bars.shape
     ids, coins = np.zeros(samples, np.int64), np.zeros(samples, np.int64)
@@ -103,8 +98,8 @@ def check_scaling(path: Path, bars: npt.NDArray[np.float32], sample_id: IntArray
     odd = np.flatnonzero(np.abs(last - 1) > SCALING_TOLERANCE)
     if len(odd):
         raise InputError(
-            f"{shown(path)}: sample {sample_id[odd[0]]}, minute {bars.shape[1] - 1}: open is {last[odd[0]]:g}; "
-            "expected 1, because all bars of a sample are divided by it"
+            f"{shown(path)}: sample {sample_id[odd[0]]}, minute {bars.shape[1] - 1}: "
+            f"open is {last[odd[0]]:g}; expected 1, because all bars of a sample are divided by it"
         )
 
 
@@ -119,7 +114,8 @@ def _columns(path: Path) -> list[str]:
     missing = [name for name in COLUMNS if name not in schema]
     if missing:
         raise InputError(
-            f"{shown(path)}: column {missing[0]!r} is missing; expected {','.join(COLUMNS)}; found {','.join(schema)[:120]}"
+            f"{shown(path)}: column {missing[0]!r} is missing; expected {','.join(COLUMNS)}; "
+            f"found {','.join(schema)[:120]}"
         )
     if path.suffix == ".parquet":
         odd = [name for name in COLUMNS if not schema[name].is_numeric()]
@@ -132,7 +128,7 @@ def _scan(path: Path) -> pl.LazyFrame:
     _columns(path)
     if path.suffix == ".parquet":
         return pl.scan_parquet(path).select(COLUMNS)
-    types = {name: pl.Int64 for name in KEYS} | {name: pl.Float64 for name in FIELDS}
+    types = dict.fromkeys(KEYS, pl.Int64) | dict.fromkeys(FIELDS, pl.Float64)
     return pl.scan_csv(path, schema_overrides=types).select(COLUMNS)
 
 
@@ -181,14 +177,15 @@ def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[IntArr
         raise InputError(f"{shown(path)}: {_misplacement(sample_id, time, row, minutes)}")
     if len(keys) % minutes:
         raise InputError(
-            f"{shown(path)}: sample {sample_id[-1]} ends at minute {time[-1]}; expected minute {minutes - 1}; "
-            "the file is cut short; get it again"
+            f"{shown(path)}: sample {sample_id[-1]} ends at minute {time[-1]}; "
+            f"expected minute {minutes - 1}; the file is cut short; get it again"
         )
     changed = np.flatnonzero(coin != coin[first_row])
     if len(changed):
         raise InputError(
-            f"{shown(path)}: {_place(block, int(changed[0]))}: coin_index changes from {coin[first_row][changed[0]]} "
-            f"to {coin[changed[0]]}; expected one coin a sample"
+            f"{shown(path)}: {_place(block, int(changed[0]))}: "
+            f"coin_index changes from {coin[first_row][changed[0]]} to {coin[changed[0]]}; "
+            "expected one coin a sample"
         )
     return sample_id[::minutes], coin[::minutes]
 

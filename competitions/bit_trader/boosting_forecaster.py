@@ -1,5 +1,7 @@
 """LightGBM on bar features: one booster a horizon, the path between the horizons by interpolation."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import lightgbm
@@ -23,8 +25,8 @@ LARGEST_MOVE = 5.0
 class BoostingForecaster:
     """Expected log price ratio since the purchase at several horizons.
 
-    Targets are divided by the window's volatility times the root of the horizon, so that calm and wild windows weigh
-    alike, and their mean is taken off: the drift of the training months is no forecast for others.
+    Targets are divided by the window's volatility times the root of the horizon, so that calm and wild windows
+    weigh alike. Their mean is taken off: the drift of the training months is no forecast.
     """
 
     learns = True
@@ -39,15 +41,20 @@ class BoostingForecaster:
         """Train one booster a horizon, keeping each in `scratch` as soon as it is done."""
         features, targets = self._training_table(windows, rows)
         say(f"  {len(features)} training windows of {len(rows)} samples, {features.shape[1]} features")
-        history: History = []
-        for column, horizon in enumerate(self.settings.horizons):
-            file = scratch / _file_name(horizon)
-            if not file.is_file():
-                write_text(file, self._boost(features, targets[:, column], seed).model_to_string())
-            self.boosters[horizon] = lightgbm.Booster(model_file=str(file))
-            forecast = np.asarray(self.boosters[horizon].predict(features))
+        files = [scratch / _file_name(horizon) for horizon in self.settings.horizons]
+
+        def train(column: int) -> dict[str, float]:
+            if not files[column].is_file():
+                write_text(files[column], self._boost(features, targets[:, column], seed).model_to_string())
+            booster = lightgbm.Booster(model_file=str(files[column]))
+            forecast = np.asarray(booster.predict(features, num_threads=1))
             error = float(np.mean((forecast - _centred(targets[:, column])) ** 2))
-            history.append({"horizon": float(horizon), "training_error": round(error, 6)})
+            return {"horizon": float(self.settings.horizons[column]), "training_error": round(error, 6)}
+
+        # One thread a booster: LightGBM's own threads burn time in waiting where cores are shared.
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            history = list(pool.map(train, range(len(files))))
+        self.load(scratch)
         return history
 
     def save(self, folder: Path) -> list[Path]:
@@ -77,7 +84,7 @@ class BoostingForecaster:
         scale = window_volatility(bars)
         logs = np.zeros((len(bars), 1 + len(self.boosters)))
         for column, (horizon, booster) in enumerate(self.boosters.items(), start=1):
-            logs[:, column] = np.asarray(booster.predict(features)) * scale * np.sqrt(horizon)
+            logs[:, column] = np.asarray(booster.predict(features, num_threads=1)) * scale * np.sqrt(horizon)
         minutes = np.arange(FUTURE_MINUTES)
         knots = [0, *self.boosters]
         path = np.stack([np.interp(minutes, knots, row) for row in logs])
@@ -85,7 +92,7 @@ class BoostingForecaster:
         return last_close[:, None] * np.exp(path)
 
     def _training_table(self, windows: Windows, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Features (windows, features) and targets (windows, horizons) of the samples and of cuts within them."""
+        """Features and targets, one row a window: of the samples themselves and of cuts within them."""
         features, targets = [], []
         for first in range(0, len(rows), SAMPLES_A_BLOCK):
             block = rows[first : first + SAMPLES_A_BLOCK]
@@ -102,7 +109,7 @@ class BoostingForecaster:
         return np.concatenate(features), np.concatenate(targets)
 
     def _purchase_minutes(self) -> list[int]:
-        """Minutes of x at which training windows end: the last, and earlier ones whose future lies within x."""
+        """Minutes of x at which training windows end: the last, and those whose future lies within x."""
         latest = PAST_MINUTES - FUTURE_MINUTES
         return [PAST_MINUTES, *range(latest, self.lookback - 1, -self.settings.cut_every)]
 
@@ -123,7 +130,7 @@ class BoostingForecaster:
             "seed": seed % 2**31,
             "deterministic": True,
             "force_row_wise": True,
-            "num_threads": 2,
+            "num_threads": 1,
             "verbosity": -1,
         }
         table = lightgbm.Dataset(features, _centred(target), params={"verbosity": -1})

@@ -2,13 +2,15 @@
 
 from typing import Any, Literal
 
+from pydantic import Field
+
 from common.experiments import Experiment, Settings
 
 
 class Cnn(Settings):
     """One-dimensional convolutions over the open prices of the lookback."""
 
-    filters: list[int] = [300, 300]
+    filters: list[int] = Field(default=[300, 300])
     """Filters of each convolutional layer."""
     kernel: int = 2
     """Minutes that a filter sees."""
@@ -68,7 +70,7 @@ class Arima(Settings):
 class Boosting(Settings):
     """LightGBM on scale-free features of a sample's own last minutes."""
 
-    horizons: list[int] = [10, 20, 30, 45, 60, 90, 119]
+    horizons: list[int] = Field(default=[10, 20, 30, 45, 60, 90, 119])
     """Minutes after the purchase whose log price ratio is learned, one booster each."""
     cut_every: int = 20
     """Minutes between the further training windows that are cut from a training sample's own 23 hours."""
@@ -90,10 +92,10 @@ class Rule(Settings):
     """How a forecast becomes an order."""
 
     kind: Literal["printed", "net_edge"] = "printed"
-    """printed: buy all when any forecast minute exceeds 1; net_edge: when the best expected gain after both fees
-    exceeds a threshold that is tuned out of fold."""
+    """printed: buy all when any forecast minute exceeds 1; net_edge: when the best expected gain after both
+    fees exceeds a threshold that is tuned out of fold."""
     thresholds: int = 40
-    """Thresholds tried, evenly spread over the ranks of the expected gains."""
+    """Thresholds tried; the highest expected gains are told apart most finely."""
     fewest_trades: int = 8
     """Thresholds with fewer out-of-fold trades are not considered."""
 
@@ -106,7 +108,7 @@ class BitTraderExperiment(Experiment):
     lookback: int = 1380
     """How many of the 1,380 minutes the forecaster sees, counted back from the last."""
     held_out_by: Literal["sample", "coin"] = "sample"
-    """sample: folds of samples; coin: all samples of a coin share a fold, so that it is new to the forecaster."""
+    """sample: folds of samples; coin: a coin's samples share a fold, so that it is new to the forecaster."""
     cnn: Cnn = Cnn()
     rnn: Rnn = Rnn()
     training: Training = Training()

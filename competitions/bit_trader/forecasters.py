@@ -23,7 +23,7 @@ class Forecast:
 
 
 class Forecaster(Protocol):
-    """Learns from training samples, keeps what it learned in a folder, forecasts 120 minutes of open prices."""
+    """Learns from training samples, keeps what it learned, forecasts 120 minutes of open prices."""
 
     learns: bool
     """False when it is fitted to each series anew, and nothing is carried from the training samples."""
@@ -45,8 +45,8 @@ class Forecaster(Protocol):
         ...
 
 
-def make_forecaster(settings: BitTraderExperiment) -> Forecaster:
-    """The untrained forecaster of an experiment."""
+def make_forecaster(settings: BitTraderExperiment, device: str) -> Forecaster:
+    """The untrained forecaster of an experiment; `device` (auto, cpu, cuda) is for the networks."""
     if settings.forecaster == "arima":
         from competitions.bit_trader.arima_forecaster import ArimaForecaster
 
@@ -57,4 +57,4 @@ def make_forecaster(settings: BitTraderExperiment) -> Forecaster:
         return BoostingForecaster(settings.boosting, settings.lookback)
     from competitions.bit_trader.network_forecaster import NetworkForecaster
 
-    return NetworkForecaster(settings)
+    return NetworkForecaster(settings, device)

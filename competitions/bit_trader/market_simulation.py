@@ -1,8 +1,8 @@
 """A made-up market of ten coins, simulated minute by minute in the official columns.
 
-What is true to life: volatility that clusters, jumps, volumes nine orders of magnitude apart, one coin that hardly
-trades. What can be learned, weakly: jumps overshoot and come back within the hour, and persistent taker imbalance
-leads the price. Most two-hour windows cannot be foreseen, as in reality.
+What is true to life: volatility that clusters, jumps, volumes orders of magnitude apart, one coin that
+hardly trades. What can be learned, weakly: jumps overshoot and come back within the hour, and taker imbalance
+leads the price while it is one-sided. Most two-hour windows cannot be foreseen, as in reality.
 """
 
 from dataclasses import dataclass
@@ -80,7 +80,7 @@ def simulate_market(usual: FloatArray, generator: np.random.Generator) -> Market
         # Fat tails; drift from one-sided pressure the minute before; the overshoot of past jumps comes back.
         noise = sigma * generator.standard_t(5, n) * np.sqrt(3 / 5)
         onesided = np.sign(imbalance) * np.maximum(np.abs(imbalance) - 1, 0)
-        log_return[:, minute] = noise + 0.16 * usual * onesided - comeback * pending + jump
+        log_return[:, minute] = noise + 0.22 * usual * onesided - comeback * pending + jump
         pending += 0.75 * jump - comeback * pending
         volatility[:, minute], pressure[:, minute] = sigma, imbalance
         surprise[:, minute] = np.abs(jump) / usual

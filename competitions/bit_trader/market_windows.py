@@ -1,4 +1,4 @@
-"""The processed windows: each sample's 1,380 past bars and, in training, its 120 future ones, memory-mapped."""
+"""The processed windows: each sample's 1,380 past bars and, in training, its 120 future ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,8 +59,8 @@ class Windows:
             return self.fold
         if (self.coin_fold == NO_FOLD).any():
             raise InputError(
-                f"held_out_by = coin: the training samples have {len(np.unique(self.coin_index))} coins, fewer than "
-                "folds; set fewer folds in experiments.toml, or hold out by sample"
+                f"held_out_by = coin: the training samples have {len(np.unique(self.coin_index))} coins, "
+                "fewer than folds; set fewer folds in experiments.toml, or hold out by sample"
             )
         return self.coin_fold
 

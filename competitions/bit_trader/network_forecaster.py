@@ -1,28 +1,22 @@
 """The article's neural forecasters in Keras: convolutional and recurrent networks on open prices."""
 
-import logging
-import os
+import json
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-os.environ["KERAS_BACKEND"] = "tensorflow"
-
-import keras
 import numpy as np
 import numpy.typing as npt
-import tensorflow
 
-from common.atomic import whole_file
+from common.atomic import whole_file, write_text
 from common.console import say
+from common.errors import InputError
 from common.seeding import derived_seed, seed_everything
 from competitions.bit_trader.bar_files import FUTURE_MINUTES, IntArray
 from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Rnn
 from competitions.bit_trader.forecasters import Forecast, History
 from competitions.bit_trader.market_windows import Windows
+from competitions.bit_trader.quiet_keras import keras, tensorflow
 
-logging.getLogger("tensorflow").setLevel(logging.ERROR)
 Array = npt.NDArray[np.float32]
 SAMPLES_A_BLOCK = 64
 WEIGHTS = "checkpoint.weights.h5"
@@ -50,7 +44,10 @@ def build_cnn(settings: Cnn, lookback: int) -> keras.Model:
 
 
 def build_rnn(settings: Rnn, lookback: int) -> keras.Model:
-    """Recurrent layers, dense layers, the next `minutes_at_once` open prices: (batch, lookback, 1) -> (batch, minutes)."""
+    """Recurrent layers, dense layers, the next open prices.
+
+    (batch, lookback, 1) -> (batch, minutes_at_once)
+    """
     cell = keras.layers.LSTM if settings.cell == "lstm" else keras.layers.GRU
     layers: list[keras.layers.Layer] = [keras.Input((lookback, 1))]
     for number in range(settings.layers):
@@ -61,12 +58,21 @@ def build_rnn(settings: Rnn, lookback: int) -> keras.Model:
     return keras.Sequential(layers)
 
 
+def _choose_device(device: str) -> None:
+    """Keep tensorflow off the GPU for --device cpu; InputError when cuda is asked for and not there."""
+    if device == "cuda" and not tensorflow.config.list_physical_devices("GPU"):
+        raise InputError("--device cuda: tensorflow sees no CUDA device here; use --device cpu or auto")
+    if device == "cpu":
+        tensorflow.config.set_visible_devices([], "GPU")
+
+
 class NetworkForecaster:
-    """A network that maps the last open prices to the next ones; a recurrent one goes on from its own output."""
+    """Maps the last open prices to the next ones; a recurrent network goes on from its own output."""
 
     learns = True
 
-    def __init__(self, settings: BitTraderExperiment) -> None:
+    def __init__(self, settings: BitTraderExperiment, device: str) -> None:
+        _choose_device(device)
         self.settings, self.lookback = settings, settings.lookback
         self.recurrent = settings.forecaster == "rnn"
         self.min_max = self.recurrent and settings.rnn.min_max
@@ -76,35 +82,33 @@ class NetworkForecaster:
     def fit(self, windows: Windows, rows: IntArray, scratch: Path, seed: int) -> History:
         """Train for the experiment's epochs; a killed training goes on from its last epoch in `scratch`.
 
-        Order, dropout and everything else random depend on seed and epoch alone, so that an interrupted training
+        Order, dropout and all else that is random depend on seed and epoch alone, so that an interrupted training
         ends in the weights of an uninterrupted one.
         """
         seed_everything(seed)
         self.network = self._build()
         inputs, low, width = self._scaled(windows.past_open(rows, self.lookback))
         targets = (windows.future_open(rows)[:, : self.minutes] - low) / width
-        history: History = []
-        checkpoints = sorted(scratch.glob("epoch*.keras"))
-        if checkpoints:
-            self.network = keras.saving.load_model(checkpoints[-1])
+        epochs, kept = self.settings.training.epochs, scratch / "history.json"
+        history: History = json.loads(kept.read_text()) if kept.is_file() else []
+        while history and not _checkpoint(scratch, len(history)).is_file():
+            history.pop()
+        if history:
+            self.network = keras.saving.load_model(_checkpoint(scratch, len(history)))
         else:
             optimizer = keras.optimizers.Adam(self.settings.training.learning_rate)
             self.network.compile(optimizer=optimizer, loss="mse")
-        first = len(checkpoints) and int(checkpoints[-1].stem.removeprefix("epoch"))
-        for epoch in range(first, self.settings.training.epochs):
+        for epoch in range(len(history), epochs):
             epoch_seed = derived_seed(seed, "epoch", epoch)
             self._seed_epoch(epoch_seed)
             order = np.random.default_rng(epoch_seed).permutation(len(rows))
             loss = self._pass(inputs[order], targets[order])
             history.append({"epoch": float(epoch + 1), "loss": loss})
-            say(
-                f"  {self.settings.name}: epoch {epoch + 1} of {self.settings.training.epochs}, loss {loss:.6g}"
-            )
-            with whole_file(scratch / f"epoch{epoch + 1:05d}.keras") as beside:
+            say(f"  {self.settings.name}: epoch {epoch + 1} of {epochs}, loss {loss:.6g}")
+            with whole_file(_checkpoint(scratch, epoch + 1)) as beside:
                 self.network.save(beside)
-            for old in checkpoints:
-                old.unlink(missing_ok=True)
-            checkpoints = [scratch / f"epoch{epoch + 1:05d}.keras"]
+            write_text(kept, json.dumps(history))
+            _checkpoint(scratch, epoch).unlink(missing_ok=True)
         return history
 
     def save(self, folder: Path) -> list[Path]:
@@ -167,3 +171,8 @@ class NetworkForecaster:
         if self.recurrent:
             return build_rnn(self.settings.rnn, self.lookback)
         return build_cnn(self.settings.cnn, self.lookback)
+
+
+def _checkpoint(scratch: Path, epochs: int) -> Path:
+    """The whole state of a training after so many epochs: weights and optimizer."""
+    return scratch / f"epoch{epochs}.keras"

@@ -9,7 +9,7 @@ import polars as pl
 
 from common.atomic import whole_file
 from competitions.bit_trader.bar_files import FIELDS
-from competitions.bit_trader.equity import FEE, START, growth, trading_figures
+from competitions.bit_trader.equity import START, final_equity, growth, trading_figures
 from competitions.bit_trader.experiment import BitTraderExperiment
 from competitions.bit_trader.forecasts import Paths
 from competitions.bit_trader.market_windows import Windows
@@ -40,7 +40,7 @@ class Decision:
 
 
 def decide(settings: BitTraderExperiment, windows: Windows, paths: Paths) -> Decision:
-    """Apply or tune the experiment's rule on out-of-fold forecasts `paths` (n, 120) of all training samples."""
+    """Apply or tune the experiment's rule on the out-of-fold forecasts (n, 120) of all training samples."""
     rows = np.arange(len(windows))
     future_open = windows.future_open(rows)
     curve, evidence = None, {}
@@ -104,6 +104,6 @@ def _naive_metrics(windows: Windows) -> dict[str, float]:
     future_open = windows.future_open(rows)
     past_close = windows.past[:, -60:, FIELDS.index("close")]
     return {
-        f"naive: {name}": float(START * np.prod(growth(future_open, orders)))
+        f"naive: {name}": final_equity(growth(future_open, orders))
         for name, orders in naive_orders(past_close, future_open).items()
     }

@@ -21,11 +21,11 @@ from competitions.bit_trader.market_simulation import COINS, bars_of, draw_coins
 from competitions.bit_trader.trade_orders import Orders, write_submission
 
 TRAIN_SAMPLES = 300
-TEST_SAMPLES = 80
+TEST_SAMPLES = 150
 
 
 def write_sample_data(folder: Path, seed: int, scale: float) -> None:
-    """Draw about 300 training and 80 test samples times `scale` into `folder`."""
+    """Draw about 300 training and 150 test samples times `scale` into `folder`."""
     train, test = (max(COINS, round(scale * count)) for count in (TRAIN_SAMPLES, TEST_SAMPLES))
     generator = np.random.default_rng(derived_seed(seed, "bit_trader"))
     coins = draw_coins(generator)

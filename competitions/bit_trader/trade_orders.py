@@ -82,7 +82,7 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
 
 
 def read_submission(submission: Path, sample_id: IntArray) -> Orders:
-    """The orders of a submission, sample by sample of `sample_id`; InputError when it does not fit these samples."""
+    """The orders of a submission for the samples `sample_id`; InputError when it does not fit them."""
     rows, faults = read_submission_table(submission, HEADER)
     faults += id_faults([row[0].strip() for row in rows], [str(sample) for sample in sample_id])
     if faults:

@@ -17,12 +17,12 @@ ONE_SIDED_5_PERCENT = 1.645
 
 
 def printed_orders(paths: Paths) -> Orders:
-    """The article's "high risk, high return": buy all when any forecast minute exceeds 1, sell at the highest.
+    """The article's "high risk, high return": all in when any forecast minute exceeds 1, out at the highest.
 
-    1 is the open of x minute 1379, while the official equity divides by y_open[0]: the article's rule, not ours.
+    As printed, though 1 is the open of x minute 1379, while the official equity divides by y_open[0].
     """
     buys = (paths > 1).any(axis=1)
-    return Orders(buys.astype(np.float64), np.where(buys, paths.argmax(axis=1), 0).astype(np.int64))
+    return Orders(np.where(buys, 1.0, 0.0), np.where(buys, paths.argmax(axis=1), 0).astype(np.int64))
 
 
 def expected_gain(paths: Paths) -> tuple[FloatArray, IntArray]:
@@ -34,7 +34,7 @@ def expected_gain(paths: Paths) -> tuple[FloatArray, IntArray]:
 
 
 def net_edge_orders(paths: Paths, threshold: float) -> Orders:
-    """Buy all when the expected gain after both fees exceeds `threshold` (log growth), sell at the best minute."""
+    """Buy all when the expected net gain (log growth) exceeds `threshold`, sell at the best minute."""
     gain, minute = expected_gain(paths)
     buys = gain > threshold
     return Orders(buys.astype(np.float64), np.where(buys, minute, 0).astype(np.int64))
@@ -54,8 +54,12 @@ class ThresholdCurve:
     """(k,) 5 % bound of the equity, normal approximation of the log growth."""
 
     def best(self) -> float:
-        """The threshold with the highest 5 % bound; NEVER when none was tried."""
-        return float(self.threshold[self.low.argmax()]) if len(self.threshold) else NEVER
+        """The threshold with the highest 5 % bound; NEVER when none was tried.
+
+        Not below 0: nobody buys what is expected to lose after fees, whatever luck it had.
+        """
+        sensible = self.threshold >= 0
+        return float(self.threshold[sensible][self.low[sensible].argmax()]) if sensible.any() else NEVER
 
 
 def threshold_curve(
@@ -66,7 +70,7 @@ def threshold_curve(
     Parameters
     ----------
     paths, future_open : (n, 120) forecasts and true open prices of the same samples.
-    tried : thresholds to try, spread evenly over the ranks of the expected gains.
+    tried : thresholds to try; the highest expected gains are told apart most finely.
     fewest_trades : thresholds that trade less often say nothing and are left out.
     """
     gain, minute = expected_gain(paths)
@@ -76,7 +80,7 @@ def threshold_curve(
     empty = np.zeros(0)
     if most < fewest_trades:
         return ThresholdCurve(empty, np.zeros(0, np.int64), empty, empty)
-    trades = np.unique(np.linspace(fewest_trades, most, tried).round().astype(np.int64))[::-1]
+    trades = np.unique(np.geomspace(fewest_trades, most, tried).round().astype(np.int64))[::-1]
     # A threshold between two expected gains trades on exactly those above it.
     threshold = gain[order][trades]
     above = gain[None, :] > threshold[:, None]
@@ -92,9 +96,9 @@ class Verdict:
     """What the out-of-fold forecasts say about trading on them."""
 
     threshold: float
-    """For the test split: the best on all out-of-fold forecasts, or NEVER when they do not carry trading."""
+    """For the test split: best on all out-of-fold forecasts, or NEVER when they do not carry trading."""
     orders: Orders
-    """Out of fold: each fold traded by the threshold of the others; nobody buys when trading is not carried."""
+    """Out of fold: each fold by the threshold of the others; nobody buys when trading is not carried."""
     evidence: float
     """Equity of those orders before the verdict."""
     evidence_low: float
@@ -110,8 +114,8 @@ def judge(
 ) -> Verdict:
     """Tune the threshold out of fold, and trade only when the lower bound of the equity carries it.
 
-    A threshold judged on the samples that it was tuned on looks better than it is. So each fold's orders follow
-    the threshold that is best on the other folds, and these orders are what the bound is computed from.
+    A threshold judged on the samples that it was tuned on looks better than it is. So each fold's orders
+    follow the threshold that is best on the other folds, and the bound is computed from these orders.
     """
     buy, sell = np.zeros(len(fold)), np.zeros(len(fold), np.int64)
     for held_out in np.unique(fold):
