@@ -82,7 +82,7 @@ def _draw_picture(generator: np.random.Generator) -> tuple[Image.Image, Boxes]:
     picture = background(generator, width, height)
     crowded = generator.random() < CROWDED_SHARE
     wanted = int(generator.integers(9, MOST_FACES + 1)) if crowded else _usual_count(generator)
-    typical = float(np.exp(generator.normal(np.log(46 if crowded else 78), 0.25)))
+    typical = float(np.exp(generator.normal(np.log(56 if crowded else 90), 0.25)))
     sides = np.clip(typical * np.exp(generator.normal(0, 0.22, size=wanted)), 20, 160)
     boxes: list[tuple[float, float, float, float]] = []
     for side in sorted(sides.tolist()):  # the far and small ones first: near ones may hide a part of them

@@ -1,5 +1,7 @@
 """Which labelled pictures a fold holds out."""
 
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 
@@ -36,7 +38,10 @@ def held_out(
     """
     if settings.split == "grouped":
         strata = np.minimum(head_counts, CROWD)
-        return np.asarray(assign_folds(groups, settings.folds, seed, strata) == fold)
+        with warnings.catch_warnings():
+            # Strata smaller than the folds are spread as far as they go.
+            warnings.filterwarnings("ignore", message="The least populated class")
+            return np.asarray(assign_folds(groups, settings.folds, seed, strata) == fold)
     generator = np.random.default_rng(derived_seed(seed, "printed split", fold))
     chosen = np.zeros(len(groups), dtype=bool)
     chosen[generator.permutation(len(groups))[: max(1, round(HELD_OUT_SHARE * len(groups)))]] = True

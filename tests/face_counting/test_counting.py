@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from competitions.face_counting.out_of_fold import decide, pooled_faces
 SETTINGS = CountingSettings()
 
 
-def _boxes(rows: list[tuple[str, float, float, float, float, float]]) -> pd.DataFrame:
+def _boxes(rows: Sequence[tuple[str, float, float, float, float, float]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Name", "xmin", "ymin", "xmax", "ymax", "score"])
 
 
