@@ -7,11 +7,12 @@ from common.run_record import RunRecord
 
 
 def draw_training_curves(records: Sequence[RunRecord], path: Path) -> bool:
-    """Draw each logged figure over the epochs, one line per fold, as PNG; False when nothing was trained."""
+    """Draw each logged figure over the epochs, one line per fold, as PNG; False when nothing was logged."""
     trained = [record for record in records if record.fold is not None and len(record.history) > 1]
-    names = sorted({name for record in trained for entry in record.history for name in entry} - {"epoch"})
-    if not names:
+    if not trained:
         return False
+    step = next(iter(trained[0].history[0]))  # what the entries are counted by: epoch, or a booster's horizon
+    names = sorted({name for record in trained for entry in record.history for name in entry} - {step})
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -25,10 +26,10 @@ def draw_training_curves(records: Sequence[RunRecord], path: Path) -> bool:
         axis.set_visible(False)
     for axis, name in zip(axes.flat, names, strict=False):
         for record in trained:
-            points = [(entry["epoch"], entry[name]) for entry in record.history if name in entry]
+            points = [(entry[step], entry[name]) for entry in record.history if name in entry]
             axis.plot(*zip(*points, strict=True), marker=".", markersize=3, label=f"fold {record.fold}")
         axis.set_title(name.replace("_", " "), fontsize=9)
-        axis.set_xlabel("epoch", fontsize=8)
+        axis.set_xlabel(step, fontsize=8)
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.25)
     axes.flat[0].legend(fontsize=7, frameon=False)
