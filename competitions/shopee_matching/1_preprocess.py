@@ -42,6 +42,7 @@ def preprocess(job: Job) -> Outcome:
         titles_without_information,
     )
     from competitions.shopee_matching.listings import read_listings, write_listings
+    from competitions.shopee_matching.picture_store import picture_paths
     from competitions.shopee_matching.product_folds import product_folds
 
     splits = {"test": read_listings(job.data / "test.csv", labelled=False)}
@@ -53,12 +54,18 @@ def preprocess(job: Job) -> Outcome:
     else:
         say("  train.csv is missing: nothing is trained or tuned, the default thresholds are used")
 
+    # All names are checked before anything is written: a catalogue that plays tricks is refused as a whole.
+    paths = {
+        split: picture_paths(listings.image, job.data / f"{split}_images", job.data / f"{split}.csv")
+        for split, listings in splits.items()
+    }
+
     outputs: list[Path] = []
     without = {"titles": titles_without_information(splits["test"].title)}
     metrics = {}
     for split, listings in splits.items():
         if job.settings.preprocessing()["picture_size"]:
-            listings, pictures = with_pictures(job, listings, split)
+            listings, pictures = with_pictures(job, listings, split, paths[split])
             outputs.append(pictures)
             without["pictures"] = without.get("pictures") or pictures_without_information(
                 listings.picture, split
@@ -74,21 +81,21 @@ def preprocess(job: Job) -> Outcome:
     return Outcome(outputs, metrics, decision={"labelled": "train" in splits, "without": reasons})
 
 
-def with_pictures(job: Job, listings: "Listings", split: str) -> tuple["Listings", Path]:
+def with_pictures(
+    job: Job, listings: "Listings", split: str, paths: dict[str, Path]
+) -> tuple["Listings", Path]:
     """Store the split's distinct pictures, and note the row of each listing's picture."""
     from dataclasses import replace
 
     from competitions.shopee_matching.picture_store import store_pictures
 
     out = job.processed / f"{split}_pictures.npy"
-    folder, table = job.data / f"{split}_images", job.data / f"{split}.csv"
-    size = job.settings.preprocessing()["picture_size"]
-    stored = store_pictures(listings.image, folder, table, size, out)
+    stored = store_pictures(paths, listings.image, job.settings.preprocessing()["picture_size"], out)
     for fault in stored.corrupt:
         job.survive(fault)
     if stored.missing:
         names = ", ".join(stored.missing[:3])
-        job.survive(f"{len(stored.missing)} pictures of {table.name} are not in {folder.name}/: {names}, ...")
+        job.survive(f"{len(stored.missing)} pictures of {split}.csv are not in {split}_images/: {names}, ...")
     return replace(listings, picture=stored.picture), out
 
 

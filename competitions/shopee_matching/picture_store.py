@@ -27,16 +27,26 @@ class StoredPictures:
     """One line per picture that could not be read."""
 
 
-def store_pictures(names: list[str], folder: Path, table: Path, size: int, out: Path) -> StoredPictures:
-    """Read each distinct picture of `names` in `folder`, shrink it to (size, size), and write all to `out`.
-
-    `out` is a uint8 array (distinct pictures that exist, size, size, 3); the row of a corrupt one is black.
+def picture_paths(names: list[str], folder: Path, table: Path) -> dict[str, Path]:
+    """Path of each distinct picture, whether it is there or not.
 
     Raises
     ------
     InputError : a name leads out of `folder`; `table` is the file that holds the names.
     """
-    paths = {name: picture_path(folder, name, table) for name in dict.fromkeys(names)}
+    return {name: picture_path(folder, name, table) for name in dict.fromkeys(names)}
+
+
+def store_pictures(paths: dict[str, Path], names: list[str], size: int, out: Path) -> StoredPictures:
+    """Read each distinct picture, shrink it to (size, size), and write all to `out`.
+
+    `out` is a uint8 array (distinct pictures that exist, size, size, 3); the row of a corrupt one is black.
+
+    Parameters
+    ----------
+    paths : name -> path of each distinct picture, as `picture_paths` gives them.
+    names : picture of each listing.
+    """
     there = [name for name, path in paths.items() if path.is_file()]
     rows = {name: row for row, name in enumerate(there)}
     corrupt: dict[str, str] = {}

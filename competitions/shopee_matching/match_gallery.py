@@ -1,0 +1,167 @@
+"""Test listings and their matches as a gallery of photos."""
+
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from common.atomic import whole_file
+from common.pictures import UnreadablePictureError, open_rgb
+from competitions.shopee_matching.candidate_pairs import CandidatePairs
+from competitions.shopee_matching.listings import Listings, picture_path
+from competitions.shopee_matching.match_rule import MatchRule, select_matches
+
+ROWS, COLUMNS = 5, 5
+PHOTO, MARGIN, HEAD, CAPTION = 132, 14, 40, 62
+INK, SOFT, PAPER = "#1f2328", "#6b7280", "#ffffff"
+RIGHT, WRONG, UNJUDGED, QUERY = "#1a9c5b", "#d64545", "#9aa3ad", "#3b6fb6"
+QUALITY = 78
+MOST_WRONG_ROWS = 1
+
+
+@dataclass(frozen=True)
+class GalleryRow:
+    """One listing, its matches (the strongest first), and how many it should have."""
+
+    query: int
+    matches: list[int]
+    others: int | None
+
+
+def draw_gallery(
+    path: Path,
+    listings: Listings,
+    folder: Path,
+    pairs: CandidatePairs,
+    rule: MatchRule,
+    label_group: npt.NDArray[np.int64] | None,
+) -> None:
+    """Draw five listings with up to four matches each; frames tell right from wrong if labels are known."""
+    rows = gallery_rows(pairs, rule, listings, label_group)
+    cell = PHOTO + MARGIN
+    height = HEAD + max(1, len(rows)) * (PHOTO + CAPTION) + MARGIN
+    canvas = Image.new("RGB", (2 * MARGIN + COLUMNS * cell + MARGIN, height), PAPER)
+    drawing = ImageDraw.Draw(canvas)
+    drawing.text((MARGIN, 12), "listing", fill=QUERY, font=_font(15, bold=True))
+    drawing.text((2 * MARGIN + cell, 12), "matched listings", fill=INK, font=_font(15, bold=True))
+    if label_group is not None:
+        drawing.text((2 * MARGIN + cell + 150, 14), "right", fill=RIGHT, font=_font(13, bold=True))
+        drawing.text((2 * MARGIN + cell + 196, 14), "wrong", fill=WRONG, font=_font(13, bold=True))
+    if not rows:
+        drawing.text((MARGIN, HEAD + 20), "no listing has a match", fill=SOFT, font=_font(13))
+    reasons = _reasons(pairs, rule)
+    for number, row in enumerate(rows):
+        top = HEAD + number * (PHOTO + CAPTION)
+        _card(canvas, MARGIN, top, listings, folder, row.query, QUERY, _found(row, label_group))
+        drawing.line((MARGIN + cell, top, MARGIN + cell, top + PHOTO), fill="#d5d9de", width=2)
+        for place, match in enumerate(row.matches[: COLUMNS - 1]):
+            colour = UNJUDGED
+            if label_group is not None:
+                colour = RIGHT if label_group[match] == label_group[row.query] else WRONG
+            left = 2 * MARGIN + (place + 1) * cell
+            _card(canvas, left, top, listings, folder, match, colour, reasons.get((row.query, match), ""))
+    with whole_file(path) as partial:
+        canvas.save(partial, quality=QUALITY)
+
+
+def gallery_rows(
+    pairs: CandidatePairs, rule: MatchRule, listings: Listings, label_group: npt.NDArray[np.int64] | None
+) -> list[GalleryRow]:
+    """Listings of different products with two to four matches, found by as many branches as possible.
+
+    Where labels are known, one of them has a wrong match: a gallery of successes alone would mislead.
+    """
+    query, match = select_matches(pairs, rule)
+    found: dict[int, list[int]] = {}
+    for row, other in zip(query.tolist(), match.tolist(), strict=True):
+        found.setdefault(row, []).append(other)
+    reasons = _reasons(pairs, rule)
+    sizes = (
+        None if label_group is None else dict(zip(*np.unique(label_group, return_counts=True), strict=True))
+    )
+
+    def interest(row: int) -> tuple[bool, int, int, int]:
+        ways = {reasons.get((row, other), "") for other in found[row]}
+        photos = {listings.image[other] for other in [row, *found[row]]}
+        return 2 <= len(found[row]) <= COLUMNS - 1, len(photos), len(ways), -row
+
+    rows: list[GalleryRow] = []
+    shown: set[int] = set()
+    wrong_rows = 0
+    for row in sorted(found, key=interest, reverse=True):
+        if len(rows) == ROWS:
+            break
+        if shown & {row, *found[row]}:
+            continue
+        wrong = label_group is not None and bool((label_group[found[row]] != label_group[row]).any())
+        # The last place is kept for a row with a mistake, if there is any.
+        if label_group is not None and (
+            wrong_rows + wrong > MOST_WRONG_ROWS or (len(rows) == ROWS - 1 and not wrong_rows and not wrong)
+        ):
+            continue
+        wrong_rows += wrong
+        shown |= {row, *found[row]}
+        others = None if sizes is None or label_group is None else int(sizes[label_group[row]]) - 1
+        rows.append(GalleryRow(row, found[row], others))
+    return rows
+
+
+def _found(row: GalleryRow, label_group: npt.NDArray[np.int64] | None) -> str:
+    if label_group is None or row.others is None:
+        return f"{len(row.matches)} matched"
+    right = int((label_group[row.matches] == label_group[row.query]).sum())
+    return f"{right} of {row.others} found"
+
+
+def _reasons(pairs: CandidatePairs, rule: MatchRule) -> dict[tuple[int, int], str]:
+    """(query, match) -> the branches whose threshold the pair reaches."""
+    query, match = pairs.query.tolist(), pairs.match.tolist()
+    reached = {name: pairs.scores[name] >= threshold for name, threshold in rule.thresholds.items()}
+    reasons: dict[tuple[int, int], str] = {}
+    for row in np.flatnonzero(np.any(list(reached.values()), axis=0)) if reached else []:
+        reasons[query[row], match[row]] = " + ".join(name for name in reached if reached[name][row])
+    return reasons
+
+
+def _card(
+    canvas: Image.Image,
+    left: int,
+    top: int,
+    listings: Listings,
+    folder: Path,
+    row: int,
+    frame: str,
+    note: str,
+) -> None:
+    """One framed photo with its title in two lines and a note."""
+    drawing = ImageDraw.Draw(canvas)
+    try:
+        photo = open_rgb(picture_path(folder, listings.image[row], folder))
+        photo = ImageOps.fit(photo, (PHOTO, PHOTO), Image.Resampling.LANCZOS)
+        canvas.paste(photo, (left, top))
+    except UnreadablePictureError:
+        drawing.rectangle((left, top, left + PHOTO, top + PHOTO), fill="#eef0f2")
+        drawing.text(
+            (left + PHOTO / 2, top + PHOTO / 2), "no picture", fill=SOFT, font=_font(12), anchor="mm"
+        )
+    drawing.rectangle((left - 1, top - 1, left + PHOTO, top + PHOTO), outline=frame, width=4)
+    lines = textwrap.wrap(_drawable(listings.title[row]), 22)[:2]
+    for number, line in enumerate(lines):
+        drawing.text((left, top + PHOTO + 4 + 13 * number), line, fill=INK, font=_font(10))
+    drawing.text(
+        (left, top + PHOTO + 31), textwrap.shorten(note, 26, placeholder=" ..."), fill=frame, font=_font(9)
+    )
+
+
+def _drawable(title: str) -> str:
+    """The title without signs that the font lacks, emoji above all."""
+    return " ".join("".join(sign for sign in title if ord(sign) < 0x2000).split())
+
+
+def _font(size: int, bold: bool = False) -> ImageFont.FreeTypeFont:
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name, size)
