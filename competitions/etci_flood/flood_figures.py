@@ -1,0 +1,202 @@
+"""The report's pictures: maps of test tiles, a stitched scene, out-of-fold IoU by scene and by threshold."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure as Canvas
+from matplotlib.patches import Patch
+from PIL import Image
+
+from common.competition import Figure, Finished
+from common.evaluation import stage_record
+from competitions.etci_flood.experiment import FloodExperiment
+from competitions.etci_flood.flood_iou import overlaps, pooled_iou
+from competitions.etci_flood.submission_archive import read_truth
+from competitions.etci_flood.tile_arrays import TileArrays, open_tile_arrays
+
+Bytes = npt.NDArray[np.uint8]
+
+TILES_SHOWN = 4
+MOST_BYTES = 200_000
+WATER_BLUE, HIT, MISSED, FALSE_ALARM = "#1f6fd0", "#2a9d8f", "#e9a820", "#d1495b"
+NAIVE = {"vv_threshold": ("best VV threshold", "#9aa5b1"), "water_mask": ("permanent water", "#c9d6df")}
+
+
+def draw_figures(finished: Finished, out: Path) -> list[Figure]:
+    """Draw all pictures of a finished experiment into `out`."""
+    mpl.rcParams["font.size"] = 9
+    last = finished.records[-1]
+    settings = FloodExperiment.model_validate(last.experiment)
+    arrays = open_tile_arrays(finished.work / "processed" / settings.processed_variant())
+    maps = np.load(finished.work / finished.experiment / "test.npy", mmap_mode="r")
+    pooled = stage_record(finished, "out_of_fold")
+    threshold = int(pooled.decision["threshold"]) if pooled else 128
+    truth = read_truth(finished.truth)[0] if finished.truth else None
+    figures = [
+        _tile_figure(arrays, maps, threshold, truth, out),
+        _scene_figure(arrays, maps, threshold, out),
+    ]
+    folder = finished.work / finished.experiment
+    scenes = pd.read_csv(folder / "oof_scenes.csv")
+    if len(scenes):
+        figures.append(_scene_bars(scenes, out))
+        figures.append(_threshold_curve(pd.read_csv(folder / "oof_thresholds.csv"), threshold / 255, out))
+    return figures
+
+
+def _tile_figure(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes | None, out: Path) -> Figure:
+    """Columns VV, VH, truth, prediction, error; without truth the probability is shown instead."""
+    tiles = arrays.tiles[~arrays.tiles["labelled"]].reset_index()
+    flood = truth if truth is not None else maps >= threshold
+    shown = _telling_tiles(tiles["scene"].to_numpy(), flood)
+    titles = ["VV", "VH", "flood label", "prediction", "error"]
+    if truth is None:
+        titles = ["VV", "VH", "probability", "prediction"]
+    canvas = Canvas(figsize=(1.75 * len(titles) + 0.25, 1.78 * len(shown) + 0.55), layout="constrained")
+    axes = canvas.subplots(len(shown), len(titles), squeeze=False)
+    for line, tile in zip(axes, shown, strict=True):
+        row = int(tiles["index"][tile])
+        predicted = np.asarray(maps[tile]) >= threshold
+        pictures: list[tuple[Any, dict[str, Any]]] = [(arrays.vv[row], _GREY), (arrays.vh[row], _GREY)]
+        if truth is None:
+            pictures += [(maps[tile], {"cmap": "Blues", "vmin": 0, "vmax": 255}), (predicted, _BLUE)]
+        else:
+            pictures += [(truth[tile], _BLUE), (predicted, _BLUE), (_error(predicted, truth[tile]), _ERROR)]
+        for axis, (picture, style) in zip(line, pictures, strict=True):
+            axis.imshow(np.asarray(picture), interpolation="nearest", **style)
+            axis.set_xticks([])
+            axis.set_yticks([])
+        region, _, when = str(tiles["scene"][tile]).rpartition("_")
+        line[0].set_ylabel(
+            f"{region}\n{when[:8]}  row {tiles['x'][tile]}, column {tiles['y'][tile]}", fontsize=6.5
+        )
+        if truth is not None:
+            iou = float(pooled_iou(overlaps([predicted.astype(np.uint8)], [truth[tile]])))
+            line[-1].set_xlabel(f"IoU {iou:.2f}", fontsize=7.5)
+    for axis, title in zip(axes[0], titles, strict=True):
+        axis.set_title(title, fontsize=10)
+    if truth is not None:
+        colours = {"flood found": HIT, "flood missed": MISSED, "false alarm": FALSE_ALARM}
+        handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
+        canvas.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False, fontsize=8)
+    caption = "Sentinel-1 backscatter of test tiles and the flood found in it (blue)."
+    if truth is not None:
+        caption += " Error: green found, yellow missed, red false alarm."
+    return Figure(_save(canvas, out / "test_tiles.png"), "Flood maps of test tiles", caption)
+
+
+_GREY = {"cmap": "gray", "vmin": 0, "vmax": 255}
+_BLUE = {"cmap": ListedColormap(["#f4f1ea", WATER_BLUE]), "vmin": 0, "vmax": 1}
+_ERROR = {"cmap": ListedColormap(["#f4f1ea", HIT, MISSED, FALSE_ALARM]), "vmin": 0, "vmax": 3}
+
+
+def _error(predicted: npt.NDArray[np.bool_], truth: Bytes) -> Bytes:
+    """0 dry, 1 found, 2 missed, 3 false alarm."""
+    flood = truth > 0
+    return np.select([predicted & flood, flood, predicted], [1, 2, 3], 0).astype(np.uint8)
+
+
+def _telling_tiles(scenes: npt.NDArray[Any], flood: npt.NDArray[Any]) -> list[int]:
+    """Tiles nearest to a third of flood, the scenes taking turns; always the same ones."""
+    share = np.array([np.asarray(mask).mean() for mask in flood])
+    ranked = np.argsort(np.abs(share - 0.33), kind="stable")
+    turns = [[tile for tile in ranked if scenes[tile] == scene] for scene in np.unique(scenes)]
+    longest = max(map(len, turns))
+    dealt = [int(turn[place]) for place in range(longest) for turn in turns if place < len(turn)]
+    return dealt[:TILES_SHOWN]
+
+
+def _scene_figure(arrays: TileArrays, maps: Bytes, threshold: int, out: Path) -> Figure:
+    """The test scene of most tiles, stitched: backscatter, and the same with the predicted flood over it."""
+    tiles = arrays.tiles[~arrays.tiles["labelled"]].reset_index()
+    scene = tiles["scene"].value_counts(sort=True).index[0]
+    chosen = tiles[tiles["scene"] == scene]
+    top, left = chosen["x"].min(), chosen["y"].min()
+    rows, columns = chosen["x"].max() - top + 1, chosen["y"].max() - left + 1
+    step = max(2, -(-int(max(rows, columns)) * 256 // 1000))
+    side = -(-256 // step)
+    grey = np.full((rows * side, columns * side), 235, np.uint8)
+    flood = np.zeros_like(grey, dtype=bool)
+    for place, tile in chosen.iterrows():
+        window = np.s_[
+            (tile["x"] - top) * side : (tile["x"] - top + 1) * side,
+            (tile["y"] - left) * side : (tile["y"] - left + 1) * side,
+        ]
+        grey[window] = arrays.vv[tile["index"]][::step, ::step]
+        flood[window] = maps[place][::step, ::step] >= threshold
+    plain = np.repeat(grey[..., None], 3, axis=2)
+    blue = np.array([int(WATER_BLUE[i : i + 2], 16) for i in (1, 3, 5)])
+    painted = plain.copy()
+    painted[flood] = (0.35 * plain[flood] + 0.65 * blue).astype(np.uint8)
+    gap = np.full((len(plain), 12, 3), 255, np.uint8)
+    path = out / "test_scene.png"
+    _save_small(Image.fromarray(np.concatenate([plain, gap, painted], axis=1)), path)
+    caption = (
+        f"{scene}: VV backscatter of its test tiles, and the predicted flood over it. Gaps are light grey."
+    )
+    return Figure(path, "A test scene, stitched", caption)
+
+
+def _scene_bars(scenes: pd.DataFrame, out: Path) -> Figure:
+    """IoU of each scene, model beside naive maps."""
+    shown = scenes.sort_values("iou", ascending=False)
+    series = {"iou": ("model", WATER_BLUE), **NAIVE}
+    canvas = Canvas(figsize=(7, 0.8 + 0.5 * len(shown)), layout="constrained")
+    axis = canvas.subplots()
+    thick = 0.8 / len(series)
+    for place, (column, (label, colour)) in enumerate(series.items()):
+        positions = np.arange(len(shown)) + (place - 1) * thick
+        bars = axis.barh(positions, shown[column], height=thick * 0.92, color=colour, label=label)
+        axis.bar_label(bars, fmt="%.2f", fontsize=7, padding=2)
+    names = [f"{scene}  ({tiles} tiles)" for scene, tiles in zip(shown["scene"], shown["tiles"], strict=True)]
+    axis.set_yticks(np.arange(len(shown)), names, fontsize=8)
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1.08)
+    axis.set_xlabel("flood IoU, out of fold")
+    axis.spines[["top", "right"]].set_visible(False)
+    canvas.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=8)
+    caption = (
+        "Each scene, or band of a scene, was mapped by a network that never saw it. "
+        "The VV threshold is chosen on the other folds."
+    )
+    return Figure(_save(canvas, out / "oof_scenes.png"), "Out-of-fold IoU by scene", caption)
+
+
+def _threshold_curve(curve: pd.DataFrame, chosen: float, out: Path) -> Figure:
+    """Pooled IoU over the threshold on the probability."""
+    canvas = Canvas(figsize=(4.6, 2.8), layout="constrained")
+    axis = canvas.subplots()
+    axis.plot(curve["threshold"], curve["iou"], color=WATER_BLUE)
+    axis.axvline(chosen, color=FALSE_ALARM, linewidth=1)
+    axis.annotate(f" chosen: {chosen:.2f}", (chosen, 0.05), color=FALSE_ALARM, fontsize=8)
+    axis.set(
+        xlabel="threshold on the probability", ylabel="pooled IoU, out of fold", xlim=(0, 1), ylim=(0, 1)
+    )
+    axis.spines[["top", "right"]].set_visible(False)
+    caption = "The threshold of the submission is the best one on out-of-fold maps."
+    return Figure(_save(canvas, out / "oof_threshold.png"), "The threshold", caption)
+
+
+def _save(canvas: Canvas, path: Path) -> Path:
+    """Write as PNG of a palette: speckle does not compress, and the page embeds every picture."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    canvas.savefig(path, dpi=130)
+    with Image.open(path) as picture:
+        _save_small(picture.convert("RGB"), path)
+    return path
+
+
+def _save_small(picture: Image.Image, path: Path) -> None:
+    """Write a PNG of at most 200 kB: fewer colours first, then fewer pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for colours, scale in ((64, 1.0), (32, 1.0), (24, 0.85), (16, 0.7), (16, 0.5), (16, 0.35)):
+        size = (round(picture.width * scale), round(picture.height * scale))
+        small = picture.resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture
+        small.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+        if path.stat().st_size < MOST_BYTES:
+            return

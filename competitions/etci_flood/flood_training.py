@@ -1,0 +1,141 @@
+"""Training of one network on the tiles of one fold."""
+
+import os
+from typing import Any
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations looks for a newer version at import
+
+import albumentations
+import lightning
+import numpy as np
+import numpy.typing as npt
+import segmentation_models_pytorch as smp
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+
+from common.seeding import derived_seed, seed_everything
+from common.training import EpochSampler
+from competitions.etci_flood.experiment import Channels, TrainingSettings
+from competitions.etci_flood.input_channels import input_channels
+from competitions.etci_flood.official_layout import TILE_SIDE
+from competitions.etci_flood.tile_arrays import TileArrays
+
+Rows = npt.NDArray[np.int64]
+
+
+class FloodTiles(Dataset[tuple[Tensor, Tensor]]):
+    """Labelled tiles as (channels, side, side) input and (1, side, side) mask."""
+
+    def __init__(
+        self,
+        arrays: TileArrays,
+        rows: Rows,
+        channels: Channels,
+        changes: albumentations.Compose | None = None,
+    ) -> None:
+        self.arrays, self.rows, self.channels, self.changes = arrays, rows, channels, changes
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        row = self.rows[position]
+        arrays = self.arrays
+        layers = np.stack([arrays.vv[row], arrays.vh[row], arrays.water[row]], axis=-1)
+        flood = np.asarray(arrays.flood[row])
+        if self.changes is not None:
+            changed = self.changes(image=layers, mask=flood)
+            layers, flood = changed["image"], changed["mask"]
+        seen = input_channels(np.moveaxis(layers, -1, 0), self.channels)
+        return torch.from_numpy(seen), torch.from_numpy(flood[None].astype(np.float32))
+
+
+def tile_changes(settings: TrainingSettings) -> albumentations.Compose:
+    """What happens to a tile and its mask alike at each visit."""
+    steps: list[Any] = []
+    if settings.crop < TILE_SIDE:
+        steps.append(albumentations.RandomCrop(settings.crop, settings.crop))
+    if settings.transform:
+        steps.append(albumentations.D4(p=1.0))
+    return albumentations.Compose(steps)
+
+
+def training_loader(
+    arrays: TileArrays, rows: Rows, channels: Channels, settings: TrainingSettings, seed: int
+) -> DataLoader[Any]:
+    """Shuffled and changed tiles; an interrupted training goes on with the very same ones."""
+    changes = tile_changes(settings)
+    weights = None
+    if settings.flood_share is not None:
+        has_flood = arrays.tiles["has_flood"].to_numpy()[rows]
+        weights = draw_chances(has_flood, settings.flood_share)
+    sampler = EpochSampler(len(rows), seed, weights=weights, augmentations=changes)
+    batch = min(settings.batch, len(rows))
+    data = FloodTiles(arrays, rows, channels, changes)
+    # A last batch of a single tile would leave batch normalisation nothing to average over.
+    return DataLoader(data, batch_size=batch, sampler=sampler, drop_last=len(rows) % batch == 1)
+
+
+def draw_chances(has_flood: npt.NDArray[np.bool_], flood_share: float) -> Tensor | None:
+    """Chance of each tile so that `flood_share` of all draws have flood; None when all or no tiles have."""
+    number = int(has_flood.sum())
+    if number in (0, len(has_flood)):
+        return None
+    chances = np.where(has_flood, flood_share / number, (1 - flood_share) / (len(has_flood) - number))
+    return torch.from_numpy(chances)
+
+
+class FloodTraining(lightning.LightningModule):
+    """A network, its loss, and Adam (Kingma and Ba 2015)."""
+
+    def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
+        super().__init__()
+        self.network, self.settings = network, settings
+        self.cross_entropy = nn.BCEWithLogitsLoss()
+        self.dice = smp.losses.DiceLoss("binary")
+        self.register_buffer("overlap", torch.zeros(2, dtype=torch.float64))
+
+    def loss(self, logits: Tensor, flood: Tensor) -> Tensor:
+        """Loss of (n, 1, height, width) logits."""
+        loss: Tensor = self.cross_entropy(logits, flood)
+        if self.settings.loss == "dice_cross_entropy":
+            loss = (loss + self.dice(logits, flood)) / 2
+        return loss
+
+    def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:  # noqa: ARG002
+        """One step; logs the loss."""
+        seen, flood = batch
+        loss = self.loss(self.network(seen), flood)
+        self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(seen))
+        return loss
+
+    def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:  # noqa: ARG002
+        """Loss and IoU at probability one half, for the training curves; no decision hangs on them."""
+        seen, flood = batch
+        logits = self.network(seen)
+        self.log("held_out_loss", self.loss(logits, flood), on_epoch=True, batch_size=len(seen))
+        called, truth = logits > 0, flood > 0.5
+        self.overlap += torch.stack([(called & truth).sum(), (called | truth).sum()]).double()
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the IoU over the pooled pixels."""
+        intersection, union = self.overlap.tolist()
+        self.log("held_out_iou", intersection / union if union else 1.0)
+        self.overlap.zero_()
+
+    def configure_optimizers(self) -> Any:
+        """Adam, with the schedule of the settings."""
+        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
+        if self.settings.schedule == "constant":
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.settings.learning_rate, steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def seed_of_fold(seed: int, fold: int) -> int:
+    """Seed everything for one fold, before its network is built; returns the fold's own seed."""
+    own = derived_seed(seed, "fold", fold)
+    seed_everything(own)
+    return own

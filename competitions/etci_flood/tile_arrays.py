@@ -1,0 +1,142 @@
+"""Tiles as memory-mapped arrays: read once from a hundred thousand pictures, then at the disk's speed."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from common.atomic import whole_array
+from common.console import progress
+from common.errors import InputError
+from common.paths import shown
+from common.pictures import UnreadablePictureError, read_rgb
+from competitions.etci_flood.official_layout import TILE_SIDE, Tile
+
+Bytes = npt.NDArray[np.uint8]
+ARRAYS = {"vv": "vv", "vh": "vh", "water": "water_body_label", "flood": "flood_label"}
+"""Array -> official layer."""
+TABLE = "tiles.parquet"
+_MASKS = ("water", "flood")
+
+
+@dataclass(frozen=True)
+class TileArrays:
+    """Processed tiles; row r of the table belongs to row r of the arrays."""
+
+    tiles: pd.DataFrame
+    """tile, scene, region, x, y, split, labelled, readable, blank, has_flood, fold_<split> columns."""
+    vv: Bytes
+    """(n, 256, 256), as in the pictures."""
+    vh: Bytes
+    """(n, 256, 256), as in the pictures."""
+    water: Bytes
+    """(n, 256, 256), 1 = permanent water; 0 where the layer is missing."""
+    flood: Bytes
+    """(labelled, 256, 256), 1 = flood; the labelled tiles are the table's first rows."""
+
+
+def open_tile_arrays(folder: Path) -> TileArrays:
+    """Open what 1_preprocess wrote; InputError when a file is missing or cut short."""
+    tiles = pd.read_parquet(folder / TABLE)
+    arrays = {}
+    for name in ARRAYS:
+        path = folder / f"{name}.npy"
+        try:
+            arrays[name] = np.load(path, mmap_mode="r")
+        except (ValueError, EOFError):
+            raise InputError(f"{shown(path)}: cut short; delete it and run 1_preprocess.py again") from None
+    return TileArrays(tiles, **arrays)
+
+
+def write_tile_arrays(
+    folder: Path, labelled: Sequence[Tile], predicted: Sequence[Tile], survive: Callable[[str], None]
+) -> tuple[pd.DataFrame, list[Path]]:
+    """Read all pictures into memory-mapped arrays, bounded in memory.
+
+    A labelled tile with an unreadable picture keeps its row, but is marked and takes no part in training. A
+    tile to predict keeps its place in the submission; what cannot be read of it counts as blank.
+
+    Returns
+    -------
+    The table, without fold columns, and the files written.
+    """
+    tiles = [*labelled, *predicted]
+    faults: list[list[str]] = []
+    with ExitStack() as stack:
+        arrays = {
+            name: stack.enter_context(
+                whole_array(
+                    folder / f"{name}.npy",
+                    (len(labelled) if name == "flood" else len(tiles), TILE_SIDE, TILE_SIDE),
+                    np.uint8,
+                )
+            )
+            for name in ARRAYS
+        }
+
+        def fill(row: int) -> tuple[list[str], bool, bool]:
+            wrong = _fill_row(arrays, row, tiles[row], row < len(labelled))
+            blank = is_blank(arrays["vv"][row])
+            return wrong, blank, row < len(labelled) and bool(arrays["flood"][row].any())
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            filled = list(progress(pool.map(fill, range(len(tiles))), "reading tiles", "tiles", len(tiles)))
+    faults = [wrong for wrong, _, _ in filled]
+    for wrong in faults:
+        for message in wrong:
+            survive(message)
+    table = pd.DataFrame(
+        {
+            "tile": [str(tile.key) for tile in tiles],
+            "scene": [tile.key.scene for tile in tiles],
+            "region": [tile.key.region for tile in tiles],
+            "x": np.array([tile.key.x for tile in tiles], dtype=np.int32),
+            "y": np.array([tile.key.y for tile in tiles], dtype=np.int32),
+            "split": [tile.split for tile in tiles],
+            "labelled": np.arange(len(tiles)) < len(labelled),
+            "readable": [not wrong for wrong in faults],
+            "blank": [blank for _, blank, _ in filled],
+            "has_flood": [has_flood for _, _, has_flood in filled],
+        }
+    )
+    return table, [folder / f"{name}.npy" for name in ARRAYS]
+
+
+def is_blank(vv: Bytes) -> bool:
+    """Whether a tile lies beyond the swath's edge: its VV values are only 0 and 255."""
+    return bool(((vv == 0) | (vv == 255)).all())
+
+
+def read_layer(path: Path) -> Bytes:
+    """Read one layer, (256, 256) uint8; UnreadablePictureError when it is corrupt or of another size."""
+    picture = read_rgb(path)
+    if picture.shape[:2] != (TILE_SIDE, TILE_SIDE):
+        size = f"{picture.shape[1]} x {picture.shape[0]}"
+        raise UnreadablePictureError(f"{shown(path)}: {size} pixels, expected {TILE_SIDE} x {TILE_SIDE}")
+    return picture[:, :, 0]  # the three channels of the official pictures are equal
+
+
+def _fill_row(arrays: dict[str, Bytes], row: int, tile: Tile, labelled: bool) -> list[str]:
+    """Read the layers of one tile into their arrays; returns what could not be read."""
+    wrong = []
+    for name, layer in ARRAYS.items():
+        if name == "flood" and not labelled:
+            continue
+        if layer not in tile.files:
+            if name == "vh":
+                wrong.append(f"{tile.split}: {tile.key} has no vh picture; predicted as no flood")
+            continue  # a missing water mask stands for no permanent water
+        try:
+            picture = read_layer(tile.files[layer])
+        except UnreadablePictureError as fault:
+            consequence = "left out" if labelled else "predicted as no flood"
+            wrong.append(f"{fault}; the tile is {consequence}")
+            continue
+        arrays[name][row] = picture > 127 if name in _MASKS else picture
+    return wrong
