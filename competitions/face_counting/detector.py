@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 LOSS_GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, class_weights=None)
 """ultralytics' defaults for the overlap of boxes, the class and the distribution of the edges."""
+BATCH_NORM_MOMENTUM = 0.1
+"""torch's default. ultralytics' 0.03 leaves the running statistics behind in trainings of a few hundred steps."""
 MOST_CANDIDATES = 1000
 """Boxes of one picture that are looked at, the surest first."""
 
@@ -47,6 +49,9 @@ def build_detector(settings: DetectorSettings) -> "DetectionModel":
         from ultralytics.nn.tasks import DetectionModel
 
         network = DetectionModel(f"{settings.family}{settings.size}.yaml", ch=3, nc=1, verbose=False)
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.momentum = BATCH_NORM_MOMENTUM
     network.args = LOSS_GAINS  # type: ignore[assignment]
     # Several times as fast as the default layout on a CPU.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -55,10 +55,9 @@ def test_every_network_builds(size: Size) -> None:
 
 
 def test_networks_grow_with_their_size() -> None:
-    sizes = [
-        sum(p.numel() for p in build_detector(DetectorSettings(size=size)).parameters()) for size in "ns"
-    ]
-    assert sizes[0] < 3e6 < sizes[1]
+    nano, small = (build_detector(DetectorSettings(size=size)) for size in get_args(Size)[:2])
+    weights = [sum(value.numel() for value in network.parameters()) for network in (nano, small)]
+    assert weights[0] < 3e6 < weights[1]
 
 
 def test_pretrained_without_weights_ends_in_one_line() -> None:
