@@ -25,8 +25,8 @@ LARGEST_MOVE = 5.0
 class BoostingForecaster:
     """Expected log price ratio since the purchase at several horizons.
 
-    Targets are divided by the window's volatility times the root of the horizon, so that calm and wild windows
-    weigh alike. Their mean is taken off: the drift of the training months is no forecast.
+    Targets are divided by the window's volatility times the root of the horizon: calm and wild windows weigh
+    alike. Their mean is taken off: the drift of the training months is no forecast.
     """
 
     learns = True

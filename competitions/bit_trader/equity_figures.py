@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from matplotlib.figure import Figure as Canvas
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from common.competition import Figure, Finished
 from common.paths import WorkPaths
@@ -34,7 +34,7 @@ TRADER, NEVER, ALWAYS, FORECAST, GAIN, LOSS = "#1f5fa8", "#555555", "#c2573a", "
 RESAMPLES = 1000
 SHOWN_TRADES = 6
 SHOWN_PAST = 180
-DOTS_AN_INCH = 110
+DOTS_AN_INCH = 100
 
 
 def draw_figures(finished: Finished, out: Path) -> list[Figure]:
@@ -72,7 +72,9 @@ def _equity_figure(finished: Finished, windows: Windows, orders: Orders, path: P
     canvas = Canvas(figsize=(9, 4.6), layout="constrained")
     axes = canvas.subplots()
     minutes = np.arange(len(curve))
-    axes.fill_between(minutes, low, high, color=TRADER, alpha=0.13, lw=0, label="90 % of reshuffled fortunes")
+    axes.fill_between(
+        minutes, low, high, color=TRADER, alpha=0.13, lw=0, label="90 % of curves over resampled samples"
+    )
     axes.axhline(START, color=NEVER, lw=1.2, ls="--", label="never buying")
     axes.plot(minutes, held, color=ALWAYS, lw=1.2, label="always buying, held 2 hours")
     axes.plot(minutes, curve, color=TRADER, lw=2.2, label=finished.experiment)
@@ -100,8 +102,8 @@ def _equity_figure(finished: Finished, windows: Windows, orders: Orders, path: P
     axes.legend(loc="upper left", fontsize=9, ncols=2)
     _save(canvas, path)
     caption = (
-        f"Equity over the {where} after 0.05 % fee on each side. The band holds 90 % of the curves when the samples "
-        f"are drawn again with replacement; at the end it spans {low[-1]:,.0f} to {high[-1]:,.0f}."
+        f"Equity over the {where} after 0.05 % fee on each side. The band holds 90 % of the curves when the "
+        f"samples are drawn again with replacement; at the end it spans {low[-1]:,.0f} to {high[-1]:,.0f}."
     )
     return Figure(path, f"Equity of {finished.experiment}", caption)
 
@@ -146,8 +148,8 @@ def _trades_figure(windows: Windows, orders: Orders, forecast: npt.NDArray[np.fl
     canvas.supylabel("open price, relative to minute 1379", fontsize=10)
     _save(canvas, path)
     caption = (
-        "Windows evenly picked from all out-of-fold trades in the order of the samples, good and bad alike; the "
-        f"figure is the gain after both fees. {len(traded)} of {len(windows)} samples were bought."
+        "Windows evenly picked from all out-of-fold trades in the order of the samples, good and bad alike; "
+        f"the figure is the gain after both fees. {len(traded)} of {len(windows)} samples were bought."
     )
     return Figure(path, "Single trades", caption)
 
@@ -179,7 +181,9 @@ def _threshold_figure(finished: Finished, curve: pl.DataFrame, path: Path) -> Fi
     axes.set_yscale("log")
     _dollar_axis(axes)
     above = axes.secondary_xaxis("top")
-    ticks = np.unique(np.linspace(0, len(curve) - 1, 7).round().astype(np.int64)) if len(curve) else []
+    # The point nearest to each of a few evenly spaced thresholds.
+    even = np.linspace(threshold.min(initial=0), threshold.max(initial=0), 7)
+    ticks = np.unique([np.abs(threshold - value).argmin() for value in even]) if len(curve) else []
     above.set_xticks(
         threshold[ticks] if len(curve) else [], [str(curve["trades"][int(tick)]) for tick in ticks]
     )
@@ -194,17 +198,17 @@ def _threshold_figure(finished: Finished, curve: pl.DataFrame, path: Path) -> Fi
         else "never buys, as the evidence does not carry trading"
     )
     caption = (
-        "What each threshold would have earned on the training samples, out of fold. The best point of this curve is "
-        f"flattered by having been picked; the decision rests on thresholds tuned without the fold they trade: {verdict}. "
-        f"Break-even needs a price ratio of {1 / NET_OF_FEES:.6f}."
+        "What each threshold would have earned on the training samples, out of fold. The best point is "
+        "flattered by having been picked; the decision rests on thresholds tuned without the fold that they trade: "
+        f"{verdict}. Break-even needs a price ratio of {1 / NET_OF_FEES:.6f}."
     )
     return Figure(path, "Equity against threshold", caption)
 
 
 def _dollar_axis(axes: Any) -> None:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
-    axes.tick_params(axis="y", which="minor", labelsize=8)
+    axes.yaxis.set_major_locator(MaxNLocator(7))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _save(canvas: Canvas, path: Path) -> None:

@@ -35,7 +35,7 @@ def pooled_forecasts(files: list[Path], sample_id: IntArray) -> Paths:
     paths = np.concatenate([part[1] for part in parts])
     order = np.argsort(ids, kind="stable")
     place = np.argsort(np.argsort(sample_id, kind="stable"), kind="stable")
-    pooled = order[place]
+    pooled = order[place] if len(ids) == len(sample_id) else order
     if not np.array_equal(ids[pooled], sample_id):
         raise ValueError("the folds' forecasts do not cover every training sample once")
     return paths[pooled]

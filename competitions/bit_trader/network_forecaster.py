@@ -82,8 +82,8 @@ class NetworkForecaster:
     def fit(self, windows: Windows, rows: IntArray, scratch: Path, seed: int) -> History:
         """Train for the experiment's epochs; a killed training goes on from its last epoch in `scratch`.
 
-        Order, dropout and all else that is random depend on seed and epoch alone, so that an interrupted training
-        ends in the weights of an uninterrupted one.
+        Order, dropout and all else that is random depend on seed and epoch alone, so that an interrupted
+        training ends in the weights of an uninterrupted one.
         """
         seed_everything(seed)
         self.network = self._build()

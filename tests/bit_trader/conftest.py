@@ -1,0 +1,42 @@
+"""Sample data made once, and the real stages run through their command line."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from common.paths import ROOT
+from common.sample_data import make_sample_data
+from competitions.bit_trader.competition import COMPETITION
+
+FOLDER = ROOT / "competitions" / "bit_trader"
+RunStage = Callable[..., tuple[int, str]]
+SCALE = 0.1
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample data at a tenth of their size: 30 training and 15 test samples. Never written to."""
+    folder = tmp_path_factory.mktemp("bit_trader") / "sample"
+    make_sample_data(COMPETITION, folder, seed=3, scale=SCALE)
+    return folder
+
+
+def call_stage(script: str, *argv: str) -> tuple[int, str]:
+    """Run a stage by its path, as a user does; returns exit code and everything printed."""
+    command = [sys.executable, str(FOLDER / script), *argv]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture
+def run_stage(tmp_path: Path) -> RunStage:
+    """Run a stage in a work folder of the test's own."""
+    return partial(_run_in, tmp_path / "work")
+
+
+def _run_in(work: Path, script: str, *argv: str) -> tuple[int, str]:
+    return call_stage(script, "--work", str(work), *argv)

@@ -1,0 +1,145 @@
+"""Official files, sound and broken, csv and parquet."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from common.errors import InputError
+from competitions.bit_trader.bar_files import (
+    COLUMNS,
+    FIELDS,
+    check_scaling,
+    count_samples,
+    fill_bars,
+    find_bar_file,
+)
+
+MINUTES = 120
+
+
+def bars_table(samples: int = 3) -> pl.DataFrame:
+    rows = samples * MINUTES
+    generator = np.random.default_rng(0)
+    values = generator.uniform(0.9, 1.1, (rows, len(FIELDS))).astype(np.float32).astype(np.float64)
+    columns = {
+        "sample_id": np.repeat(np.arange(samples) + 10, MINUTES),
+        "time": np.tile(np.arange(MINUTES), samples),
+        "coin_index": np.repeat(np.arange(samples) % 2, MINUTES),
+    }
+    return pl.DataFrame(columns | {name: values[:, column] for column, name in enumerate(FIELDS)})
+
+
+def read(path: Path) -> np.ndarray:
+    bars = np.zeros((count_samples(path, MINUTES), MINUTES, len(FIELDS)), np.float32)
+    fill_bars(path, bars)
+    return bars
+
+
+def test_csv_and_parquet_read_alike_and_parquet_is_preferred(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = bars_table()
+    table.write_csv(tmp_path / "train_x_df.csv")
+    assert find_bar_file(tmp_path, "train_x_df").suffix == ".csv"
+    from_csv = read(tmp_path / "train_x_df.csv")
+    table.with_columns(pl.col(FIELDS).cast(pl.Float32)).write_parquet(tmp_path / "train_x_df.parquet")
+    assert find_bar_file(tmp_path, "train_x_df").suffix == ".parquet"
+    assert "the parquet is read" in capsys.readouterr().out
+    assert np.array_equal(read(tmp_path / "train_x_df.parquet"), from_csv)
+    expected = table.select(FIELDS).to_numpy().reshape(3, MINUTES, len(FIELDS))
+    assert np.array_equal(from_csv, expected.astype(np.float32))
+
+
+def test_columns_are_read_by_name_in_any_order(tmp_path: Path) -> None:
+    table = bars_table()
+    table.write_csv(tmp_path / "a.csv")
+    table.select(COLUMNS[::-1]).write_csv(tmp_path / "b.csv")
+    assert np.array_equal(read(tmp_path / "a.csv"), read(tmp_path / "b.csv"))
+
+
+def set_value(column: str, row: int, value: float | int | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    def change(table: pl.DataFrame) -> pl.DataFrame:
+        values = table[column].to_list()
+        values[row] = value
+        return table.with_columns(pl.Series(column, values, dtype=table[column].dtype))
+
+    return change
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda t: pl.concat([t[:130], t[131:]]), "sample 11, minute 10 is missing"),
+        (lambda t: pl.concat([t[:131], t[130:]]), "sample 11, minute 10 occurs twice"),
+        (lambda t: pl.concat([t[:119], t[120:]]), "sample 10 ends at minute 118"),
+        (lambda t: t[1:], "sample 10 begins at minute 1"),
+        (lambda t: t[:-5], "sample 12 ends at minute 114"),
+        (lambda t: pl.concat([t, t[:120]]), "sample 10 occurs 2 times"),
+        (lambda t: t[::-1], "sample 12 begins at minute 119"),
+        (lambda t: t.drop("volume"), "column 'volume' is missing"),
+        (lambda t: t[:0], "holds no rows"),
+        (set_value("close", 125, float("nan")), "sample 11, minute 5: close is nan"),
+        (set_value("volume", 125, float("inf")), "sample 11, minute 5: volume is inf"),
+        (set_value("trades", 125, None), "sample 11, minute 5: trades is empty"),
+        (set_value("open", 125, 0.0), "sample 11, minute 5: open is 0"),
+        (set_value("volume", 125, -1.0), "sample 11, minute 5: volume is -1"),
+        (set_value("coin_index", 125, 7), "sample 11, minute 5: coin_index changes from 1 to 7"),
+        (set_value("sample_id", 125, 77), "sample 11 ends at minute 4"),
+    ],
+)
+def test_each_fault_names_sample_and_minute(
+    tmp_path: Path, suffix: str, change: Callable[[pl.DataFrame], pl.DataFrame], words: str
+) -> None:
+    path = tmp_path / f"train_y_df{suffix}"
+    table = change(bars_table())
+    if suffix == ".csv":
+        table.write_csv(path)
+    else:
+        table.write_parquet(path)
+    with pytest.raises(InputError) as fault:
+        read(path)
+    assert words in str(fault.value)
+    assert "train_y_df" in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+def test_files_cut_short_within_a_line_or_a_block(tmp_path: Path) -> None:
+    table = bars_table()
+    table.write_csv(tmp_path / "a.csv")
+    table.write_parquet(tmp_path / "a.parquet")
+    for name in ("a.csv", "a.parquet"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
+        with pytest.raises(InputError, match=r"cut short|is empty"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", ["", "hello\n", "sample_id,time\n1,2\n"])
+def test_what_is_no_bar_file(tmp_path: Path, content: str) -> None:
+    for suffix in (".csv", ".parquet"):
+        path = tmp_path / f"a{suffix}"
+        path.write_text(content)
+        with pytest.raises(InputError):
+            read(path)
+
+
+def test_words_among_the_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    bars_table().write_csv(path)
+    lines = path.read_text().splitlines()
+    lines[50] = lines[50].rsplit(",", 1)[0] + ",many"
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(InputError, match=r"a\.csv: not readable as csv"):
+        read(path)
+
+
+def test_the_last_open_must_be_1(tmp_path: Path) -> None:
+    bars = np.ones((2, 5, len(FIELDS)), np.float32)
+    check_scaling(tmp_path, bars, np.array([4, 5]))
+    bars[1, -1, 0] = 1.001
+    with pytest.raises(InputError, match=r"sample 5, minute 4: open is 1\.001"):
+        check_scaling(tmp_path, bars, np.array([4, 5]))

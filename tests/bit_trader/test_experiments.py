@@ -1,0 +1,79 @@
+"""Every experiment parses in both profiles, and its forecaster is built with the printed shapes."""
+
+import pytest
+
+from common.errors import InputError
+from common.experiments import experiment_names, load_experiment
+from common.paths import ROOT
+from competitions.bit_trader.competition import COMPETITION
+from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Rnn
+from competitions.bit_trader.forecasters import make_forecaster
+
+NAMES = experiment_names(COMPETITION.experiments_file)
+
+
+def experiment(name: str, profile: str = "full") -> BitTraderExperiment:
+    return load_experiment(COMPETITION.experiments_file, BitTraderExperiment, name, profile)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_experiment_parses_and_builds(name: str) -> None:
+    full, sample = experiment(name), experiment(name, "sample")
+    assert full.about
+    assert full.folds == 5
+    assert sample.folds == 3
+    assert make_forecaster(sample, "auto").learns == (sample.forecaster != "arima")
+    if full.paper:
+        assert full.reported
+        assert full.rule.kind == "printed"
+        assert full.chosen, "the article prints no lookback"
+
+
+def test_all_nine_rows_of_table_3_are_there() -> None:
+    rows = {experiment(name).paper: experiment(name).reported for name in NAMES if experiment(name).paper}
+    assert list(rows) == [f"Table 3, row {row}" for row in range(1, 10)]
+    assert rows["Table 3, row 8"] == 16320.6726
+    assert rows["Table 3, row 4"] == rows["Table 3, row 7"]
+
+
+def test_the_printed_cnn() -> None:
+    from competitions.bit_trader.network_forecaster import build_cnn
+
+    printed = experiment("cnn_manual")
+    assert (printed.training.epochs, printed.training.learning_rate, printed.cnn.dropout) == (10, 0.001, 0.4)
+    network = build_cnn(printed.cnn, 240)
+    assert network.output_shape == (None, 120)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == ["Conv1D", "MaxPooling1D"] * 2 + ["Flatten", "Dense", "Dropout", "Dense"]
+    # 2 * 300 + 300, 2 * 300 * 300 + 300, then (((240 - 1) / 2) - 1) / 2 = 59 steps of 300 filters
+    by_hand = 900 + 180_300 + (59 * 300 * 100 + 100) + (100 * 120 + 120)
+    assert network.count_params() == by_hand
+
+
+def test_the_searched_cnn_and_the_recurrent_networks() -> None:
+    from competitions.bit_trader.network_forecaster import build_cnn, build_rnn
+
+    searched = build_cnn(experiment("cnn_search_best").cnn, 240)
+    kinds = [type(layer).__name__ for layer in searched.layers]
+    assert kinds[:8] == ["Conv1D", "AveragePooling1D"] * 4
+    assert build_cnn(Cnn(filters=[4], padding="same"), 60).output_shape == (None, 120)
+    network = build_rnn(Rnn(cell="gru", layers=2, dense_layers=2, units=32), 30)
+    assert [type(layer).__name__ for layer in network.layers] == ["GRU", "GRU", "Dense", "Dense"]
+    assert network.output_shape == (None, 60)
+
+
+def test_unknown_keys_and_wrong_types_are_named(tmp_path) -> None:
+    file = tmp_path / "experiments.toml"
+    for text, word in (
+        ("lokback = 3", "lokback"),
+        ("rule = { kind = 'luck' }", "rule.kind"),
+        ("folds = '5'", "folds"),
+    ):
+        file.write_text(f"[experiments.champion]\n{text}\n")
+        with pytest.raises(InputError, match=word):
+            load_experiment(file, BitTraderExperiment, "champion", "full")
+
+
+def test_other_forecasters_need_no_other_processed_data() -> None:
+    assert len({str(experiment(name, "sample").preprocessing()) for name in NAMES}) == 1
+    assert COMPETITION.experiments_file == ROOT / "competitions" / "bit_trader" / "experiments.toml"
