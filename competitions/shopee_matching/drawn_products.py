@@ -3,11 +3,14 @@
 import colorsys
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 Colour = tuple[int, int, int]
+Grid = npt.NDArray[np.integer]
 
 KINDS = ("bottle", "box", "pouch", "shirt", "phone")
 PATTERNS = ("plain", "stripes", "bands", "dots", "checks", "diagonal")
@@ -76,8 +79,8 @@ def draw_photo(product: Product, random: np.random.Generator) -> Image.Image:
     photo = _background(width, height, random)
     cut = _cut_out(product)
     side = int(min(width, height) * random.uniform(0.78, 1.12))
-    cut = cut.rotate(random.normal(0, 7), Image.Resampling.BICUBIC).resize(
-        (side, side), Image.Resampling.LANCZOS
+    cut = cut.resize((side, side), Image.Resampling.LANCZOS).rotate(
+        random.normal(0, 7), Image.Resampling.BICUBIC
     )
     x, y = ((np.array([width, height]) - side) / 2 + random.normal(0, 0.05, 2) * side).astype(int).tolist()
     shadow = Image.new("RGBA", cut.size, (0, 0, 0, 0))
@@ -135,6 +138,7 @@ def _background(width: int, height: int, random: np.random.Generator) -> Image.I
     return Image.fromarray((first * (1 - share) + second * share).astype(np.uint8))
 
 
+@lru_cache(maxsize=8)
 def _cut_out(product: Product) -> Image.Image:
     """The product alone on a transparent square."""
     body = Image.new("L", (CANVAS, CANVAS), 0)
@@ -194,19 +198,26 @@ def _cut_out(product: Product) -> Image.Image:
 
 def _patterned(product: Product) -> Image.Image:
     y, x = np.mgrid[0:CANVAS, 0:CANVAS]
-    step = product.pattern_step
-    half = step / 2
-    painted = {
-        "plain": np.zeros_like(x, dtype=bool),
-        "stripes": x % step < half,
-        "bands": y % step < half,
-        "dots": (x % step - half) ** 2 + (y % step - half) ** 2 < (step / 3.2) ** 2,
-        "checks": (x % step < half) ^ (y % step < half),
-        "diagonal": (x + y) % step < half,
-    }[product.pattern]
-    picture = np.where(painted[..., None], product.second, product.main).astype(float)
     shade = 1 - 0.3 * np.abs((x - CANVAS / 2) / (CANVAS / 2)) ** 2  # rounder at the sides
-    return Image.fromarray((picture * shade[..., None]).astype(np.uint8))
+    painted = _painted(product.pattern, x, y, product.pattern_step)
+    picture = np.where(painted[..., None], product.second, product.main) * shade[..., None]
+    return Image.fromarray(picture.astype(np.uint8))
+
+
+def _painted(pattern: str, x: Grid, y: Grid, step: int) -> npt.NDArray[np.bool_]:
+    """Where a pattern has the second colour."""
+    half = step / 2
+    if pattern == "stripes":
+        return x % step < half
+    if pattern == "bands":
+        return y % step < half
+    if pattern == "dots":
+        return (x % step - half) ** 2 + (y % step - half) ** 2 < (step / 3.2) ** 2
+    if pattern == "checks":
+        return (x % step < half) ^ (y % step < half)
+    if pattern == "diagonal":
+        return (x + y) % step < half
+    return np.zeros(x.shape, dtype=bool)
 
 
 def _centred(drawing: ImageDraw.ImageDraw, box: tuple[float, float, float, float], *lines: str) -> None:

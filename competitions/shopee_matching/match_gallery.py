@@ -20,7 +20,6 @@ PHOTO, MARGIN, HEAD, CAPTION = 132, 14, 40, 62
 INK, SOFT, PAPER = "#1f2328", "#6b7280", "#ffffff"
 RIGHT, WRONG, UNJUDGED, QUERY = "#1a9c5b", "#d64545", "#9aa3ad", "#3b6fb6"
 QUALITY = 78
-MOST_WRONG_ROWS = 1
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,10 @@ def draw_gallery(
     drawing = ImageDraw.Draw(canvas)
     drawing.text((MARGIN, 12), "listing", fill=QUERY, font=_font(15, bold=True))
     drawing.text((2 * MARGIN + cell, 12), "matched listings", fill=INK, font=_font(15, bold=True))
+    drawing.text((2 * MARGIN + cell + 156, 17), "below each: what found it", fill=SOFT, font=_font(11))
     if label_group is not None:
-        drawing.text((2 * MARGIN + cell + 150, 14), "right", fill=RIGHT, font=_font(13, bold=True))
-        drawing.text((2 * MARGIN + cell + 196, 14), "wrong", fill=WRONG, font=_font(13, bold=True))
+        drawing.text((2 * MARGIN + cell + 330, 16), "right", fill=RIGHT, font=_font(12, bold=True))
+        drawing.text((2 * MARGIN + cell + 378, 16), "wrong", fill=WRONG, font=_font(12, bold=True))
     if not rows:
         drawing.text((MARGIN, HEAD + 20), "no listing has a match", fill=SOFT, font=_font(13))
     reasons = _reasons(pairs, rule)
@@ -73,41 +73,43 @@ def gallery_rows(
 ) -> list[GalleryRow]:
     """Listings of different products with two to four matches, found by as many branches as possible.
 
-    Where labels are known, one of them has a wrong match: a gallery of successes alone would mislead.
+    Where labels are known, the last one has a wrong match: a gallery of successes alone would mislead.
     """
     query, match = select_matches(pairs, rule)
     found: dict[int, list[int]] = {}
     for row, other in zip(query.tolist(), match.tolist(), strict=True):
         found.setdefault(row, []).append(other)
     reasons = _reasons(pairs, rule)
-    sizes = (
-        None if label_group is None else dict(zip(*np.unique(label_group, return_counts=True), strict=True))
-    )
 
     def interest(row: int) -> tuple[bool, int, int, int]:
         ways = {reasons.get((row, other), "") for other in found[row]}
         photos = {listings.image[other] for other in [row, *found[row]]}
-        return 2 <= len(found[row]) <= COLUMNS - 1, len(photos), len(ways), -row
+        return 2 <= len(found[row]) < COLUMNS, len(ways), len(photos), -row
 
-    rows: list[GalleryRow] = []
+    ordered = sorted(found, key=interest, reverse=True)
+    if label_group is None:
+        return [GalleryRow(row, found[row], None) for row in _different(ordered, found, None, ROWS)]
+    size = dict(zip(*(values.tolist() for values in np.unique(label_group, return_counts=True)), strict=True))
+    mistaken = {row for row in ordered if (label_group[found[row]] != label_group[row]).any()}
+    good = _different([row for row in ordered if row not in mistaken], found, label_group, ROWS - 1)
+    bad = _different([row for row in ordered if row in mistaken], found, label_group, ROWS - len(good))
+    return [GalleryRow(row, found[row], size[int(label_group[row])] - 1) for row in good + bad[:1]]
+
+
+def _different(
+    rows: list[int], found: dict[int, list[int]], label_group: npt.NDArray[np.int64] | None, most: int
+) -> list[int]:
+    """The first `most` rows that share neither a match nor a product."""
+    kept: list[int] = []
     shown: set[int] = set()
-    wrong_rows = 0
-    for row in sorted(found, key=interest, reverse=True):
-        if len(rows) == ROWS:
-            break
-        if shown & {row, *found[row]}:
-            continue
-        wrong = label_group is not None and bool((label_group[found[row]] != label_group[row]).any())
-        # The last place is kept for a row with a mistake, if there is any.
-        if label_group is not None and (
-            wrong_rows + wrong > MOST_WRONG_ROWS or (len(rows) == ROWS - 1 and not wrong_rows and not wrong)
-        ):
-            continue
-        wrong_rows += wrong
-        shown |= {row, *found[row]}
-        others = None if sizes is None or label_group is None else int(sizes[label_group[row]]) - 1
-        rows.append(GalleryRow(row, found[row], others))
-    return rows
+    products: set[int] = set()
+    for row in rows:
+        product = row if label_group is None else int(label_group[row])
+        if len(kept) < most and product not in products and not shown & {row, *found[row]}:
+            kept.append(row)
+            shown |= {row, *found[row]}
+            products.add(product)
+    return kept
 
 
 def _found(row: GalleryRow, label_group: npt.NDArray[np.int64] | None) -> str:
