@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOSS_GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, class_weights=None)
 """ultralytics' defaults for the overlap of boxes, the class and the distribution of the edges."""
 BATCH_NORM_MOMENTUM = 0.1
-"""torch's default. ultralytics' 0.03 leaves the running statistics behind in trainings of a few hundred steps."""
+"""torch's default; with ultralytics' 0.03 the statistics lag behind in trainings of a few hundred steps."""
 MOST_CANDIDATES = 1000
 """Boxes of one picture that are looked at, the surest first."""
 
