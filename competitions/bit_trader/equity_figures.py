@@ -12,14 +12,14 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from common.competition import Figure, Finished
 from common.paths import WorkPaths
-from competitions.bit_trader.bar_files import FIELDS, FUTURE_MINUTES
+from competitions.bit_trader.bar_files import FIELDS, FUTURE_MINUTES, IntArray
 from competitions.bit_trader.equity import INTERVAL_SEED, NET_OF_FEES, START, growth, read_truth
 from competitions.bit_trader.forecasts import pooled_forecasts
 from competitions.bit_trader.market_windows import Windows, open_windows
 from competitions.bit_trader.trade_orders import Orders, read_submission
 
 FloatArray = npt.NDArray[np.float64]
-STYLE = {
+STYLE: Any = {
     "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -114,7 +114,7 @@ def _band(factors: FloatArray) -> tuple[FloatArray, FloatArray]:
     picked = generator.integers(0, len(factors), size=(RESAMPLES, len(factors)))
     courses = np.cumsum(np.log(factors)[picked], axis=1)
     low, high = np.quantile(courses, [0.05, 0.95], axis=0)
-    return tuple(START * np.exp(np.concatenate([[0.0], bound])) for bound in (low, high))  # type: ignore[return-value]
+    return tuple(START * np.exp(np.concatenate([[0.0], bound])) for bound in (low, high))
 
 
 def _trades_figure(windows: Windows, orders: Orders, forecast: npt.NDArray[np.float32], path: Path) -> Figure:
@@ -183,7 +183,7 @@ def _threshold_figure(finished: Finished, curve: pl.DataFrame, path: Path) -> Fi
     above = axes.secondary_xaxis("top")
     # The point nearest to each of a few evenly spaced thresholds.
     even = np.linspace(threshold.min(initial=0), threshold.max(initial=0), 7)
-    ticks = np.unique([np.abs(threshold - value).argmin() for value in even]) if len(curve) else []
+    ticks: IntArray = np.unique([np.abs(threshold - value).argmin() for value in even]) if len(curve) else []
     above.set_xticks(
         threshold[ticks] if len(curve) else [], [str(curve["trades"][int(tick)]) for tick in ticks]
     )
@@ -199,7 +199,7 @@ def _threshold_figure(finished: Finished, curve: pl.DataFrame, path: Path) -> Fi
     )
     caption = (
         "What each threshold would have earned on the training samples, out of fold. The best point is "
-        "flattered by having been picked; the decision rests on thresholds tuned without the fold that they trade: "
+        "flattered by having been picked; the decision rests on thresholds tuned without the fold they trade: "
         f"{verdict}. Break-even needs a price ratio of {1 / NET_OF_FEES:.6f}."
     )
     return Figure(path, "Equity against threshold", caption)

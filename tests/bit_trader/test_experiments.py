@@ -1,5 +1,7 @@
 """Every experiment parses in both profiles, and its forecaster is built with the printed shapes."""
 
+from pathlib import Path
+
 import pytest
 
 from common.errors import InputError
@@ -62,7 +64,7 @@ def test_the_searched_cnn_and_the_recurrent_networks() -> None:
     assert network.output_shape == (None, 60)
 
 
-def test_unknown_keys_and_wrong_types_are_named(tmp_path) -> None:
+def test_unknown_keys_and_wrong_types_are_named(tmp_path: Path) -> None:
     file = tmp_path / "experiments.toml"
     for text, word in (
         ("lokback = 3", "lokback"),

@@ -1,12 +1,14 @@
 """Networks that resume, ARIMA that falls back; horizons, scaling, flat series."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from competitions.bit_trader import arima_forecaster
-from competitions.bit_trader.arima_forecaster import ArimaForecaster, forecast_series
+from competitions.bit_trader.arima_forecaster import ArimaForecaster, Series, forecast_series
 from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Cnn, Rnn, Training
 from competitions.bit_trader.market_windows import Windows
 
@@ -38,12 +40,14 @@ def test_an_interrupted_training_ends_in_the_same_weights(
     from competitions.bit_trader.network_forecaster import NetworkForecaster
 
     rows, straight, broken = np.arange(12), tmp_path / "straight", tmp_path / "broken"
-    straight.mkdir(), broken.mkdir()
+    straight.mkdir()
+    broken.mkdir()
     uninterrupted = NetworkForecaster(cnn(4), "auto")
     history = uninterrupted.fit(windows, rows, straight, seed=7)
-    one_pass, passes = NetworkForecaster._pass, []
+    one_pass = NetworkForecaster._pass
+    passes: list[int] = []
 
-    def stopped_in_the_third(self, *arrays):
+    def stopped_in_the_third(self: NetworkForecaster, *arrays: Any) -> float:
         passes.append(1)
         if len(passes) == 3:
             raise StoppedError
@@ -76,13 +80,13 @@ def test_a_recurrent_network_goes_on_from_its_own_forecast(windows: Windows, min
     forecaster = NetworkForecaster(settings, "auto")
 
     class LastPrice:
-        """Forecasts 60 times the last price, and half a step more each minute."""
+        """Forecasts 60 times the last price."""
 
         def predict_on_batch(self, inputs: np.ndarray) -> np.ndarray:
             assert inputs.shape[1:] == (30, 1)
             return inputs[:, -1] + np.zeros((1, 60), np.float32)
 
-    forecaster.network = LastPrice()  # type: ignore[assignment]
+    forecaster.network = LastPrice()
     paths = forecaster.forecast(windows, np.arange(5), Path()).paths
     assert paths.shape == (5, 120)
     assert paths == pytest.approx(np.repeat(windows.past[:5, -1:, 0], 120, axis=1), abs=1e-6)
@@ -95,8 +99,9 @@ def test_a_window_that_never_moved_is_scaled_without_harm(windows: Windows) -> N
     forecaster = NetworkForecaster(
         BitTraderExperiment(name="lstm", forecaster="rnn", lookback=30, rnn=rnn), "auto"
     )
-    flat = Windows(*([np.arange(2)] * 4), np.ones((2, 1380, 9), np.float32), None)
-    assert np.isfinite(forecaster.forecast(flat, np.arange(2), Path()).paths).all()
+    number = np.arange(2)
+    still = Windows(number, number, number, number, np.ones((2, 1380, 9), np.float32), None)
+    assert np.isfinite(forecaster.forecast(still, np.arange(2), Path()).paths).all()
 
 
 @pytest.mark.parametrize("engine", ["statsforecast", "pmdarima"])
@@ -115,25 +120,25 @@ def test_both_engines_forecast_120_minutes(engine: str, windows: Windows) -> Non
     assert len(troubles) == 3
 
 
-def raises(values, max_order=0):
+def raises(values: Series, max_order: int = 0) -> Series:
     raise np.linalg.LinAlgError("singular")
 
 
-def never_ends(values, max_order=0):
+def never_ends(values: Series, max_order: int = 0) -> Series:
     return np.full(120, np.nan)
 
 
-def wild(values, max_order=0):
+def wild(values: Series, max_order: int = 0) -> Series:
     return np.full(120, 50.0)
 
 
-def flat(values, max_order=0):
+def flat(values: Series, max_order: int = 0) -> Series:
     return np.full(120, 0.5 * (values[-1] + values[-2]))
 
 
 @pytest.mark.parametrize("automatic", [raises, never_ends, wild])
 def test_a_failing_series_falls_back_and_is_told(
-    automatic, windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    automatic: Callable[..., Series], windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forecaster = ArimaForecaster(Arima(processes=1, chunk=2), 60)
     rows = np.array([3, 5, 8])
@@ -156,7 +161,7 @@ def test_a_killed_arima_goes_on_at_its_last_chunk(
 ) -> None:
     fitted: list[float] = []
 
-    def last_price(values, max_order=0):
+    def last_price(values: Series, max_order: int = 0) -> Series:
         fitted.append(values[-1])
         if len(fitted) == 5:
             raise KeyboardInterrupt
@@ -180,4 +185,4 @@ def test_series_side_by_side_give_what_one_process_gives(windows: Windows, tmp_p
         (tmp_path / str(processes)).mkdir()
         settings = Arima(processes=processes, chunk=2, max_order=1)
         paths.append(ArimaForecaster(settings, 40).forecast(windows, rows, tmp_path / str(processes)).paths)
-    assert np.array_equal(*paths)
+    assert np.array_equal(paths[0], paths[1])

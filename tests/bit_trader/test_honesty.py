@@ -1,5 +1,8 @@
 """No look into the future, no step from sample to sample, no price level."""
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -58,36 +61,31 @@ def test_too_few_coins_are_refused_only_where_coins_are_held_out() -> None:
         few.folds_by("coin")
 
 
-def test_a_forecast_sees_its_own_past_alone(market: Windows, trained: BoostingForecaster) -> None:
+def test_a_forecast_sees_its_own_past_alone(
+    market: Windows, trained: BoostingForecaster, tmp_path: Path
+) -> None:
     rows = np.arange(6, SAMPLES)
-    expected = trained.forecast(market, rows, market_free := None).paths  # type: ignore[arg-type]
-    assert market_free is None
-    other_future = np.flip(market.future, axis=1)  # type: ignore[arg-type]
-    other_past = market.past.copy()
-    other_past[:8] = market.past[:8, ::-1]
-    changed = Windows(
-        market.sample_id[::-1],
-        market.coin_index[::-1],
-        market.fold,
-        market.coin_fold,
-        other_past,
-        other_future,
-    )
-    again = trained.forecast(changed, rows, None).paths  # type: ignore[arg-type]
+    expected = trained.forecast(market, rows, tmp_path).paths
+    assert market.future is not None
+    past = market.past.copy()
+    past[:8] = market.past[:8, ::-1]  # other bars for samples 0 to 7, another future and coin for all
+    ids = (market.sample_id[::-1], market.coin_index[::-1], market.fold, market.coin_fold)
+    changed = Windows(*ids, past, market.future[:, ::-1])
+    again = trained.forecast(changed, rows, tmp_path).paths
     assert np.array_equal(again[2:], expected[2:])
     assert not np.array_equal(again[:2], expected[:2])
-    alone = trained.forecast(market, rows[3:4], None).paths  # type: ignore[arg-type]
+    alone = trained.forecast(market, rows[3:4], tmp_path).paths
     assert np.array_equal(alone, expected[3:4])
 
 
 def test_features_know_neither_price_level_nor_divisor(market: Windows) -> None:
-    bars = market.past[:, -480:].astype(np.float64)
-    expected = bar_features(bars)  # type: ignore[arg-type]
+    bars: Any = market.past[:, -480:].astype(np.float64)
+    expected = bar_features(bars)
     rescaled = bars.copy()
     rescaled[:, :, :4] *= 3.7  # another divisor of the prices
     rescaled[:, :, [FIELDS.index("volume"), FIELDS.index("tb_base_av")]] *= 1e5  # another coin's volumes
     rescaled[:, :, [FIELDS.index("quote_av"), FIELDS.index("tb_quote_av")]] *= 1e9  # another price level
-    again = bar_features(rescaled)  # type: ignore[arg-type]
+    again = bar_features(rescaled)
     assert list(again) == list(expected)
     for name, values in expected.items():
         assert np.isfinite(values).all(), name
@@ -103,23 +101,18 @@ def test_features_survive_a_coin_that_never_trades() -> None:
 
 
 def test_training_windows_end_before_their_future(market: Windows, trained: BoostingForecaster) -> None:
-    """Another future after the last purchase minute changes no feature, and only that window's targets."""
+    """Another future of the samples changes no feature, and the targets of their last windows alone."""
+    assert market.future is not None
     features, targets = trained._training_table(market, np.arange(4))
-    other = Windows(
-        market.sample_id,
-        market.coin_index,
-        market.fold,
-        market.coin_fold,
-        market.past,
-        np.sqrt(market.future),  # type: ignore[arg-type]
-    )
+    ids = (market.sample_id, market.coin_index, market.fold, market.coin_fold)
+    other = Windows(*ids, market.past, np.sqrt(market.future))
     features_again, targets_again = trained._training_table(other, np.arange(4))
     assert np.array_equal(features_again, features)
     assert np.array_equal(targets_again[4:], targets[4:])  # windows cut from the past itself
     assert not np.array_equal(targets_again[:4], targets[:4])
 
 
-def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecaster, tmp_path) -> None:
+def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecaster, tmp_path: Path) -> None:
     files = trained.save(tmp_path)
     assert all(file.is_file() for file in files)
     again = BoostingForecaster(trained.settings, 480)
@@ -130,7 +123,7 @@ def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecas
     )
 
 
-def test_pooling_wants_every_sample_once(tmp_path) -> None:
+def test_pooling_wants_every_sample_once(tmp_path: Path) -> None:
     paths = np.arange(4, dtype=np.float32)[:, None] + np.ones((4, 120), np.float32)
     write_forecasts(tmp_path / "a.parquet", np.array([12, 10]), paths[[2, 0]])
     write_forecasts(tmp_path / "b.parquet", np.array([13, 11]), paths[[3, 1]])
