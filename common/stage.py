@@ -24,6 +24,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from pydantic import ValidationError
+
 from common.competition import Competition
 from common.console import say
 from common.errors import InputError, explain_fault
@@ -348,7 +350,7 @@ class _Run:
                 f"--profile {flags.profile}: {name} was trained with profile {oof.profile}; "
                 f"run {SCRIPTS['train_folds']} with --profile {flags.profile} first"
             )
-        settings = self.competition.experiment_model.model_validate(oof.experiment)
+        settings = self._recorded(oof)
         processed = self._needed(
             self.paths.processed(settings.processed_variant()) / "run.json", "preprocess", name
         )
@@ -383,7 +385,7 @@ class _Run:
         return read_record(record)
 
     def _same_preprocessing(self, settings: Experiment, processed: RunRecord) -> None:
-        made = self.competition.experiment_model.model_validate(processed.experiment).preprocessing()
+        made = self._recorded(processed).preprocessing()
         wanted = settings.preprocessing()
         for key in wanted:
             if made.get(key) != wanted[key]:
@@ -393,6 +395,18 @@ class _Run:
                     f"{wanted[key]}: run `python {script} --experiment {settings.name} "
                     f"--profile {self.flags.profile or 'full'}` first"
                 )
+
+    def _recorded(self, record: RunRecord) -> Experiment:
+        """The experiment of a record; InputError when another version, with other settings, wrote it."""
+        try:
+            return self.competition.experiment_model.model_validate(record.experiment)
+        except ValidationError as fault:
+            problem = fault.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            raise InputError(
+                f"the run record of {record.stage} in {shown(self.paths.work)} has settings of another version "
+                f"({key!r}: {problem['msg']}); delete it and run that stage again, or choose another --work"
+            ) from None
 
     def _raw_data(self) -> Path:
         slug = self.competition.slug

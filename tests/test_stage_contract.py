@@ -110,6 +110,16 @@ def test_other_folds_want_preprocessing_again(command: Command, folder: Path) ->
     assert "folds = 2" in text
 
 
+def test_records_of_other_settings_end_in_one_line(command: Command, folder: Path) -> None:
+    command("preprocess")
+    record = folder / "work" / "toy" / "processed" / "run.json"
+    record.write_text(record.read_text().replace('"factor"', '"former_setting"'))
+    code, text = command("train_folds", "--experiment", "double")
+    assert code == 2
+    assert "former_setting" in text
+    assert len(text.strip().splitlines()) == 1
+
+
 def test_killed_fold_goes_on(command: Command, folder: Path) -> None:
     command("preprocess")
     data = folder / "work" / "sample_data" / "toy"
