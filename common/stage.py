@@ -404,7 +404,7 @@ class _Run:
             problem = fault.errors()[0]
             key = ".".join(str(part) for part in problem["loc"])
             raise InputError(
-                f"the run record of {record.stage} in {shown(self.paths.work)} has settings of another version "
+                f"the record of {record.stage} in {shown(self.paths.work)} has settings of another version "
                 f"({key!r}: {problem['msg']}); delete it and run that stage again, or choose another --work"
             ) from None
 
