@@ -6,8 +6,8 @@ Reads
     <work>/processed/   what 1_preprocess made
 Writes
     <work>/<experiment>/fold<k>/oof.parquet  forecast paths of the samples held out
-    <work>/<experiment>/fold<k>/checkpoint.weights.h5  the fold's network (cnn, rnn)
-    <work>/<experiment>/fold<k>/minute<h>.txt  the fold's booster for horizon <h> (boosting)
+    <work>/<experiment>/fold<k>/checkpoint.safetensors  the fold's network (cnn, rnn)
+    <work>/<experiment>/fold<k>/boosters.json  the fold's boosters by horizon (boosting)
     <work>/<experiment>/oof_trades.parquet  every training sample's out-of-fold order and what it earned
     <work>/<experiment>/threshold_curve.parquet  out-of-fold equity against threshold (rule net_edge)
 

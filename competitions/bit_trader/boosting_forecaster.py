@@ -1,5 +1,6 @@
 """LightGBM on bar features: one booster a horizon, the path between the horizons by interpolation."""
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from competitions.bit_trader.forecasters import Forecast, History
 from competitions.bit_trader.market_windows import Bars, Windows
 
 FloatArray = npt.NDArray[np.float64]
+BOOSTERS = "boosters.json"
 SAMPLES_A_BLOCK = 128
 LARGEST_MOVE = 5.0
 """Targets, in standard deviations of their horizon, are cut here: single jumps shall not rule the trees."""
@@ -54,22 +56,23 @@ class BoostingForecaster:
         # One thread a booster: LightGBM's own threads burn time in waiting where cores are shared.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             history = list(pool.map(train, range(len(files))))
-        self.load(scratch)
+        self.boosters = {
+            horizon: lightgbm.Booster(model_file=str(file))
+            for horizon, file in zip(self.settings.horizons, files, strict=True)
+        }
         return history
 
     def save(self, folder: Path) -> list[Path]:
-        """One LightGBM text model a horizon."""
-        files = [folder / _file_name(horizon) for horizon in self.settings.horizons]
-        for file, horizon in zip(files, self.settings.horizons, strict=True):
-            write_text(file, self.boosters[horizon].model_to_string())
-        return files
+        """One file of LightGBM text models by horizon."""
+        path = folder / BOOSTERS
+        models = {horizon: booster.model_to_string() for horizon, booster in self.boosters.items()}
+        write_text(path, json.dumps(models, indent=0))
+        return [path]
 
     def load(self, folder: Path) -> None:
         """Read the boosters of a fold."""
-        self.boosters = {
-            horizon: lightgbm.Booster(model_file=str(folder / _file_name(horizon)))
-            for horizon in self.settings.horizons
-        }
+        models = json.loads((folder / BOOSTERS).read_text())
+        self.boosters = {int(horizon): lightgbm.Booster(model_str=text) for horizon, text in models.items()}
 
     def forecast(self, windows: Windows, rows: IntArray, scratch: Path) -> Forecast:  # noqa: ARG002
         """Expected path of each sample, starting at the last close before the purchase."""

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from common.competition import Figure, Finished
 from common.paths import WorkPaths
-from competitions.bit_trader.bar_files import FIELDS, FUTURE_MINUTES, IntArray
+from competitions.bit_trader.bar_files import FIELDS, FUTURE_MINUTES
 from competitions.bit_trader.equity import INTERVAL_SEED, NET_OF_FEES, START, growth, read_truth
 from competitions.bit_trader.forecasts import pooled_forecasts
 from competitions.bit_trader.market_windows import Windows, open_windows
@@ -183,10 +183,8 @@ def _threshold_figure(finished: Finished, curve: pl.DataFrame, path: Path) -> Fi
     above = axes.secondary_xaxis("top")
     # The point nearest to each of a few evenly spaced thresholds.
     even = np.linspace(threshold.min(initial=0), threshold.max(initial=0), 7)
-    ticks: IntArray = np.unique([np.abs(threshold - value).argmin() for value in even]) if len(curve) else []
-    above.set_xticks(
-        threshold[ticks] if len(curve) else [], [str(curve["trades"][int(tick)]) for tick in ticks]
-    )
+    ticks = sorted({int(np.abs(threshold - value).argmin()) for value in even}) if len(curve) else []
+    above.set_xticks([threshold[tick] for tick in ticks], [str(curve["trades"][tick]) for tick in ticks])
     above.set_xlabel("trades", fontsize=9)
     axes.set_xlabel("threshold on the expected gain after both fees, %")
     axes.set_ylabel("final equity in dollars")
@@ -199,7 +197,7 @@ def _threshold_figure(finished: Finished, curve: pl.DataFrame, path: Path) -> Fi
     )
     caption = (
         "What each threshold would have earned on the training samples, out of fold. The best point is "
-        "flattered by having been picked; the decision rests on thresholds tuned without the fold they trade: "
+        "flattered by the picking; the decision rests on thresholds tuned without the fold they trade: "
         f"{verdict}. Break-even needs a price ratio of {1 / NET_OF_FEES:.6f}."
     )
     return Figure(path, "Equity against threshold", caption)

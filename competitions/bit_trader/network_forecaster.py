@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.numpy import load_file, save_file
 
 from common.atomic import whole_file, write_text
 from common.console import say
@@ -19,7 +20,7 @@ from competitions.bit_trader.quiet_keras import keras, tensorflow
 
 Array = npt.NDArray[np.float32]
 SAMPLES_A_BLOCK = 64
-WEIGHTS = "checkpoint.weights.h5"
+WEIGHTS = "checkpoint.safetensors"
 
 
 def build_cnn(settings: Cnn, lookback: int) -> keras.Model:
@@ -112,21 +113,16 @@ class NetworkForecaster:
         return history
 
     def save(self, folder: Path) -> list[Path]:
-        """The network's weights."""
-        path = folder / WEIGHTS
-        folder.mkdir(parents=True, exist_ok=True)
-        # Keras insists on the double suffix, which a name beside would lose.
-        beside = folder / f".partial.{WEIGHTS}"
-        try:
-            self.network.save_weights(beside)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-        return [path]
+        """The network's weights in the order of its layers, as safetensors."""
+        weights = {f"{number:03d}": array for number, array in enumerate(self.network.get_weights())}
+        with whole_file(folder / WEIGHTS) as beside:
+            save_file(weights, beside)
+        return [folder / WEIGHTS]
 
     def load(self, folder: Path) -> None:
         """Read the weights of a fold."""
-        self.network.load_weights(folder / WEIGHTS)
+        weights = load_file(folder / WEIGHTS)
+        self.network.set_weights([weights[name] for name in sorted(weights)])
 
     def forecast(self, windows: Windows, rows: IntArray, scratch: Path) -> Forecast:  # noqa: ARG002
         """120 forecast open prices a sample, block by block."""

@@ -55,7 +55,7 @@ def test_folds_hold_whole_samples_and_whole_coins(market: Windows) -> None:
 
 def test_too_few_coins_are_refused_only_where_coins_are_held_out() -> None:
     fold, coin_fold = lay_folds(np.arange(9), np.zeros(9, np.int64), 3, seed=0)
-    few = Windows(np.arange(9), np.zeros(9, np.int64), fold, coin_fold, np.empty((9, 0, 9)), None)
+    few = Windows(np.arange(9), np.zeros(9, np.int64), fold, coin_fold, np.empty((9, 0, 9), np.float32), None)
     assert np.array_equal(few.folds_by("sample"), fold)
     with pytest.raises(InputError, match="1 coins"):
         few.folds_by("coin")
