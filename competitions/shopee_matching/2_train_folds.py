@@ -84,6 +84,7 @@ def train_network(
 
 def pool_folds(job: Job) -> Outcome:
     """Tune the rule on the held-out listings of all folds as one pool."""
+    from common.console import say
     from common.seeding import derived_seed
     from competitions.shopee_matching.candidate_pairs import concatenated, joined, read_pairs, write_pairs
     from competitions.shopee_matching.listings import load_listings
@@ -97,6 +98,7 @@ def pool_folds(job: Job) -> Outcome:
     if settings.branch == "union":
         start.pop(settings.name)
     if not job.upstream["processed"].decision["labelled"]:
+        say(f"  no labelled listings to tune on: the default thresholds of {settings.name} are used")
         return Outcome(
             [], decision=MatchRule(thresholds=start, at_least_two=False, tuned=False, pool=0).model_dump()
         )

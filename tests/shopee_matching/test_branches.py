@@ -1,6 +1,7 @@
 """Each branch's candidates against a plain computation, and data that say nothing."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -16,7 +17,13 @@ from competitions.shopee_matching.information import (
 from competitions.shopee_matching.picture_neighbours import ensemble_nearest, nearest, picture_pairs
 from competitions.shopee_matching.product_folds import product_folds
 from competitions.shopee_matching.title_similarity import title_pairs
-from competitions.shopee_matching.training_pictures import copied, distinct_pictures, sobel_edges
+from competitions.shopee_matching.training_pictures import (
+    TrainingPictures,
+    copied,
+    distinct_pictures,
+    sobel_edges,
+    variations,
+)
 
 GENERATOR = 3
 
@@ -133,6 +140,19 @@ def test_copies_of_a_picture() -> None:
     np.testing.assert_array_equal(copied(picture, "rotation")[:4], 200)
 
 
+def test_training_pictures_stand_once_a_kind() -> None:
+    random = np.random.default_rng(GENERATOR)
+    pictures = random.integers(0, 256, size=(5, 32, 32, 3), dtype=np.uint8)
+    rows, classes = np.array([0, 2, 4]), np.array([1, 0, 1])
+    data = TrainingPictures(pictures, rows, classes, ["sobel", "rotation"], lambda image: {"image": image})
+    assert len(data) == 9
+    assert [data[index][1] for index in range(9)] == [1, 0, 1] * 3
+    np.testing.assert_array_equal(data[1][0].numpy(), pictures[2])
+    np.testing.assert_array_equal(data[4][0].numpy(), sobel_edges(pictures[2]))
+    np.testing.assert_array_equal(data[7][0].numpy(), np.rot90(pictures[2]))
+    assert variations(32)(image=pictures[0])["image"].shape == (32, 32, 3)
+
+
 @pytest.mark.parametrize("profile", ["sample", "full"])
 def test_every_experiment_parses_and_its_network_builds(profile: str) -> None:
     import tomllib
@@ -168,19 +188,20 @@ def test_paper_rows_carry_what_the_article_printed() -> None:
     assert list(reported.values()) == [0.659, 0.735, 0.712, 0.876, 0.577]
 
 
-def test_one_training_step_keeps_its_distance_from_nan(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loss_name", ["arcface", "softmax"])
+def test_one_training_step(tmp_path: Path, loss_name: Literal["arcface", "softmax"]) -> None:
     import torch
 
     from competitions.shopee_matching.embedding_network import EmbeddingNetwork, GroupClassifier
     from competitions.shopee_matching.experiment import Pictures
 
-    settings = Pictures(size=32, depths=[1, 1, 1, 1], embedding=16, clip_factor=0.02)
+    settings = Pictures(size=32, depths=[1, 1, 1, 1], embedding=16, clip_factor=0.02, loss=loss_name)
     torch.manual_seed(0)
     module = GroupClassifier(
         EmbeddingNetwork(settings), settings, groups=3, steps=2, best=tmp_path / "best.safetensors"
     )
-    module.log = lambda *_, **__: None  # type: ignore[method-assign,assignment]
-    before = module.network.neck[0].weight.detach().clone()
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    before = module.network.state_dict()["neck.0.weight"].clone()
     optimizer = module.configure_optimizers()["optimizer"]
     loss = module.training_step(
         [torch.randint(0, 255, (4, 32, 32, 3), dtype=torch.uint8), torch.tensor([0, 1, 2, 0])]
@@ -189,7 +210,7 @@ def test_one_training_step_keeps_its_distance_from_nan(tmp_path: Path) -> None:
     module.configure_gradient_clipping(optimizer)
     optimizer.step()
     assert torch.isfinite(loss)
-    assert not torch.equal(before, module.network.neck[0].weight)
+    assert not torch.equal(before, module.network.state_dict()["neck.0.weight"])
 
 
 def test_pretrained_weights_are_taken_or_named(tmp_path: Path) -> None:
