@@ -94,9 +94,16 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _decisive(flags: argparse.Namespace) -> object:
+    from common.errors import InputError
+    from common.paths import shown
     from common.run_record import fingerprint
 
-    return fingerprint(flags.weights.expanduser().absolute()) if flags.weights else None
+    if flags.weights is None:
+        return None
+    weights = flags.weights.expanduser().absolute()
+    if not weights.exists():
+        raise InputError(f"--weights {shown(weights)}: no such file or folder; expected a state dict")
+    return fingerprint(weights)
 
 
 if __name__ == "__main__":

@@ -123,6 +123,9 @@ def test_the_wrong_folder_is_told_apart(stage: Command, tmp_path: Path) -> None:
 
 def test_weights_that_are_no_weights(stage: Command, data: Path, tmp_path: Path) -> None:
     assert stage("1_preprocess.py")[0] == 0
+    code, text = stage("2_train_folds.py", "--weights", str(tmp_path / "nowhere"))
+    assert (code, len(text.strip().splitlines())) == (2, 1)
+    assert "nowhere: no such file or folder" in text
     (tmp_path / "yolov5n.pt").write_bytes(b"\x80\x02}q\x00.")
     code, text = stage("2_train_folds.py", "--weights", str(tmp_path / "yolov5n.pt"))
     assert code == 2, text
