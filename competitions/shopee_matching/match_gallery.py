@@ -17,6 +17,8 @@ from competitions.shopee_matching.match_rule import MatchRule, select_matches
 
 ROWS, COLUMNS = 5, 5
 PHOTO, MARGIN, HEAD, CAPTION = 132, 14, 40, 62
+CHARACTERS = 19
+"""What fits below a photo in one line, in capitals too."""
 INK, SOFT, PAPER = "#1f2328", "#6b7280", "#ffffff"
 RIGHT, WRONG, UNJUDGED, QUERY = "#1a9c5b", "#d64545", "#9aa3ad", "#3b6fb6"
 QUALITY = 78
@@ -151,7 +153,7 @@ def _card(
             (left + PHOTO / 2, top + PHOTO / 2), "no picture", fill=SOFT, font=_font(12), anchor="mm"
         )
     drawing.rectangle((left - 1, top - 1, left + PHOTO, top + PHOTO), outline=frame, width=4)
-    lines = textwrap.wrap(_drawable(listings.title[row]), 22)[:2]
+    lines = textwrap.wrap(_drawable(listings.title[row]), CHARACTERS)[:2]
     for number, line in enumerate(lines):
         drawing.text((left, top + PHOTO + 4 + 13 * number), line, fill=INK, font=_font(10))
     drawing.text(
