@@ -44,6 +44,8 @@ def train_fold(job: Job) -> Outcome:
         FloodTiles,
         FloodTraining,
         seed_of_fold,
+        settle_batch_statistics,
+        settling_loader,
         training_loader,
     )
     from competitions.etci_flood.segmentation_networks import build_network
@@ -57,8 +59,9 @@ def train_fold(job: Job) -> Outcome:
 
     seed = seed_of_fold(job.seed, job.fold)
     network = build_network(settings.network, settings.channels, job.own.weights)
+    settling = settling_loader(arrays, training, settings.channels, settings.training)
     history = fit(
-        FloodTraining(network, settings.training),
+        FloodTraining(network, settings.training, settling),
         training_loader(arrays, training, settings.channels, settings.training, seed),
         DataLoader(FloodTiles(arrays, held_out, settings.channels), batch_size=settings.prediction.batch)
         if len(held_out)
@@ -69,6 +72,7 @@ def train_fold(job: Job) -> Outcome:
         what=f"fold {job.fold}",
         validate_every=settings.training.validate_every,
     )
+    settle_batch_statistics(network, settling)
 
     checkpoint = job.fold_folder / "checkpoint.safetensors"
     maps, tiles = job.fold_folder / "oof.npy", job.fold_folder / "oof_tiles.parquet"

@@ -13,6 +13,8 @@ Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 RANDOM_TENTHS = 10
+PAN_SIDE = 128
+"""Smallest side that PAN's pyramid, seven times halved, can take."""
 
 
 class TileSettings(Settings):
@@ -20,7 +22,7 @@ class TileSettings(Settings):
 
     split: Split = "spatial"
     """spatial: by scene where there are at least two scenes a part, else by block. scene: whole scenes are
-    held out. block: contiguous bands of each scene. random: a tenth of the tiles, as printed; it leaks, because
+    held out. block: contiguous bands of each scene. random: a tenth of the tiles, as printed; it leaks, for
     neighbours share rivers. phase: phase 1 is held out. all: nothing is, so nothing can be measured."""
     parts: Annotated[int, Field(ge=2)] = 3
     """Parts that scenes and blocks are cut into; `folds` of them are held out in turn."""
@@ -98,4 +100,8 @@ class FloodExperiment(Experiment):
             raise ValueError(f"folds: a {self.tiles.split} split has 1 to {limit} folds, not {self.folds}")
         if self.tiles.split == "phase" and not self.tiles.phase1:
             raise ValueError("tiles.phase1: a phase split needs the phase 1 tiles")
+        if self.network.decoder == "pan" and self.training.crop < PAN_SIDE:
+            raise ValueError(
+                f"training.crop: PAN's pyramid needs {PAN_SIDE} pixels, not {self.training.crop}"
+            )
         return self

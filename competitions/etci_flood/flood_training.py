@@ -23,6 +23,8 @@ from competitions.etci_flood.tile_arrays import TileArrays
 
 Rows = npt.NDArray[np.int64]
 
+SETTLING_TILES = 256
+
 
 class FloodTiles(Dataset[tuple[Tensor, Tensor]]):
     """Labelled tiles as (channels, side, side) input and (1, side, side) mask."""
@@ -77,6 +79,24 @@ def training_loader(
     return DataLoader(data, batch_size=batch, sampler=sampler, drop_last=len(rows) % batch == 1)
 
 
+def settling_loader(
+    arrays: TileArrays, rows: Rows, channels: Channels, settings: TrainingSettings
+) -> DataLoader[Any]:
+    """At most 256 training tiles, their middle cut out: what batch statistics are settled on."""
+    some = rows[:: -(-len(rows) // SETTLING_TILES)]
+    middle = albumentations.Compose([albumentations.CenterCrop(settings.crop, settings.crop)])
+    return DataLoader(FloodTiles(arrays, some, channels, middle), batch_size=max(8, settings.batch // 4))
+
+
+def settle_batch_statistics(network: nn.Module, tiles: DataLoader[Any]) -> None:
+    """Replace the running averages of batch normalisation by averages over `tiles` (Wu and Johnson 2021).
+
+    The running ones trail behind the weights. After a few hundred steps they are so far off that a network
+    which learned well maps nothing.
+    """
+    torch.optim.swa_utils.update_bn(tiles, network, next(network.parameters()).device)
+
+
 def draw_chances(has_flood: npt.NDArray[np.bool_], flood_share: float) -> Tensor | None:
     """Chance of each tile so that `flood_share` of all draws have flood; None when all or no tiles have."""
     number = int(has_flood.sum())
@@ -89,9 +109,14 @@ def draw_chances(has_flood: npt.NDArray[np.bool_], flood_share: float) -> Tensor
 class FloodTraining(lightning.LightningModule):
     """A network, its loss, and Adam (Kingma and Ba 2015)."""
 
-    def __init__(self, network: nn.Module, settings: TrainingSettings) -> None:
+    overlap: Tensor
+    """Intersection and union on held-out tiles so far."""
+
+    def __init__(
+        self, network: nn.Module, settings: TrainingSettings, settling: DataLoader[Any] | None = None
+    ) -> None:
         super().__init__()
-        self.network, self.settings = network, settings
+        self.network, self.settings, self.settling = network, settings, settling
         self.cross_entropy = nn.BCEWithLogitsLoss()
         self.dice = smp.losses.DiceLoss("binary")
         self.register_buffer("overlap", torch.zeros(2, dtype=torch.float64))
@@ -109,6 +134,11 @@ class FloodTraining(lightning.LightningModule):
         loss = self.loss(self.network(seen), flood)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(seen))
         return loss
+
+    def on_validation_start(self) -> None:
+        """Settle the batch statistics: what is held out is seen through them."""
+        if self.settling is not None:
+            settle_batch_statistics(self.network, self.settling)
 
     def validation_step(self, batch: tuple[Tensor, Tensor], index: int) -> None:  # noqa: ARG002
         """Loss and IoU at probability one half, for the training curves; no decision hangs on them."""

@@ -1,0 +1,93 @@
+"""What users get wrong, through the real stages."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.run_record import read_record
+from tests.conftest import run_stage
+from tests.etci_flood.official_folder import write_competition, write_scene
+
+SLUG = "etci_flood"
+
+
+def one_line(text: str) -> str:
+    errors = [line for line in text.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1, text
+    assert "Traceback" not in text
+    return errors[0]
+
+
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("case", ["inside", "no test", "no labels", "wrong order"])
+def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
+    data = write_competition(tmp_path / "data")
+    words = {
+        "inside": "no training tiles",
+        "no test": "no test tiles",
+        "no labels": "no tile has all of vv, vh and flood_label",
+        "wrong order": "names no tile",
+    }
+    if case == "inside":
+        data = data / "train"
+    elif case == "no test":
+        for split in ("test", "test_internal"):
+            (data / split).rename(tmp_path / split)
+    elif case == "no labels":
+        for number, labels in enumerate(data.glob("*/*/tiles/flood_label")):
+            labels.rename(tmp_path / f"labels{number}")
+    else:
+        (data / "test_sentinel.csv").write_text("tile\n")
+    done = run_stage(SLUG, 1, "--data", data, "--work", tmp_path / "work")
+    assert done.code == 2, done.text
+    assert words[case] in one_line(done.text)
+    assert files_below(tmp_path / "work") == []
+
+
+def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp_path: Path) -> None:
+    data, work = write_competition(tmp_path / "data"), tmp_path / "work"
+    write_scene(data / "train", "northal_20190302t234651", [(0, y) for y in range(4)])
+    vv = sorted(data.glob("train/*/tiles/vv/*.png"))
+    vv[0].write_bytes(vv[0].read_bytes()[:200])
+    vv[1].write_bytes(b"no picture")
+    test_vh = sorted(data.glob("test_internal/*/tiles/vh/*.png"))
+    test_vh[0].unlink()
+    test_vh[1].write_bytes(b"")
+    done = run_stage(SLUG, 1, "--data", data, "--work", work, "--profile", "sample")
+    assert done.code == 0, done.text
+    record = read_record(work / "processed" / "run.json")
+    assert record.survived_count == 4
+    tiles = pd.read_parquet(work / "processed" / "tiles.parquet")
+    assert (~tiles["readable"]).sum() == 4
+    assert (tiles.loc[~tiles["readable"], "fold_spatial"] == -1).all()
+    assert (~tiles["labelled"]).sum() == 3, "every test tile keeps its place in the submission"
+
+    done = run_stage(SLUG, 2, "--work", work, "--experiment", "unet_resnet34_imagenet", "--profile", "sample")
+    assert done.code == 2, done.text
+    assert "--weights DIR" in one_line(done.text)
+
+    array = work / "processed" / "vh.npy"
+    array.write_bytes(array.read_bytes()[:1000])
+    done = run_stage(SLUG, 2, "--work", work, "--profile", "sample")
+    assert done.code == 2, done.text
+    assert "vh.npy: cut short" in one_line(done.text)
+    assert not (work / "champion").exists() or files_below(work / "champion") == []
+
+
+def test_arrays_hold_the_pictures(tmp_path: Path) -> None:
+    write_scene(tmp_path / "data" / "train", "a_20170213t002121", [(0, 9), (0, 10), (1, 2)], mark=True)
+    write_scene(tmp_path / "data" / "test", "b_20170213t002121", [(2, 3)], labelled=False, mark=True)
+    done = run_stage(SLUG, 1, "--data", tmp_path / "data", "--work", tmp_path / "work")
+    assert done.code == 0, done.text
+    assert "phase 1 (test) is predicted" in done.text
+    folder = tmp_path / "work" / "processed"
+    tiles = pd.read_parquet(folder / "tiles.parquet")
+    vv = np.load(folder / "vv.npy")
+    assert vv.dtype == np.uint8
+    assert (vv == (16 * tiles["x"] + tiles["y"]).to_numpy()[:, None, None]).all()
+    assert len(np.load(folder / "flood.npy")) == 3

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from competitions.etci_flood.flood_iou import (
+    best_threshold,
+    level_counts,
+    mean_tile_iou,
+    overlaps,
+    overlaps_at_or_above,
+    overlaps_below,
+    pooled_iou,
+)
+
+TRUTH = np.array([[[1, 1], [0, 0]], [[0, 0], [0, 1]]], np.uint8)
+OURS = np.array([[[1, 0], [1, 0]], [[0, 0], [0, 1]]], np.uint8)
+small_masks = arrays(np.uint8, (3, 4, 5), elements=st.integers(0, 1))
+small_levels = arrays(np.uint8, (3, 4, 5))
+
+
+def test_by_hand() -> None:
+    # Tile 1: TP 1, FP 1, FN 1. Tile 2: TP 1. Pooled 2 / 4, per tile (1/3 + 1) / 2.
+    tiles = overlaps(OURS, TRUTH)
+    assert tiles.tolist() == [[1, 3], [1, 1]]
+    assert pooled_iou(tiles) == 0.5
+    assert mean_tile_iou(tiles) == pytest.approx(2 / 3)
+
+
+def test_no_flood_at_all_is_right() -> None:
+    none = np.zeros((2, 4, 4), np.uint8)
+    assert pooled_iou(overlaps(none, none)) == 1
+    assert mean_tile_iou(overlaps(none, none)) == 1
+    assert pooled_iou(overlaps(none + 1, none)) == 0
+
+
+@given(small_levels, small_masks, st.integers(0, 255))
+def test_histograms_say_what_pixels_say(levels: np.ndarray, truth: np.ndarray, threshold: int) -> None:
+    counts = level_counts(levels, truth)
+    above = overlaps((levels >= threshold).astype(np.uint8), truth)
+    below = overlaps((levels < threshold).astype(np.uint8), truth)
+    assert np.array_equal(overlaps_at_or_above(counts)[:, threshold], above)
+    assert np.array_equal(overlaps_below(counts)[:, threshold], below)
+
+
+def test_best_threshold_parts_two_levels() -> None:
+    levels = np.array([[[200, 200], [50, 50]]], np.uint8)
+    truth = (levels == 200).astype(np.uint8)
+    threshold = best_threshold(overlaps_at_or_above(level_counts(levels, truth)))
+    assert 50 < threshold <= 200
+    dark = best_threshold(overlaps_below(level_counts(levels, 1 - truth)))
+    assert 50 < dark <= 200

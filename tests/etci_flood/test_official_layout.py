@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from competitions.etci_flood.official_layout import find_tiles, submission_order
+from competitions.etci_flood.tile_arrays import read_layer
+from tests.etci_flood.official_folder import write_competition, write_picture, write_scene
+
+SCENE = "redrivernorth_20190104t002247"
+
+
+def test_layers_are_joined_by_key_not_by_position(tmp_path: Path) -> None:
+    places = [(x, y) for x in (0, 1) for y in (1, 2, 9, 10, 11)]
+    write_scene(tmp_path / "train", "northal_20190302t234651", places, mark=True)
+    write_scene(tmp_path / "test_internal", SCENE, [(0, 1)], labelled=False)
+    layers = tmp_path / "train" / "northal_20190302t234651" / "tiles"
+    vv, masks = ([file.name for file in sorted((layers / name).iterdir())] for name in ("vv", "flood_label"))
+    assert [name.removesuffix("_vv.png") for name in vv] != [name.removesuffix(".png") for name in masks]
+    tiles = find_tiles(tmp_path).labelled
+    assert len(tiles) == len(places)
+    for tile in tiles:
+        values = {int(read_layer(tile.files[layer])[0, 0]) for layer in ("vv", "vh", "flood_label")}
+        assert values == {16 * tile.key.x + tile.key.y}
+
+
+def test_rows_columns_and_regions(tmp_path: Path) -> None:
+    tiles = find_tiles(write_competition(tmp_path))
+    assert {tile.key.region for tile in tiles.labelled} == {"nebraska", "florence"}
+    assert [str(tile.key) for tile in tiles.predicted] == [
+        f"{SCENE}_x-0_y-10",
+        f"{SCENE}_x-0_y-9",
+        f"{SCENE}_x-1_y-1",
+    ]
+    assert tiles.faults == []
+
+
+def test_archives_nested_twice_and_litter(tmp_path: Path) -> None:
+    write_competition(tmp_path / "flat")
+    nested = tmp_path / "nested"
+    for split in ("train", "test", "test_internal"):
+        (nested / split).mkdir(parents=True)
+        (tmp_path / "flat" / split).rename(nested / split / split)
+        for litter in ("__MACOSX", ".ipynb_checkpoints"):
+            write_scene(nested / split / litter, "litter_20170101t000000", [(0, 0)])
+            write_scene(nested / split / split, litter, [(0, 0)])
+    tiles = find_tiles(nested)
+    assert (len(tiles.labelled), len(tiles.predicted), tiles.faults) == (6, 3, [])
+
+
+def test_orphans_doubles_and_odd_names_are_reported(tmp_path: Path) -> None:
+    write_competition(tmp_path)
+    layers = tmp_path / "train" / "nebraska_20170213t002121" / "tiles"
+    (layers / "vh" / "nebraska_20170213t002121_x-0_y-8_vh.png").unlink()
+    (layers / "flood_label" / "nebraska_20170213t002121_x-0_y-9.png").unlink()
+    (layers / "vv" / "notes.txt").touch()
+    write_picture(layers / "vv" / "nebraska_20170213t002121_x-0_y-10.png")
+    tiles = find_tiles(tmp_path)
+    assert len(tiles.labelled) == 4
+    text = "\n".join(tiles.faults)
+    for words in ("y-8 has no vh", "y-9 has no flood_label", "notes.txt: not named", "a second copy"):
+        assert words in text
+    assert len(tiles.faults) == 4
+
+
+def test_without_phase_2_phase_1_is_predicted_and_not_trained_on(tmp_path: Path) -> None:
+    write_competition(tmp_path)
+    (tmp_path / "test_internal").rename(tmp_path / "elsewhere")
+    tiles = find_tiles(tmp_path)
+    assert tiles.predicted_split == "test"
+    assert {tile.split for tile in tiles.labelled} == {"train"}
+    assert len(tiles.predicted) == 2
+
+
+def test_the_organisers_order(tmp_path: Path) -> None:
+    write_competition(tmp_path)
+    listed = [f"{SCENE}_x-1_y-1", f"{SCENE}_x-0_y-9"]
+    (tmp_path / "test_sentinel.csv").write_text("\n".join(listed) + "\n")
+    assert [str(tile.key) for tile in submission_order(tmp_path)] == listed
+    paths = [f"test_internal/{SCENE}/tiles/vv/{name}_vv.png" for name in listed]
+    (tmp_path / "test_sentinel.csv").write_text("".join(f"{row},{path}\n" for row, path in enumerate(paths)))
+    assert [str(tile.key) for tile in submission_order(tmp_path)] == listed
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (f"{SCENE}_x-7_y-7\n", "lacks"),
+        ("id\n", "names no tile"),
+        (f"{SCENE}_x-0_y-9\n{SCENE}_x-0_y-9\n", "listed twice"),
+        ("", "lists nothing"),
+    ],
+)
+def test_a_wrong_order_is_refused(tmp_path: Path, content: str, words: str) -> None:
+    write_competition(tmp_path)
+    (tmp_path / "test_sentinel.csv").write_text(content)
+    with pytest.raises(InputError, match=words):
+        submission_order(tmp_path)
+
+
+def test_official_masks_are_read_whole(tmp_path: Path) -> None:
+    write_picture(tmp_path / "mask.png", 255)
+    assert np.array_equal(read_layer(tmp_path / "mask.png"), np.full((256, 256), 255))

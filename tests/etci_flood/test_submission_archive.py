@@ -1,0 +1,154 @@
+import io
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.errors import InputError
+from competitions.etci_flood.naive_floods import naive_scores
+from competitions.etci_flood.run_lengths import decode_mask
+from competitions.etci_flood.submission_archive import (
+    MEMBER,
+    score_submission,
+    submission_faults,
+    write_archive,
+    write_run_length_table,
+)
+from tests.etci_flood.official_folder import empty_masks, write_competition
+
+TILES = 3
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_competition(tmp_path_factory.mktemp("data"))
+
+
+def saved(array: np.ndarray, pickled: bool = False) -> bytes:
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=pickled)
+    return file.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def flipped(content: bytes) -> bytes:
+    """One byte of the member's data changed, so that its checksum is wrong."""
+    place = len(content) // 2
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+GOOD = empty_masks(TILES)
+BROKEN: dict[str, tuple[Callable[[], bytes], list[str]]] = {
+    "not a zip": (lambda: saved(GOOD), ["not a zip archive"]),
+    "empty file": (lambda: b"", ["not a zip archive"]),
+    "cut short": (lambda: zipped({MEMBER: saved(GOOD)})[:-40], ["not a zip archive"]),
+    "damaged": (lambda: flipped(zipped({MEMBER: saved(GOOD)})), ["damaged"]),
+    "no array": (lambda: zipped({"masks.npy": saved(GOOD)}), ["'masks.npy' is too much", "holds no"]),
+    "in a folder": (lambda: zipped({f"a/{MEMBER}": saved(GOOD)}), ["too much", "holds no"]),
+    "extra member": (lambda: zipped({MEMBER: saved(GOOD), "notes.txt": b""}), ["'notes.txt' is too much"]),
+    "no npy": (lambda: zipped({MEMBER: b"tile,rle\n"}), ["no array"]),
+    "pickled": (lambda: zipped({MEMBER: saved(np.array([{}]), True)}), ["pickled objects"]),
+    "dtype": (lambda: zipped({MEMBER: saved(GOOD.astype(bool))}), ["dtype bool"]),
+    "shape": (lambda: zipped({MEMBER: saved(GOOD[:2])}), ["shape (2, 256, 256); expected (3, 256, 256)"]),
+    "flat": (lambda: zipped({MEMBER: saved(GOOD.ravel())}), ["shape"]),
+    "255 for flood": (lambda: zipped({MEMBER: saved(GOOD + 255)}), ["196608 values other than 0 and 1"]),
+    "values missing": (lambda: zipped({MEMBER: saved(GOOD)[:-7]}), ["its header promises 196608"]),
+    "not a number": (lambda: zipped({MEMBER: saved(GOOD * np.nan)}), ["dtype float64", "values other"]),
+    "all at once": (
+        lambda: zipped({MEMBER: saved(GOOD[:1].astype(np.int32) + 2), "b": b""}),
+        ["'b' is too much", "dtype int32", "shape (1,", "65536 values other"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_every_fault_is_listed(data: Path, tmp_path: Path, name: str) -> None:
+    make, words = BROKEN[name]
+    path = tmp_path / "submission.zip"
+    path.write_bytes(make())
+    faults = submission_faults(path, data)
+    assert len(faults) == len(words), faults
+    for fault, word in zip(faults, words, strict=True):
+        assert word in fault
+
+
+def test_what_is_written_is_valid_and_the_same_at_any_time(data: Path, tmp_path: Path) -> None:
+    masks = np.random.default_rng(1).integers(0, 2, GOOD.shape).astype(np.uint8)
+    for name in ("one.zip", "two.zip"):
+        write_archive(tmp_path / name, masks)
+    assert submission_faults(tmp_path / "one.zip", data) == []
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "one.zip") as archive:
+        assert archive.namelist() == [MEMBER]
+        assert archive.read(MEMBER) == saved(masks)
+
+
+def test_a_missing_submission_is_an_input_error(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such submission"):
+        submission_faults(tmp_path / "submission.zip", data)
+
+
+def test_run_length_table_holds_the_same_masks(tmp_path: Path) -> None:
+    masks = np.random.default_rng(2).integers(0, 2, (2, 256, 256)).astype(np.uint8)
+    write_run_length_table(tmp_path / "submission.csv", ["a", "b"], masks)
+    header, *rows = (tmp_path / "submission.csv").read_text().splitlines()
+    assert header == "tile,rle"
+    for row, name, mask in zip(rows, "ab", masks, strict=True):
+        tile, runs = row.split(",")
+        assert tile == name
+        assert np.array_equal(decode_mask(runs, (256, 256)), mask)
+
+
+def write_truth(folder: Path, flood: np.ndarray, scenes: list[str]) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "flood_label.npy", flood)
+    rows = "".join(f"t{row},{scene}\n" for row, scene in enumerate(scenes))
+    (folder / "tiles.csv").write_text("tile,scene\n" + rows)
+    return folder / "flood_label.npy"
+
+
+def test_score_by_hand(tmp_path: Path) -> None:
+    flood, ours = empty_masks(3), empty_masks(3)
+    flood[0, :, :64] = 1  # 16384 pixels of flood, half of them found
+    ours[0, :, :32] = 1
+    ours[2, 0, :10] = 1  # ten false alarms in the other scene
+    truth = write_truth(tmp_path / "truth", flood, ["a", "a", "b"])
+    write_archive(tmp_path / "submission.zip", ours)
+    score = score_submission(tmp_path / "submission.zip", truth)
+    assert score.value == pytest.approx(8192 / (16384 + 10))
+    assert score.details == {
+        "mean IoU per tile": pytest.approx((0.5 + 1 + 0) / 3),
+        "IoU a": 0.5,
+        "IoU b": 0.0,
+    }
+
+
+def test_submission_and_truth_that_do_not_belong_together(tmp_path: Path) -> None:
+    truth = write_truth(tmp_path / "truth", empty_masks(2), ["a", "a"])
+    write_archive(tmp_path / "submission.zip", empty_masks(3))
+    with pytest.raises(InputError, match="do not belong together"):
+        score_submission(tmp_path / "submission.zip", truth)
+    truth = write_truth(tmp_path / "truth", empty_masks(2), ["a"])
+    with pytest.raises(InputError, match="names 1 tiles"):
+        score_submission(tmp_path / "submission.zip", truth)
+
+
+def test_naive_maps_by_hand(data: Path, tmp_path: Path) -> None:
+    flood = empty_masks(TILES)
+    flood[:, :64] = 1
+    scores = naive_scores(data, write_truth(tmp_path / "truth", flood, ["a"] * TILES))
+    assert scores.pop("all flood") == 0.25
+    assert scores.pop("water mask") == 0.0
+    ((name, score),) = scores.items()
+    # VV is 100 everywhere and half of the labelled tiles are flood: calling all of it flood is the best.
+    assert int(name.split()[-1]) > 100
+    assert score == 0.25
