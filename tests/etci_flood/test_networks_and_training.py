@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 from common.errors import InputError
 from common.experiments import experiment_names
@@ -138,11 +139,13 @@ def test_the_loss_prefers_what_is_right(loss: str) -> None:
 
 
 def test_batch_statistics_are_settled_on_the_tiles() -> None:
-    network = nn.Sequential(nn.BatchNorm2d(1))
+    norm = nn.BatchNorm2d(1)
     values = torch.randn(16, 1, 8, 8) * 3 + 5
-    settle_batch_statistics(network, torch.utils.data.DataLoader(list(values), batch_size=4))
-    assert float(network[0].running_mean) == pytest.approx(float(values.mean()), abs=1e-3)
-    assert float(network[0].running_var) == pytest.approx(float(values.var()), rel=0.05)
+    settle_batch_statistics(nn.Sequential(norm), DataLoader(TensorDataset(values), batch_size=4))
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    assert norm.running_mean.item() == pytest.approx(values.mean().item(), abs=1e-3)
+    assert norm.running_var.item() == pytest.approx(values.var().item(), rel=0.05)
 
 
 class _DarkIsFlood(nn.Module):
