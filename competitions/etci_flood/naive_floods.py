@@ -12,7 +12,7 @@ from competitions.etci_flood.flood_iou import (
     best_threshold,
     level_counts,
     overlaps,
-    overlaps_below,
+    overlaps_of_dark,
     pooled_iou,
 )
 from competitions.etci_flood.official_layout import TILE_SIDE, Tile, find_tiles
@@ -39,7 +39,7 @@ def naive_scores(data: Path, truth: Path) -> dict[str, float]:
         "all flood": (whole for _ in tiles.predicted),
         "water mask": (_layer_or_empty(tile, "water_body_label") for tile in tiles.predicted),
         f"VV below {threshold}": (
-            (_layer_or_empty(tile, "vv", empty=255) < threshold).astype(np.uint8) for tile in tiles.predicted
+            dark_pixels(_layer_or_empty(tile, "vv"), threshold) for tile in tiles.predicted
         ),
     }
     return {name: float(pooled_iou(overlaps(predicted, flood))) for name, predicted in masks.items()}
@@ -54,11 +54,16 @@ def best_vv_threshold(labelled: list[Tile]) -> int:
         except UnreadablePictureError:
             continue
         counts.append(level_counts(vv[None], (flood[None] > 127).astype(np.uint8))[0])
-    return best_threshold(overlaps_below(np.array(counts).reshape(-1, 2, 256)))
+    return best_threshold(overlaps_of_dark(np.array(counts).reshape(-1, 2, 256)))
 
 
-def _layer_or_empty(tile: Tile, layer: str, empty: int = 0) -> Bytes:
+def dark_pixels(vv: Bytes, threshold: int) -> Bytes:
+    """1 where VV is below the threshold; 0 elsewhere, also where there are no data."""
+    return ((vv > 0) & (vv < threshold)).astype(np.uint8)
+
+
+def _layer_or_empty(tile: Tile, layer: str) -> Bytes:
     try:
         return read_layer(tile.files[layer])
     except (KeyError, UnreadablePictureError):
-        return np.full((TILE_SIDE, TILE_SIDE), empty, np.uint8)
+        return np.zeros((TILE_SIDE, TILE_SIDE), np.uint8)

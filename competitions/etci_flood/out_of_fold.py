@@ -25,7 +25,7 @@ from competitions.etci_flood.flood_iou import (
     mean_tile_iou,
     overlaps,
     overlaps_at_or_above,
-    overlaps_below,
+    overlaps_of_dark,
     pooled_iou,
 )
 from competitions.etci_flood.tile_arrays import TileArrays
@@ -66,7 +66,7 @@ def count_out_of_fold(arrays: TileArrays, settings: TileSettings, fold_folders: 
     folds = folds_of(arrays.tiles, settings)
     part = np.flatnonzero(folds != NO_FOLD)
     dark = level_counts(_tile_by_tile(arrays.vv, part), _tile_by_tile(arrays.flood, part))
-    dark_overlaps = overlaps_below(dark)
+    dark_overlaps = overlaps_of_dark(dark)
     rows, maps, naive = [], [], []
     for fold, folder in enumerate(fold_folders):
         held_out = pd.read_parquet(folder / "oof_tiles.parquet")["row"].to_numpy()

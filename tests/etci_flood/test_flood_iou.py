@@ -10,9 +10,10 @@ from competitions.etci_flood.flood_iou import (
     mean_tile_iou,
     overlaps,
     overlaps_at_or_above,
-    overlaps_below,
+    overlaps_of_dark,
     pooled_iou,
 )
+from competitions.etci_flood.naive_floods import dark_pixels
 
 TRUTH = np.array([[[1, 1], [0, 0]], [[0, 0], [0, 1]]], np.uint8)
 OURS = np.array([[[1, 0], [1, 0]], [[0, 0], [0, 1]]], np.uint8)
@@ -39,9 +40,9 @@ def test_no_flood_at_all_is_right() -> None:
 def test_histograms_say_what_pixels_say(levels: np.ndarray, truth: np.ndarray, threshold: int) -> None:
     counts = level_counts(levels, truth)
     above = overlaps((levels >= threshold).astype(np.uint8), truth)
-    below = overlaps((levels < threshold).astype(np.uint8), truth)
+    dark = overlaps(dark_pixels(levels, threshold), truth)
     assert np.array_equal(overlaps_at_or_above(counts)[:, threshold], above)
-    assert np.array_equal(overlaps_below(counts)[:, threshold], below)
+    assert np.array_equal(overlaps_of_dark(counts)[:, threshold], dark)
 
 
 def test_best_threshold_parts_two_levels() -> None:
@@ -49,5 +50,5 @@ def test_best_threshold_parts_two_levels() -> None:
     truth = (levels == 200).astype(np.uint8)
     threshold = best_threshold(overlaps_at_or_above(level_counts(levels, truth)))
     assert 50 < threshold <= 200
-    dark = best_threshold(overlaps_below(level_counts(levels, 1 - truth)))
+    dark = best_threshold(overlaps_of_dark(level_counts(levels, 1 - truth)))
     assert 50 < dark <= 200

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from competitions.etci_flood.experiment import TileSettings
+from competitions.etci_flood.out_of_fold import EVEN_CHANCE, count_out_of_fold, pooled_figures
+from competitions.etci_flood.tile_arrays import TileArrays
+
+SHAPE = (4, 256, 256)
+
+
+@pytest.fixture
+def arrays() -> TileArrays:
+    """Four tiles of two scenes; the left quarter is flood and dark, the rest less dark in the second scene."""
+    flood, vv, water = (np.zeros(SHAPE, np.uint8) for _ in range(3))
+    flood[:, :, :64] = 1
+    vv[:2] = np.where(flood[:2], 50, 150)
+    vv[2:] = np.where(flood[2:], 50, 90)
+    water[:, :, :32] = 1
+    tiles = pd.DataFrame(
+        {
+            "scene": ["a", "a", "b", "b"],
+            "split": "train",
+            "labelled": True,
+            "readable": True,
+            "fold_spatial": [0, 0, 1, 1],
+            "fold_all": 1,
+        }
+    )
+    return TileArrays(tiles, vv, vv, water, flood)
+
+
+def write_fold(folder: Path, rows: list[int], maps: np.ndarray) -> Path:
+    folder.mkdir()
+    np.save(folder / "oof.npy", maps)
+    pd.DataFrame({"row": np.array(rows, np.int64)}).to_parquet(folder / "oof_tiles.parquet")
+    return folder
+
+
+def test_threshold_and_figures_by_hand(arrays: TileArrays, tmp_path: Path) -> None:
+    # The maps know the flood at level 180 and believe in as much again at level 100.
+    maps = np.zeros(SHAPE, np.uint8)
+    maps[:, :, :128] = 100
+    maps[:, :, :64] = 180
+    folders = [
+        write_fold(tmp_path / "fold0", [0, 1], maps[:2]),
+        write_fold(tmp_path / "fold1", [2, 3], maps[2:]),
+    ]
+    counted = count_out_of_fold(arrays, TileSettings(parts=2), folders)
+    figures = pooled_figures(counted, seed=1)
+    assert 100 < figures.threshold <= 180
+    assert figures.metrics["oof_iou"] == 1
+    assert figures.metrics["oof_water_mask_iou"] == 0.5
+    curve = figures.thresholds["iou"].to_numpy()
+    assert curve[0] == 0.25
+    assert curve[50] == 0.5
+    assert curve[200] == 0
+    assert figures.scenes["tiles"].tolist() == [2, 2]
+
+
+def test_the_naive_threshold_comes_from_the_other_folds(arrays: TileArrays, tmp_path: Path) -> None:
+    folders = [
+        write_fold(tmp_path / f"fold{fold}", rows, np.zeros((2, 256, 256), np.uint8))
+        for fold, rows in enumerate(([0, 1], [2, 3]))
+    ]
+    counted = count_out_of_fold(arrays, TileSettings(parts=2), folders)
+    scenes = pooled_figures(counted, seed=1).scenes.set_index("scene")
+    # Chosen on b, from 51 to 90, it is right on a. Chosen on a, from 51 to 150, it calls all of b flood.
+    assert scenes["vv_threshold"].to_dict() == {"a": 1.0, "b": 0.25}
+
+
+def test_where_nothing_is_held_out_nothing_is_claimed(arrays: TileArrays, tmp_path: Path) -> None:
+    folder = write_fold(tmp_path / "fold0", [], np.zeros((0, 256, 256), np.uint8))
+    counted = count_out_of_fold(arrays, TileSettings(split="all"), [folder])
+    figures = pooled_figures(counted, seed=1)
+    assert (figures.metrics, figures.threshold) == ({}, EVEN_CHANCE)
