@@ -16,6 +16,7 @@ from common.competition import Figure, Finished
 from common.evaluation import stage_record
 from competitions.etci_flood.experiment import FloodExperiment
 from competitions.etci_flood.flood_iou import overlaps, pooled_iou
+from competitions.etci_flood.official_layout import TILE_SIDE
 from competitions.etci_flood.submission_archive import read_truth
 from competitions.etci_flood.tile_arrays import TileArrays, open_tile_arrays
 
@@ -23,8 +24,8 @@ Bytes = npt.NDArray[np.uint8]
 
 TILES_SHOWN = 4
 MOST_BYTES = 200_000
-WATER_BLUE, HIT, MISSED, FALSE_ALARM = "#1f6fd0", "#2a9d8f", "#e9a820", "#d1495b"
-NAIVE = {"vv_threshold": ("best VV threshold", "#9aa5b1"), "water_mask": ("permanent water", "#c9d6df")}
+WATER_BLUE, HIT, MISSED, FALSE_ALARM, PAPER = "#1f6fd0", "#2a9d8f", "#e9a820", "#d1495b", "#f4f1ea"
+NAIVE = {"vv_threshold": ("best VV threshold", "#8a939c"), "water_mask": ("permanent water", "#c3cdd6")}
 
 
 def draw_figures(finished: Finished, out: Path) -> list[Figure]:
@@ -62,7 +63,9 @@ def _tile_figure(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes |
     for line, tile in zip(axes, shown, strict=True):
         row = int(tiles["index"][tile])
         predicted = np.asarray(maps[tile]) >= threshold
-        pictures: list[tuple[Any, dict[str, Any]]] = [(arrays.vv[row], _GREY), (arrays.vh[row], _GREY)]
+        pictures: list[tuple[Any, dict[str, Any]]] = [
+            (_smaller(layer[row], 2), _GREY) for layer in (arrays.vv, arrays.vh)
+        ]
         if truth is None:
             pictures += [(maps[tile], {"cmap": "Blues", "vmin": 0, "vmax": 255}), (predicted, _BLUE)]
         else:
@@ -91,8 +94,8 @@ def _tile_figure(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes |
 
 
 _GREY = {"cmap": "gray", "vmin": 0, "vmax": 255}
-_BLUE = {"cmap": ListedColormap(["#f4f1ea", WATER_BLUE]), "vmin": 0, "vmax": 1}
-_ERROR = {"cmap": ListedColormap(["#f4f1ea", HIT, MISSED, FALSE_ALARM]), "vmin": 0, "vmax": 3}
+_BLUE = {"cmap": ListedColormap([PAPER, WATER_BLUE]), "vmin": 0, "vmax": 1}
+_ERROR = {"cmap": ListedColormap([PAPER, HIT, MISSED, FALSE_ALARM]), "vmin": 0, "vmax": 3}
 
 
 def _error(predicted: npt.NDArray[np.bool_], truth: Bytes) -> Bytes:
@@ -118,21 +121,18 @@ def _scene_figure(arrays: TileArrays, maps: Bytes, threshold: int, out: Path) ->
     chosen = tiles[tiles["scene"] == scene]
     top, left = chosen["x"].min(), chosen["y"].min()
     rows, columns = chosen["x"].max() - top + 1, chosen["y"].max() - left + 1
-    step = max(2, -(-int(max(rows, columns)) * 256 // 1000))
-    side = -(-256 // step)
+    step = max(2, -(-int(max(rows, columns)) * TILE_SIDE // 1000))
+    side = TILE_SIDE // step
     grey = np.full((rows * side, columns * side), 235, np.uint8)
     flood = np.zeros_like(grey, dtype=bool)
     for place, tile in chosen.iterrows():
-        window = np.s_[
-            (tile["x"] - top) * side : (tile["x"] - top + 1) * side,
-            (tile["y"] - left) * side : (tile["y"] - left + 1) * side,
-        ]
-        grey[window] = arrays.vv[tile["index"]][::step, ::step]
-        flood[window] = maps[place][::step, ::step] >= threshold
+        top_left = (tile["x"] - top) * side, (tile["y"] - left) * side
+        window = tuple(slice(start, start + side) for start in top_left)
+        grey[window] = _smaller(arrays.vv[tile["index"]], step)
+        flood[window] = _smaller(maps[place], step) >= threshold
     plain = np.repeat(grey[..., None], 3, axis=2)
-    blue = np.array([int(WATER_BLUE[i : i + 2], 16) for i in (1, 3, 5)])
     painted = plain.copy()
-    painted[flood] = (0.35 * plain[flood] + 0.65 * blue).astype(np.uint8)
+    painted[flood] = np.rint(_under_water(grey[flood] / 255) * 255).astype(np.uint8)
     gap = np.full((len(plain), 12, 3), 255, np.uint8)
     path = out / "test_scene.png"
     _save_small(Image.fromarray(np.concatenate([plain, gap, painted], axis=1)), path)
@@ -183,7 +183,7 @@ def _threshold_curve(curve: pd.DataFrame, chosen: float, out: Path) -> Figure:
 
 
 def _save(canvas: Canvas, path: Path) -> Path:
-    """Write as PNG of a palette: speckle does not compress, and the page embeds every picture."""
+    """Write as PNG with a palette: speckle does not compress, and the page embeds every picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, dpi=130)
     with Image.open(path) as picture:
@@ -192,11 +192,36 @@ def _save(canvas: Canvas, path: Path) -> Path:
 
 
 def _save_small(picture: Image.Image, path: Path) -> None:
-    """Write a PNG of at most 200 kB: fewer colours first, then fewer pixels."""
+    """Write a PNG of less than 200 kB: fewer greys first, then fewer pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    for colours, scale in ((64, 1.0), (32, 1.0), (24, 0.85), (16, 0.7), (16, 0.5), (16, 0.35)):
+    for greys, scale in ((48, 1.0), (32, 1.0), (24, 0.85), (16, 0.7), (16, 0.5), (16, 0.35)):
         size = (round(picture.width * scale), round(picture.height * scale))
         small = picture.resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture
-        small.quantize(colours, dither=Image.Dither.NONE).save(path, optimize=True)
+        small.quantize(palette=_palette(greys), dither=Image.Dither.NONE).save(path, optimize=True)
         if path.stat().st_size < MOST_BYTES:
             return
+
+
+def _palette(greys: int) -> Image.Image:
+    """Greys, the pictures' own colours, and what lies between these and paper, black and grey."""
+    colours = np.array([mpl.colors.to_rgb(name) for name in (WATER_BLUE, HIT, MISSED, FALSE_ALARM, PAPER)])
+    grounds = np.array([[0.0] * 3, [1.0] * 3, mpl.colors.to_rgb(PAPER)])
+    mixed = [colours[:4] * (1 - share) + ground * share for ground in grounds for share in (0.25, 0.5, 0.75)]
+    water = [_under_water(grey) for grey in np.linspace(0, 1, 16)]
+    naive = [mpl.colors.to_rgb(colour) for _, colour in NAIVE.values()]
+    entries = np.concatenate([np.linspace(0, 1, greys)[:, None].repeat(3, 1), colours, *mixed, water, naive])
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.rint(entries * 255).astype(np.uint8).tobytes())
+    return palette
+
+
+def _under_water(grey: Any) -> npt.NDArray[np.float64]:
+    """Predicted flood painted over backscatter (0 to 1), (..., 3)."""
+    return 0.35 * np.asarray(grey)[..., None] + 0.65 * np.array(mpl.colors.to_rgb(WATER_BLUE))
+
+
+def _smaller(picture: Bytes, step: int) -> Bytes:
+    """Means of step x step pixels: fewer pixels, and less speckle."""
+    side = picture.shape[0] // step * step
+    blocks = np.asarray(picture)[:side, :side].reshape(side // step, step, side // step, step)
+    return blocks.mean(axis=(1, 3)).astype(np.uint8)

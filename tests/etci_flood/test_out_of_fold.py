@@ -13,7 +13,7 @@ SHAPE = (4, 256, 256)
 
 @pytest.fixture
 def arrays() -> TileArrays:
-    """Four tiles of two scenes; the left quarter is flood and dark, the rest less dark in the second scene."""
+    """Four tiles of two scenes; the left quarter is dark flood, the rest less dark in the second scene."""
     flood, vv, water = (np.zeros(SHAPE, np.uint8) for _ in range(3))
     flood[:, :, :64] = 1
     vv[:2] = np.where(flood[:2], 50, 150)
