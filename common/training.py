@@ -85,6 +85,9 @@ class _EpochLog(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.history = list(state_dict["history"])
 
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
+        trainer.callback_metrics.clear()  # an epoch without validation would repeat older figures
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002
         metrics = trainer.callback_metrics.items()
         figures = {name: round(float(value), 6) for name, value in metrics if value.numel() == 1}
@@ -122,7 +125,13 @@ def fit(
     One dict an epoch: `epoch` and what the module logged.
     """
     log = _EpochLog(what)
-    checkpoint = ModelCheckpoint(dirpath=folder, filename="last", save_top_k=1, enable_version_counter=False)
+    checkpoint = ModelCheckpoint(
+        dirpath=folder,
+        filename="last",
+        save_top_k=1,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,  # after validation a checkpoint would lack this epoch's figures
+    )
     last = folder / "last.ckpt"
     precision: Literal["bf16-mixed", "32-true"] = "bf16-mixed" if device == "cuda" else "32-true"
     with warnings.catch_warnings():
