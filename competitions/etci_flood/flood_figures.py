@@ -53,8 +53,8 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
 def _tile_figure(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes | None, out: Path) -> Figure:
     """Columns VV, VH, truth, prediction, error; without truth the probability is shown instead."""
     tiles = arrays.tiles[~arrays.tiles["labelled"]].reset_index()
-    flood = truth if truth is not None else maps >= threshold
-    shown = _telling_tiles(tiles["scene"].to_numpy(), flood)
+    masks = truth if truth is not None else (levels >= threshold for levels in maps)
+    shown = _telling_tiles(tiles["scene"].to_numpy(), np.array([np.asarray(mask).mean() for mask in masks]))
     titles = ["VV", "VH", "flood label", "prediction", "error"]
     if truth is None:
         titles = ["VV", "VH", "probability", "prediction"]
@@ -104,10 +104,9 @@ def _error(predicted: npt.NDArray[np.bool_], truth: Bytes) -> Bytes:
     return np.select([predicted & flood, flood, predicted], [1, 2, 3], 0).astype(np.uint8)
 
 
-def _telling_tiles(scenes: npt.NDArray[Any], flood: npt.NDArray[Any]) -> list[int]:
+def _telling_tiles(scenes: npt.NDArray[Any], flood_share: npt.NDArray[np.float64]) -> list[int]:
     """Tiles nearest to a third of flood, the scenes taking turns; always the same ones."""
-    share = np.array([np.asarray(mask).mean() for mask in flood])
-    ranked = np.argsort(np.abs(share - 0.33), kind="stable")
+    ranked = np.argsort(np.abs(flood_share - 0.33), kind="stable")
     turns = [[tile for tile in ranked if scenes[tile] == scene] for scene in np.unique(scenes)]
     longest = max(map(len, turns))
     dealt = [int(turn[place]) for place in range(longest) for turn in turns if place < len(turn)]
