@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import segmentation_models_pytorch as smp
+import torch
 from segmentation_models_pytorch.base import SegmentationModel
 
 from common.errors import InputError
@@ -64,16 +65,11 @@ def trained_network(settings: NetworkSettings, channels: Channels, checkpoint: P
 
 
 def _assemble(settings: NetworkSettings, in_channels: int) -> SegmentationModel:
+    shared = {"encoder_weights": None, "in_channels": in_channels, "classes": 1}
+    network: SegmentationModel
     if settings.decoder == "pan":
-        pan: SegmentationModel = smp.PAN(
-            settings.encoder, encoder_weights=None, in_channels=in_channels, classes=1
-        )
-        return pan
-    unet: SegmentationModel = smp.Unet(
-        settings.encoder,
-        encoder_weights=None,
-        decoder_channels=settings.decoder_channels,
-        in_channels=in_channels,
-        classes=1,
-    )
-    return unet
+        network = smp.PAN(settings.encoder, **shared)
+    else:
+        network = smp.Unet(settings.encoder, decoder_channels=settings.decoder_channels, **shared)
+    # Channels last in memory: a training step takes half the time on a CPU.
+    return network.to(memory_format=torch.channels_last)
