@@ -141,6 +141,8 @@ class Stage:
         method : does one unit of work: the whole stage, or one fold in train_folds.
         pool : in train_folds, called when all folds are there: pools and tunes the out-of-fold predictions.
         """
+        # Threads that wait for each other by spinning make torch several times slower beside other work.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             flags = parse_stage_flags(
                 self.doc or "", self.competition.experiments_file, self.competition.slug, self.add_flags, argv
