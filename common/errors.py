@@ -38,7 +38,7 @@ def explain_fault(fault: BaseException) -> str | None:
         return f"out of memory ({fault or 'allocation failed'}); use --profile sample or a larger machine"
     text = str(fault)
     if isinstance(fault, OSError) and fault.errno in MACHINE_FAULTS:
-        return f"{fault.filename or text}: {MACHINE_FAULTS[fault.errno]}"
+        return f"{fault.filename or 'while writing'}: {MACHINE_FAULTS[fault.errno]}"
     # Libraries written in C++ and Rust report a full disk in words of their own.
     if "No space left on device" in text or "PytorchStreamWriter failed" in text:
         return f"{text.splitlines()[0]}: {MACHINE_FAULTS[errno.ENOSPC]}"
