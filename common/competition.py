@@ -2,10 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from common.experiments import Experiment, Profile, load_experiment
 from common.run_record import RunRecord
+
+
+def imported_when_called(module: str, function: str) -> Callable[..., Any]:
+    """`module.function`, imported at its first call: a competition must be cheap to name."""
+
+    def call(*arguments: Any) -> Any:
+        return getattr(import_module(module), function)(*arguments)
+
+    return call
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class Competition:
-    """One competition. The callables import what they need when called: importing this stays cheap."""
+    """One competition. Its callables are made by `imported_when_called`."""
 
     slug: str
     title: str

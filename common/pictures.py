@@ -31,5 +31,8 @@ def open_rgb(path: Path) -> Image.Image:
             return upright.convert("RGB")
     except FileNotFoundError:
         raise UnreadablePictureError(f"{shown(path)}: no such picture") from None
+    except ImportError:
+        # ultralytics, once imported, has Image.open ask for a HEIF reader when it cannot identify a file.
+        raise UnreadablePictureError(f"{shown(path)}: unreadable picture (unknown format)") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as fault:
         raise UnreadablePictureError(f"{shown(path)}: unreadable picture ({str(fault)[:100]})") from None

@@ -41,3 +41,12 @@ def test_missing_cut_and_foreign_files_say_so(tmp_path: Path) -> None:
     for path, words in ((tmp_path / "none.jpg", "no such"), (cut, "unreadable"), (text, "unreadable")):
         with pytest.raises(UnreadablePictureError, match=words):
             read_rgb(path)
+
+
+def test_a_missing_reader_of_a_rare_format_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def as_ultralytics_does(*_: object) -> None:
+        raise ModuleNotFoundError("No module named 'pi_heif'")
+
+    monkeypatch.setattr("common.pictures.Image.open", as_ultralytics_does)
+    with pytest.raises(UnreadablePictureError, match="unknown format"):
+        read_rgb(tmp_path / "photo.heic")

@@ -2,39 +2,8 @@
 
 from pathlib import Path
 
-from common.competition import Competition, Figure, Finished, Score
+from common.competition import Competition, imported_when_called
 from competitions.bit_trader.experiment import BitTraderExperiment
-
-
-def _write_sample_data(folder: Path, seed: int, scale: float) -> None:
-    from competitions.bit_trader.sample_data import write_sample_data
-
-    write_sample_data(folder, seed, scale)
-
-
-def _validate(submission: Path, data: Path) -> list[str]:
-    from competitions.bit_trader.trade_orders import submission_faults
-
-    return submission_faults(submission, data)
-
-
-def _score(submission: Path, truth: Path) -> Score:
-    from competitions.bit_trader.equity import score_submission
-
-    return score_submission(submission, truth)
-
-
-def _baselines(data: Path, truth: Path) -> dict[str, float]:
-    from competitions.bit_trader.naive_traders import naive_equities
-
-    return naive_equities(data, truth)
-
-
-def _figures(finished: Finished, out: Path) -> list[Figure]:
-    from competitions.bit_trader.equity_figures import draw_figures
-
-    return draw_figures(finished, out)
-
 
 COMPETITION = Competition(
     slug="bit_trader",
@@ -46,10 +15,10 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test_y_df.csv",
     expected_data="train_x_df, train_y_df, test_x_df as .csv or .parquet, sample_submission.csv",
-    write_sample_data=_write_sample_data,
-    validate=_validate,
-    score=_score,
-    baselines=_baselines,
+    write_sample_data=imported_when_called("competitions.bit_trader.sample_data", "write_sample_data"),
+    validate=imported_when_called("competitions.bit_trader.trade_orders", "submission_faults"),
+    score=imported_when_called("competitions.bit_trader.equity", "score_submission"),
+    baselines=imported_when_called("competitions.bit_trader.naive_traders", "naive_equities"),
     naive=("never buying",),
-    figures=_figures,
+    figures=imported_when_called("competitions.bit_trader.equity_figures", "draw_figures"),
 )

@@ -69,8 +69,8 @@ def test_drawn_near_duplicates_share_a_group_and_others_do_not(tmp_path: Path) -
 
 def test_experiments_of_one_seed_share_their_folds() -> None:
     counts, groups = np.arange(40) % 7, np.arange(40)
-    champion = COMPETITION.experiment("champion", "full")
-    other = COMPETITION.experiment("yolov5n_white_canvas", "full")
+    champion = COMPETITION.experiment("champion", "sample")
+    other = COMPETITION.experiment("yolov5n_white_canvas", "sample")
     assert isinstance(champion, FaceCountingExperiment)
     assert isinstance(other, FaceCountingExperiment)
     np.testing.assert_array_equal(
