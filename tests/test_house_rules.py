@@ -130,3 +130,11 @@ def test_every_import_is_required() -> None:
             assert names & normal, (
                 f"{file.relative_to(ROOT)} imports {top}, which requirements.txt does not name"
             )
+
+
+@pytest.mark.parametrize("readme", ["README.md", *(f"competitions/{slug}/README.md" for slug in SLUGS)])
+def test_links_of_the_readmes_lead_somewhere(readme: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    for link in re.findall(r"\]\(([^)#\s]+)", text):
+        if not link.startswith("http"):
+            assert (ROOT / readme).parent.joinpath(link).exists(), link
