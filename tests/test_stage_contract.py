@@ -38,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 def command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run one stage of the toy competition; returns exit code and everything printed."""
     competition: Competition = toy.competition(folder / "code")
-    monkeypatch.setattr("common.stage.default_data", lambda slug: folder / "data" / slug)
+    monkeypatch.setattr("common.stage_inputs.default_data", lambda slug: folder / "data" / slug)
 
     def call(stage: Any, *argv: str) -> tuple[int, str]:
         methods: dict[str, tuple[Any, Any]] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from common.competition import Competition, Figure, Finished, Score
 from common.errors import InputError
 from common.experiments import Experiment
-from common.stage import Job, Outcome
+from common.job import Job, Outcome
 
 
 class ToyExperiment(Experiment):
