@@ -47,6 +47,18 @@ class Finished:
     data: Path
     records: Sequence[RunRecord]
     truth: Path | None
+    parents_records: Sequence[RunRecord] = ()
+    """Records of the experiments that this one combines."""
+
+    @property
+    def seconds(self) -> float:
+        """All stages together, those of the parents included."""
+        return sum(record.seconds for record in (*self.records, *self.parents_records))
+
+    @property
+    def peak_memory_mb(self) -> float:
+        """Highest of all stages, those of the parents included."""
+        return max(record.peak_memory_mb for record in (*self.records, *self.parents_records))
 
 
 @dataclass(frozen=True)

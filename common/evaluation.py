@@ -32,19 +32,24 @@ def finished_experiments(competition: Competition, work: Path) -> list[Finished]
     paths = WorkPaths(work)
     found = []
     for name in experiment_names(competition.experiments_file):
-        last = paths.submission_record(name)
-        if not last.is_file():
+        if not paths.submission_record(name).is_file():
             continue
-        submission = read_record(last)
-        settings = competition.experiment_model.model_validate(submission.experiment)
-        files = [paths.processed(settings.processed_variant()) / "run.json"]
-        files += [paths.fold(name, fold) / "run.json" for fold in range(settings.folds)]
-        files += [paths.oof_record(name), paths.test_record(name)]
-        records = [read_record(file) for file in files if file.is_file()] + [submission]
-        data = Path(submission.data)
+        records, parents = _records_of(competition, paths, name)
+        from_parents = [each for parent in parents for each in _records_of(competition, paths, parent)[0][1:]]
+        data = Path(records[-1].data)
         truth = data / competition.truth_name
-        found.append(Finished(name, work, data, records, truth if truth.exists() else None))
+        found.append(Finished(name, work, data, records, truth if truth.exists() else None, from_parents))
     return found
+
+
+def _records_of(competition: Competition, paths: WorkPaths, name: str) -> tuple[list[RunRecord], list[str]]:
+    """Records of all stages of a finished experiment, preprocessing first, and the names of its parents."""
+    submission = read_record(paths.submission_record(name))
+    settings = competition.experiment_model.model_validate(submission.experiment)
+    files = [paths.processed(settings.processed_variant()) / "run.json"]
+    files += [paths.fold(name, fold) / "run.json" for fold in range(settings.folds)]
+    files += [paths.oof_record(name), paths.test_record(name)]
+    return [read_record(file) for file in files if file.is_file()] + [submission], settings.parents
 
 
 def stage_record(finished: Finished, stage: str) -> RunRecord | None:

@@ -105,16 +105,6 @@ class Section:
         ]
 
     @property
-    def seconds(self) -> float:
-        """All stages together."""
-        return sum(record.seconds for record in self.finished.records)
-
-    @property
-    def peak_memory_mb(self) -> float:
-        """Highest of all stages."""
-        return max(record.peak_memory_mb for record in self.finished.records)
-
-    @property
     def survived(self) -> list[str]:
         """The first faults of the input that were survived."""
         return [message for record in self.finished.records for message in record.survived][:20]

@@ -34,7 +34,7 @@ class Result(BaseModel):
     """Best naive submission on the same test split."""
     baseline_score: float | None
     seconds: float
-    """All stages together."""
+    """All stages together, those of the parents included."""
     peak_memory_mb: float
     hardware: str
     git_commit: str
@@ -60,8 +60,8 @@ def result_of(
         test=evaluation.score,
         baseline=best[0] if best else "",
         baseline_score=best[1] if best else None,
-        seconds=round(sum(record.seconds for record in finished.records), 1),
-        peak_memory_mb=max(record.peak_memory_mb for record in finished.records),
+        seconds=round(finished.seconds, 1),
+        peak_memory_mb=finished.peak_memory_mb,
         hardware=next((r.hardware for r in finished.records if r.stage == "train_folds"), last.hardware),
         git_commit=last.git_commit or "",
         date=last.finished[:10],

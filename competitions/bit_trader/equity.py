@@ -60,7 +60,7 @@ def trading_figures(future_open: npt.NDArray[np.floating], orders: Orders) -> di
 
     Returns
     -------
-    equity, low, high (90 % interval), without_fees, trades, hit_rate (share of the trades that gained after
+    equity, equity_low, equity_high (90 % interval), without_fees, trades, hit_rate (share of the trades that gained after
     fees; 0 without trades), worst_drawdown.
     """
     factors = growth(future_open, orders)
@@ -68,8 +68,8 @@ def trading_figures(future_open: npt.NDArray[np.floating], orders: Orders) -> di
     traded = orders.buy_quantity > 0
     return {
         "equity": final_equity(factors),
-        "low": low,
-        "high": high,
+        "equity_low": low,
+        "equity_high": high,
         "without_fees": final_equity(growth(future_open, orders, net=1.0)),
         "trades": float(traded.sum()),
         "hit_rate": float((factors[traded] > 1).mean()) if traded.any() else 0.0,

@@ -63,7 +63,7 @@ def test_figures_by_hand() -> None:
     assert figures["trades"] == 2
     assert figures["hit_rate"] == 0.5
     assert figures["worst_drawdown"] == pytest.approx(1 - 0.5 * 0.99900025)
-    assert figures["low"] <= figures["equity"] <= figures["high"]
+    assert figures["equity_low"] <= figures["equity"] <= figures["equity_high"]
 
 
 def test_drawdown_counts_from_the_start_too() -> None:
@@ -76,9 +76,14 @@ def test_interval_holds_the_truth_and_never_buying_has_none() -> None:
     generator = np.random.default_rng(0)
     future = prices(*np.exp(0.01 * generator.normal(size=200)))
     figures = trading_figures(future, orders([1.0] * 200, [60] * 200))
-    assert figures["low"] < figures["equity"] < figures["high"]
+    assert figures["equity_low"] < figures["equity"] < figures["equity_high"]
     idle = trading_figures(future, orders([0.0] * 200, [0] * 200))
-    assert (idle["equity"], idle["low"], idle["high"], idle["hit_rate"]) == (10000, 10000, 10000, 0)
+    assert (idle["equity"], idle["equity_low"], idle["equity_high"], idle["hit_rate"]) == (
+        10000,
+        10000,
+        10000,
+        0,
+    )
 
 
 @settings(max_examples=50, deadline=None)

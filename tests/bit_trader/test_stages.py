@@ -85,7 +85,9 @@ def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_submission_validates_and_the_verdict_fits_the_evidence(finished: Path, sample: Path) -> None:
     assert COMPETITION.validate(finished / "champion" / "submission.csv", sample) == []
     record = read_record(finished / "champion" / "oof.run.json")
-    assert record.metrics["oof_low"] <= record.metrics["oof_equity"] <= record.metrics["oof_high"]
+    assert (
+        record.metrics["oof_equity_low"] <= record.metrics["oof_equity"] <= record.metrics["oof_equity_high"]
+    )
     submission = pl.read_csv(finished / "champion" / "submission.csv")
     if record.decision["threshold"] is None:
         assert record.metrics["oof_equity"] == 10000
