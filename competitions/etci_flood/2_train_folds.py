@@ -4,8 +4,8 @@
 
 A network learns flood pixels from VV, VH and their ratio on the tiles of all folds but one, then maps the
 held-out tiles. When all folds are there, the maps are pooled: the threshold on the probability is the one
-with the highest pooled IoU, and the naive maps (all water mask, one VV threshold chosen on the other folds)
-are measured beside. The intervals come from resampling tiles.
+with the highest pooled IoU. Naive maps are measured beside: the water mask, and the best VV threshold,
+which is flattered by being chosen on the tiles that it is measured on. The intervals come from resampling tiles.
 
 Reads
     <work>/processed/  what 1_preprocess.py wrote
@@ -93,11 +93,10 @@ def pool_folds(job: Job) -> Outcome:
     from competitions.etci_flood.tile_arrays import open_tile_arrays
 
     arrays = open_tile_arrays(job.processed)
-    settings = cast(FloodExperiment, job.settings)
-    counted = count_out_of_fold(arrays, settings.tiles, job.fold_folders)
+    counted = count_out_of_fold(arrays, job.fold_folders)
     figures = pooled_figures(counted, job.seed)
     scenes, thresholds = (
-        job.paths.experiment(settings.name) / name for name in ("oof_scenes.csv", "oof_thresholds.csv")
+        job.paths.experiment(job.settings.name) / name for name in ("oof_scenes.csv", "oof_thresholds.csv")
     )
     write_table(scenes, figures.scenes)
     write_table(thresholds, figures.thresholds)

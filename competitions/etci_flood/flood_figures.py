@@ -161,7 +161,7 @@ def _scene_bars(scenes: pd.DataFrame, out: Path) -> Figure:
     canvas.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=8)
     caption = (
         "Each scene, or band of a scene, was mapped by a network that never saw it. "
-        "The VV threshold is chosen on the other folds."
+        "The VV threshold is the best one on these very tiles."
     )
     return Figure(_save(canvas, out / "oof_scenes.png"), "Out-of-fold IoU by scene", caption)
 

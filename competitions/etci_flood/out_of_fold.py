@@ -2,7 +2,7 @@
 
 Only what is counted here decides anything. The threshold is chosen and measured on the same pooled maps;
 being one number against millions of pixels, it flatters the figure by very little. The naive VV threshold is
-chosen on the other folds.
+given the same favour.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,6 @@ import pandas as pd
 from common.bootstrap import bootstrap_interval
 from common.errors import InputError
 from common.paths import shown
-from competitions.etci_flood.experiment import TileSettings
 from competitions.etci_flood.flood_iou import (
     LEVELS,
     Counts,
@@ -29,7 +28,6 @@ from competitions.etci_flood.flood_iou import (
     pooled_iou,
 )
 from competitions.etci_flood.tile_arrays import TileArrays
-from competitions.etci_flood.tile_folds import NO_FOLD, folds_of
 
 EVEN_CHANCE = 128
 """The threshold where nothing was held out to choose one on: probability one half."""
@@ -45,7 +43,7 @@ class OutOfFold:
     water_mask: Counts
     """(n, 2) overlaps of the permanent water."""
     vv_threshold: Counts
-    """(n, 2) overlaps of dark VV, by a threshold chosen on the other folds."""
+    """(n, 2) overlaps of dark VV, by the threshold that is best on these very tiles."""
 
 
 @dataclass(frozen=True)
@@ -61,14 +59,10 @@ class PooledFigures:
     """threshold, iou"""
 
 
-def count_out_of_fold(arrays: TileArrays, settings: TileSettings, fold_folders: Sequence[Path]) -> OutOfFold:
+def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOfFold:
     """Count the held-out maps of all folds, and the naive maps on the same tiles."""
-    folds = folds_of(arrays.tiles, settings)
-    part = np.flatnonzero(folds != NO_FOLD)
-    dark = level_counts(_tile_by_tile(arrays.vv, part), _tile_by_tile(arrays.flood, part))
-    dark_overlaps = overlaps_of_dark(dark)
-    rows, maps, naive = [], [], []
-    for fold, folder in enumerate(fold_folders):
+    rows, maps = [], []
+    for folder in fold_folders:
         held_out = pd.read_parquet(folder / "oof_tiles.parquet")["row"].to_numpy()
         levels = np.load(folder / "oof.npy", mmap_mode="r")
         if len(levels) != len(held_out):
@@ -79,16 +73,14 @@ def count_out_of_fold(arrays: TileArrays, settings: TileSettings, fold_folders: 
             continue
         rows.append(held_out)
         maps.append(overlaps_at_or_above(level_counts(levels, _tile_by_tile(arrays.flood, held_out))))
-        others = folds[part] != fold
-        threshold = best_threshold(dark_overlaps[others])
-        naive.append(dark_overlaps[np.searchsorted(part, held_out), threshold])
     if not rows:
         nothing = np.zeros((0, 2), np.int64)
         return OutOfFold(np.array([], str), np.zeros((0, LEVELS, 2), np.int64), nothing, nothing)
     order = np.concatenate(rows)
     water = overlaps(_tile_by_tile(arrays.water, order), _tile_by_tile(arrays.flood, order))
+    dark = overlaps_of_dark(level_counts(_tile_by_tile(arrays.vv, order), _tile_by_tile(arrays.flood, order)))
     scenes = arrays.tiles["scene"].to_numpy().astype(str)[order]
-    return OutOfFold(scenes, np.concatenate(maps), water, np.concatenate(naive))
+    return OutOfFold(scenes, np.concatenate(maps), water, dark[:, best_threshold(dark)])
 
 
 def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:

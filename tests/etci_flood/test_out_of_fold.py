@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competitions.etci_flood.experiment import TileSettings
 from competitions.etci_flood.out_of_fold import EVEN_CHANCE, count_out_of_fold, pooled_figures
 from competitions.etci_flood.tile_arrays import TileArrays
 
@@ -13,20 +12,15 @@ SHAPE = (4, 256, 256)
 
 @pytest.fixture
 def arrays() -> TileArrays:
-    """Four tiles of two scenes; the left quarter is dark flood, the rest less dark in the second scene."""
+    """Four tiles of two scenes; the left quarter is flood, brighter in b than dry land in a."""
     flood, vv, water = (np.zeros(SHAPE, np.uint8) for _ in range(3))
     flood[:, :, :64] = 1
-    vv[:2] = np.where(flood[:2], 50, 150)
-    vv[2:] = np.where(flood[2:], 50, 90)
+    vv[:2] = np.where(flood[:2], 50, 90)
+    vv[2:] = np.where(flood[2:], 120, 150)
     water[:, :, :32] = 1
     tiles = pd.DataFrame(
         {
             "scene": ["a", "a", "b", "b"],
-            "split": "train",
-            "labelled": True,
-            "readable": True,
-            "fold_spatial": [0, 0, 1, 1],
-            "fold_all": 1,
         }
     )
     return TileArrays(tiles, vv, vv, water, flood)
@@ -48,7 +42,7 @@ def test_threshold_and_figures_by_hand(arrays: TileArrays, tmp_path: Path) -> No
         write_fold(tmp_path / "fold0", [0, 1], maps[:2]),
         write_fold(tmp_path / "fold1", [2, 3], maps[2:]),
     ]
-    counted = count_out_of_fold(arrays, TileSettings(parts=2), folders)
+    counted = count_out_of_fold(arrays, folders)
     figures = pooled_figures(counted, seed=1)
     assert 100 < figures.threshold <= 180
     assert figures.metrics["oof_iou"] == 1
@@ -60,19 +54,15 @@ def test_threshold_and_figures_by_hand(arrays: TileArrays, tmp_path: Path) -> No
     assert figures.scenes["tiles"].tolist() == [2, 2]
 
 
-def test_the_naive_threshold_comes_from_the_other_folds(arrays: TileArrays, tmp_path: Path) -> None:
-    folders = [
-        write_fold(tmp_path / f"fold{fold}", rows, np.zeros((2, 256, 256), np.uint8))
-        for fold, rows in enumerate(([0, 1], [2, 3]))
-    ]
-    counted = count_out_of_fold(arrays, TileSettings(parts=2), folders)
-    scenes = pooled_figures(counted, seed=1).scenes.set_index("scene")
-    # Chosen on b, from 51 to 90, it is right on a. Chosen on a, from 51 to 150, it calls all of b flood.
-    assert scenes["vv_threshold"].to_dict() == {"a": 1.0, "b": 0.25}
+def test_the_naive_threshold_is_the_best_on_the_pooled_tiles(arrays: TileArrays, tmp_path: Path) -> None:
+    folder = write_fold(tmp_path / "fold0", [0, 1, 2, 3], np.zeros(SHAPE, np.uint8))
+    scenes = pooled_figures(count_out_of_fold(arrays, [folder]), seed=1).scenes.set_index("scene")
+    # From 51 to 90 it finds all of a and nothing of b: 2 / 4. From 121 to 150 all of b, but all of a: 4 / 10.
+    assert scenes["vv_threshold"].to_dict() == {"a": 1.0, "b": 0.0}
 
 
 def test_where_nothing_is_held_out_nothing_is_claimed(arrays: TileArrays, tmp_path: Path) -> None:
     folder = write_fold(tmp_path / "fold0", [], np.zeros((0, 256, 256), np.uint8))
-    counted = count_out_of_fold(arrays, TileSettings(split="all"), [folder])
+    counted = count_out_of_fold(arrays, [folder])
     figures = pooled_figures(counted, seed=1)
     assert (figures.metrics, figures.threshold) == ({}, EVEN_CHANCE)
