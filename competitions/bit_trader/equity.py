@@ -60,8 +60,8 @@ def trading_figures(future_open: npt.NDArray[np.floating], orders: Orders) -> di
 
     Returns
     -------
-    equity, equity_low, equity_high (90 % interval), without_fees, trades, hit_rate (share of the trades that gained after
-    fees; 0 without trades), worst_drawdown.
+    equity, equity_low, equity_high (90 % interval), without_fees, trades, hit_rate (share of the trades that
+    gained after fees; 0 without trades), worst_drawdown.
     """
     factors = growth(future_open, orders)
     low, high = equity_interval(factors)
