@@ -5,7 +5,8 @@
 A network learns flood pixels from VV, VH and their ratio on the tiles of all folds but one, then maps the
 held-out tiles. When all folds are there, the maps are pooled: the threshold on the probability is the one
 with the highest pooled IoU. Naive maps are measured beside: the water mask, and the best VV threshold,
-which is flattered by being chosen on the tiles that it is measured on. The intervals come from resampling tiles.
+which is flattered by being chosen on the tiles that it is measured on. The intervals come from resampling
+tiles.
 
 Reads
     <work>/processed/  what 1_preprocess.py wrote
