@@ -54,19 +54,6 @@ def overlaps_at_or_above(counts: Counts) -> Counts:
     return np.stack([intersection, union], axis=-1)
 
 
-def overlaps_of_dark(counts: Counts) -> Counts:
-    """Like `overlaps_at_or_above`, when every pixel of 0 < level < t is called flood.
-
-    In radar, water is dark; level 0 is no darkness, but no data.
-    """
-    bright = counts[..., ::-1].cumsum(-1)[..., ::-1]
-    called = counts.sum(-1, keepdims=True) - bright - counts[..., :1]
-    called[..., 0] = 0  # below level 0 there is nothing, not even no data
-    intersection = called[..., 1, :]
-    union = counts[..., 1, :].sum(-1, keepdims=True) + called[..., 0, :]
-    return np.stack([intersection, union], axis=-1)
-
-
 def overlaps(predicted: Iterable[Bytes], truth: Iterable[Bytes]) -> Counts:
     """Intersection and union of each tile, (n, 2); masks are 0 or 1."""
     return np.array(list(_overlaps(predicted, truth)), dtype=np.int64).reshape(-1, 2)

@@ -8,13 +8,8 @@ import numpy.typing as npt
 from common.errors import InputError
 from common.paths import shown
 from common.pictures import UnreadablePictureError
-from competitions.etci_flood.flood_iou import (
-    best_threshold,
-    level_counts,
-    overlaps,
-    overlaps_of_dark,
-    pooled_iou,
-)
+from competitions.etci_flood.dark_water import DarkRule, best_dark_rule
+from competitions.etci_flood.flood_iou import level_counts, overlaps, pooled_iou
 from competitions.etci_flood.official_layout import TILE_SIDE, Tile, find_tiles
 from competitions.etci_flood.submission_archive import read_truth
 from competitions.etci_flood.tile_arrays import read_layer
@@ -33,20 +28,18 @@ def naive_scores(data: Path, truth: Path) -> dict[str, float]:
         raise InputError(
             f"{shown(truth)}: {len(flood)} masks, but {shown(data)} has {len(tiles.predicted)} test tiles"
         )
-    threshold = best_vv_threshold(tiles.labelled[:: -(-len(tiles.labelled) // MOST_TILES)])
+    rule = dark_rule_of(tiles.labelled[:: -(-len(tiles.labelled) // MOST_TILES)])
     whole = np.ones((TILE_SIDE, TILE_SIDE), np.uint8)
     masks = {
         "all flood": (whole for _ in tiles.predicted),
         "water mask": (_layer_or_empty(tile, "water_body_label") for tile in tiles.predicted),
-        f"VV below {threshold}": (
-            dark_pixels(_layer_or_empty(tile, "vv"), threshold) for tile in tiles.predicted
-        ),
+        str(rule): (rule.mask(_layer_or_empty(tile, "vv")) for tile in tiles.predicted),
     }
     return {name: float(pooled_iou(overlaps(predicted, flood))) for name, predicted in masks.items()}
 
 
-def best_vv_threshold(labelled: list[Tile]) -> int:
-    """The VV level below which calling everything flood gives the highest pooled IoU on these tiles."""
+def dark_rule_of(labelled: list[Tile]) -> DarkRule:
+    """The rule on VV with the highest pooled IoU on these tiles."""
     counts = []
     for tile in labelled:
         try:
@@ -54,12 +47,7 @@ def best_vv_threshold(labelled: list[Tile]) -> int:
         except UnreadablePictureError:
             continue
         counts.append(level_counts(vv[None], (flood[None] > 127).astype(np.uint8))[0])
-    return best_threshold(overlaps_of_dark(np.array(counts).reshape(-1, 2, 256)))
-
-
-def dark_pixels(vv: Bytes, threshold: int) -> Bytes:
-    """1 where VV is below the threshold; 0 elsewhere, also where there are no data."""
-    return ((vv > 0) & (vv < threshold)).astype(np.uint8)
+    return best_dark_rule(np.array(counts).reshape(-1, 2, 256))
 
 
 def _layer_or_empty(tile: Tile, layer: str) -> Bytes:

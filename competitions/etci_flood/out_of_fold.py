@@ -16,6 +16,7 @@ import pandas as pd
 from common.bootstrap import bootstrap_interval
 from common.errors import InputError
 from common.paths import shown
+from competitions.etci_flood.dark_water import best_dark_rule
 from competitions.etci_flood.flood_iou import (
     LEVELS,
     Counts,
@@ -24,7 +25,6 @@ from competitions.etci_flood.flood_iou import (
     mean_tile_iou,
     overlaps,
     overlaps_at_or_above,
-    overlaps_of_dark,
     pooled_iou,
 )
 from competitions.etci_flood.tile_arrays import TileArrays
@@ -78,9 +78,9 @@ def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOf
         return OutOfFold(np.array([], str), np.zeros((0, LEVELS, 2), np.int64), nothing, nothing)
     order = np.concatenate(rows)
     water = overlaps(_tile_by_tile(arrays.water, order), _tile_by_tile(arrays.flood, order))
-    dark = overlaps_of_dark(level_counts(_tile_by_tile(arrays.vv, order), _tile_by_tile(arrays.flood, order)))
+    dark = level_counts(_tile_by_tile(arrays.vv, order), _tile_by_tile(arrays.flood, order))
     scenes = arrays.tiles["scene"].to_numpy().astype(str)[order]
-    return OutOfFold(scenes, np.concatenate(maps), water, dark[:, best_threshold(dark)])
+    return OutOfFold(scenes, np.concatenate(maps), water, best_dark_rule(dark).overlaps(dark))
 
 
 def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:

@@ -4,16 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from competitions.etci_flood.dark_water import DarkRule, best_dark_rule
 from competitions.etci_flood.flood_iou import (
     best_threshold,
     level_counts,
     mean_tile_iou,
     overlaps,
     overlaps_at_or_above,
-    overlaps_of_dark,
     pooled_iou,
 )
-from competitions.etci_flood.naive_floods import dark_pixels
 
 TRUTH = np.array([[[1, 1], [0, 0]], [[0, 0], [0, 1]]], np.uint8)
 OURS = np.array([[[1, 0], [1, 0]], [[0, 0], [0, 1]]], np.uint8)
@@ -40,9 +39,10 @@ def test_no_flood_at_all_is_right() -> None:
 def test_histograms_say_what_pixels_say(levels: np.ndarray, truth: np.ndarray, threshold: int) -> None:
     counts = level_counts(levels, truth)
     above = overlaps((levels >= threshold).astype(np.uint8), truth)
-    dark = overlaps(dark_pixels(levels, threshold), truth)
     assert np.array_equal(overlaps_at_or_above(counts)[:, threshold], above)
-    assert np.array_equal(overlaps_of_dark(counts)[:, threshold], dark)
+    for zero_is_water in (True, False):
+        rule = DarkRule(threshold, zero_is_water)
+        assert np.array_equal(rule.overlaps(counts), overlaps(rule.mask(levels), truth))
 
 
 def test_best_threshold_parts_two_levels() -> None:
@@ -50,5 +50,13 @@ def test_best_threshold_parts_two_levels() -> None:
     truth = (levels == 200).astype(np.uint8)
     threshold = best_threshold(overlaps_at_or_above(level_counts(levels, truth)))
     assert 50 < threshold <= 200
-    dark = best_threshold(overlaps_of_dark(level_counts(levels, 1 - truth)))
-    assert 50 < dark <= 200
+
+
+def test_zero_is_the_darkest_water_or_no_data() -> None:
+    vv = np.array([[[0, 0], [40, 200]]], np.uint8)
+    for flood, zero_is_water in (([[1, 1], [1, 0]], True), ([[0, 0], [1, 0]], False)):
+        truth = np.array([flood], np.uint8)
+        rule = best_dark_rule(level_counts(vv, truth))
+        assert rule.zero_is_water == zero_is_water
+        assert 40 < rule.threshold <= 200
+        assert np.array_equal(rule.mask(vv), truth)
