@@ -1,6 +1,6 @@
 """The naive rule of radar flood mapping: water is dark, so what is darker than a threshold is flood.
 
-Level 0 is the darkest water in some scenes, and no data beyond the swath's edge in others; the rule says which.
+Level 0 is the darkest water in some scenes, no data beyond the swath's edge in others; the rule says which.
 """
 
 from dataclasses import dataclass
