@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from common.paths import ROOT, WorkPaths
 from common.sample_data import make_sample_data
@@ -44,30 +45,38 @@ def run_stage(slug: str, number: int, *flags: str | Path, timeout: float = 600) 
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all processes that run the tests side by side; each alone has a folder below it."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def sample(shared_folder: Path) -> Callable[[str], Path]:
     """Small sample data of a competition, made once; a copy of them may be damaged, they may not."""
-    root = tmp_path_factory.mktemp("sample")
 
     def make(slug: str) -> Path:
-        if not (root / slug).exists():
-            make_sample_data(competition_of(slug), root / slug, scale=SCALE)
-        return root / slug
+        folder = shared_folder / "sample" / slug
+        with FileLock(shared_folder / f"sample.{slug}.lock"):
+            if not folder.exists():
+                make_sample_data(competition_of(slug), folder, scale=SCALE)
+        return folder
 
     return make
 
 
 @pytest.fixture(scope="session")
-def trained(
-    sample: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], WorkPaths]:
+def trained(sample: Callable[[str], Path], shared_folder: Path) -> Callable[[str], WorkPaths]:
     """The champion of a competition after stages 1 to 4 on the small sample data, run once."""
-    root = tmp_path_factory.mktemp("work")
 
     def run(slug: str) -> WorkPaths:
-        if not (root / slug).exists():
-            for number in (1, 2, 3, 4):
-                done = run_stage(slug, number, "--data", sample(slug), "--work", root / slug)
+        work = shared_folder / "work" / slug
+        with FileLock(shared_folder / f"work.{slug}.lock"):
+            complete = shared_folder / f"work.{slug}.complete"
+            for number in () if complete.exists() else (1, 2, 3, 4):
+                done = run_stage(slug, number, "--data", sample(slug), "--work", work)
                 assert done.code == 0, done.text
-        return WorkPaths(root / slug)
+            complete.touch()
+        return WorkPaths(work)
 
     return run
