@@ -96,12 +96,23 @@ def _write_report(
                 )
     page.write_page(sections, folder / "index.html")
     if readme:
-        results = [
-            (each, tables.read_results(tables.results_file(each))) for each in map(competition_of, SLUGS)
-        ]
-        for competition, rows in results:
-            tables.fill_markers(competition.folder / "README.md", tables.paper_table(competition, rows))
-        tables.fill_markers(ROOT / "README.md", tables.overview_table(results))
+        _fill_readmes()
+
+
+def _fill_readmes() -> None:
+    from common import results_table as tables
+
+    results = [(each, tables.read_results(tables.results_file(each))) for each in map(competition_of, SLUGS)]
+    for competition, rows in results:
+        tables.fill_markers(competition.folder / "README.md", tables.paper_table(competition, rows))
+    tables.fill_markers(ROOT / "README.md", tables.overview_table(results))
+
+
+def fill_tables(flags: argparse.Namespace) -> int:  # noqa: ARG001
+    """Make the READMEs' tables again from results/*.csv and experiments.toml; nothing is run."""
+    _fill_readmes()
+    say("the READMEs' tables are made from results/")
+    return 0
 
 
 def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Sequence[Evaluation]) -> None:
@@ -176,6 +187,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     command.add_argument("--data-name", metavar="TEXT", help="what the data are called in the READMEs")
     command.set_defaults(run=report)
+
+    command = commands.add_parser(
+        "tables", help="make the READMEs' tables from results/", description=fill_tables.__doc__
+    )
+    command.set_defaults(run=fill_tables)
 
     command = commands.add_parser("experiments", help="list experiments", description=experiments.__doc__)
     command.add_argument("slug", choices=SLUGS, metavar="SLUG", help=", ".join(SLUGS))

@@ -5,7 +5,17 @@ from pathlib import Path
 import pytest
 
 from common.errors import InputError
-from common.results_table import Result, fill_markers, keep_results, paper_table, read_results
+from common.paths import ROOT
+from common.results_table import (
+    Result,
+    fill_markers,
+    keep_results,
+    overview_table,
+    paper_table,
+    read_results,
+    results_file,
+)
+from competitions.__main__ import SLUGS, competition_of
 from tests import toy_competition as toy
 
 ROW = Result(
@@ -60,3 +70,13 @@ def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> Non
     readme.write_text("no markers")
     with pytest.raises(InputError, match="are missing"):
         fill_markers(readme, "| new |")
+
+
+def test_the_readmes_show_what_results_holds() -> None:
+    """`python -m competitions tables` would change nothing."""
+    rows = [(competition_of(slug), read_results(results_file(competition_of(slug)))) for slug in SLUGS]
+    for competition, results in rows:
+        assert paper_table(competition, results) in (competition.folder / "README.md").read_text(), (
+            competition.slug
+        )
+    assert overview_table(rows) in (ROOT / "README.md").read_text()
