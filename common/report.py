@@ -1,6 +1,7 @@
 """work/report/index.html: one self-contained page with every finished run."""
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,26 +110,39 @@ class Section:
         """The first faults of the input that were survived."""
         return [message for record in self.finished.records for message in record.survived][:20]
 
-    @property
-    def paper_rows(self) -> list[tuple[str, str, str, str]]:
-        """The article's table beside this run: experiment, row, reported, ours."""
-        rows = []
-        for name, entry in read_experiments(self.competition.experiments_file).get("experiments", {}).items():
-            if "paper" in entry or name == self.finished.experiment:
-                ours = (
-                    f"{self.score} test, {self.headline} out of fold"
-                    if name == self.finished.experiment
-                    else ""
-                )
-                reported = (
-                    f"{entry['reported']:g}"
-                    if "reported" in entry
-                    else "not printed"
-                    if "paper" in entry
-                    else ""
-                )
-                rows.append((name, str(entry.get("paper", "")), reported, ours))
-        return rows
+
+@dataclass(frozen=True)
+class PaperRow:
+    """One experiment as the article has it, and as it was run here."""
+
+    experiment: str
+    row: str
+    """`Table 2, row 3`; empty for this project's own."""
+    reported: str
+    ours: str
+    """Empty when it is not among the finished runs."""
+    anchor: str
+
+
+def paper_rows(sections: Sequence[Section]) -> list[PaperRow]:
+    """The article's table beside the finished runs of one competition, in the order of experiments.toml."""
+    competition = sections[0].competition
+    finished = {section.finished.experiment: section for section in sections}
+    rows = []
+    for name, entry in read_experiments(competition.experiments_file).get("experiments", {}).items():
+        section = finished.get(name)
+        if "paper" not in entry and section is None:
+            continue
+        reported = (
+            f"{entry['reported']:g}" if "reported" in entry else "not printed" if "paper" in entry else ""
+        )
+        ours = ""
+        if section is not None:
+            ours = f"{section.score} test"
+            ours += f", {section.headline} out of fold" if section.headline else ""
+        anchor = section.anchor if section else ""
+        rows.append(PaperRow(name, str(entry.get("paper", "")), reported, ours, anchor))
+    return rows
 
 
 def _short(value: object) -> str:
@@ -166,4 +180,5 @@ def write_page(sections: list[Section], path: Path) -> None:
     by_competition: dict[str, list[Section]] = {}
     for section in sections:
         by_competition.setdefault(section.competition.slug, []).append(section)
-    write_text(path, template.render(sections=sections, by_competition=by_competition))
+    articles = {slug: paper_rows(group) for slug, group in by_competition.items()}
+    write_text(path, template.render(sections=sections, by_competition=by_competition, articles=articles))

@@ -119,14 +119,14 @@ def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Se
     from common.results_table import figure
 
     say("")
-    columns = f"{'competition':<16} {'experiment':<24} {'metric':<14} {'test':>10}  {'submission':<10}"
+    columns = f"{'competition':<16} {'experiment':<34} {'metric':<24} {'test':>10}  {'submission':<10}"
     say(f"{columns}  naive baseline")
     for (competition, finished), evaluation in zip(found, evaluations, strict=True):
         best = naive_baseline(competition, evaluation.baselines)
         naive = f"{figure(best[1])} {best[0]}" if best else "labels withheld: no test score"
         valid = "valid" if not evaluation.faults else "NOT VALID"
         say(
-            f"{competition.slug:<16} {finished.experiment:<24} {competition.metric:<14} "
+            f"{competition.slug:<16} {finished.experiment:<34} {competition.metric:<24} "
             f"{figure(evaluation.score) or '-':>10}  {valid:<10}  {naive}"
         )
         for fault in evaluation.faults:

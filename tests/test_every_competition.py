@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from common.experiments import experiment_names
+from common.experiments import experiment_names, read_experiments
 from common.paths import ROOT, WorkPaths
 from common.run_record import read_record
 from common.sample_data import make_sample_data
@@ -182,6 +182,9 @@ def test_report_shows_the_run(slug: str, trained: Trained, tmp_path: Path) -> No
     page = (tmp_path / "report" / "index.html").read_text()
     assert page.count("data:image/") >= 2
     assert "https://" not in re.sub(r'src="data:[^"]+"', "", page)
+    entries = read_experiments(competition_of(slug).experiments_file)["experiments"]
+    printed = [name for name, entry in entries.items() if "paper" in entry]
+    assert page.count("not in this run") == len(printed), "one table beside the article's, each row once"
     for picture in (tmp_path / "report" / "figures").rglob("*.*"):
         assert picture.stat().st_size < 200_000, picture
     assert "up to date" in run_python("-m", "competitions", "report", slug, "--work", tmp_path).text
