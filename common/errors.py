@@ -39,7 +39,9 @@ def explain_fault(fault: BaseException) -> str | None:
     text = str(fault)
     if isinstance(fault, OSError) and fault.errno in MACHINE_FAULTS:
         return f"{fault.filename or 'while writing'}: {MACHINE_FAULTS[fault.errno]}"
-    # Libraries written in C++ and Rust report a full disk in words of their own.
+    # Libraries written in C++ and Rust report these in words of their own.
+    if isinstance(fault, FileNotFoundError):
+        return f"{text.splitlines()[0]}: {MACHINE_FAULTS[errno.ENOENT]}"
     if "No space left on device" in text or "PytorchStreamWriter failed" in text:
         return f"{text.splitlines()[0]}: {MACHINE_FAULTS[errno.ENOSPC]}"
     return None

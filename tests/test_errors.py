@@ -32,3 +32,10 @@ def test_faults_have_one_line(fault: BaseException, words: str) -> None:
 @pytest.mark.parametrize("bug", [ValueError("x"), KeyError("x"), OSError("x"), AssertionError()])
 def test_bugs_have_none(bug: BaseException) -> None:
     assert explain_fault(bug) is None
+
+
+def test_a_missing_file_is_told_even_when_a_library_gives_no_errno() -> None:
+    line = explain_fault(FileNotFoundError("No such file or directory (os error 2): /work/test.parquet"))
+    assert line is not None
+    assert "/work/test.parquet" in line
+    assert "moved" in line
