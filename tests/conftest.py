@@ -1,6 +1,7 @@
 """What the tests of all competitions share: the real command line on small sample data."""
 
 import os
+import resource
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,11 +24,14 @@ class Finished:
 
     code: int
     text: str
+    cpu_seconds: float
+    """Computing time, which other work beside it does not lengthen."""
 
 
 def run_python(*arguments: str | Path, timeout: float = 600) -> Finished:
     """Run the interpreter as a user would, warnings off, no network proxies needed."""
     environment = dict(os.environ, PYTHONWARNINGS="ignore")
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
         capture_output=True,
@@ -35,7 +39,9 @@ def run_python(*arguments: str | Path, timeout: float = 600) -> Finished:
         timeout=timeout,
         env=environment,
     )
-    return Finished(done.returncode, done.stdout + done.stderr)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Finished(done.returncode, done.stdout + done.stderr, cpu_seconds)
 
 
 def run_stage(slug: str, number: int, *flags: str | Path, timeout: float = 600) -> Finished:
