@@ -59,6 +59,8 @@ class Stage:
     add_flags: AddFlags | None = None
     signature_flags: Callable[[argparse.Namespace], object] | None = None
     """What of the stage's own flags decides its results (the fingerprint of --weights, say)."""
+    record_name: Callable[[argparse.Namespace], str] | None = None
+    """In infer: name of a record for the user's own data, beside the test split's; `` for the test split."""
 
     def run(self, method: Method, pool: Method | None = None, argv: list[str] | None = None) -> None:
         """Parse the command line and do the work; leaves the process with 0, 2 (bad input) or 130 (stopped).
@@ -202,7 +204,9 @@ class _Run:
         if self.stage.name == "preprocess":
             return self.paths.processed(settings.processed_variant()) / "run.json"
         if self.stage.name == "infer":
-            return self.paths.test_record(settings.name)
+            own = self.stage.record_name(self.flags.own) if self.stage.record_name else ""
+            folder = self.paths.experiment(settings.name)
+            return folder / f"{own}.run.json" if own else self.paths.test_record(settings.name)
         return self.paths.submission_record(settings.name)
 
 
