@@ -1,48 +1,109 @@
-"""Forecast the test samples with the forecasters of all folds.
+"""Forecast the test samples, or your own klines, with the forecasters of all folds.
 
     python competitions/bit_trader/3_infer.py [--experiment NAME]
+    python competitions/bit_trader/3_infer.py [--experiment NAME] --klines FILE [--every MINUTES]
 
 Reads
     <work>/processed/                  what 1_preprocess made
     <work>/<experiment>/fold<k>/       what 2_train_folds learned
 Writes
-    <work>/<experiment>/test.parquet  forecast open prices, minute_0 to minute_119, one row a test sample
+    <work>/<experiment>/test.parquet  forecast open prices, minute_0 to minute_119, and volatility
+    <work>/<experiment>/klines_<name>.csv  with --klines FILE: windows, decisions, and what came where known
+    <work>/<experiment>/klines_<name>.parquet  with --klines FILE: the forecasts, as in test.parquet
 
-The folds' forecasts are averaged. A forecaster that is fitted to each series anew (arima) runs once.
+The folds' forecasts are averaged. A forecaster that is fitted to each series anew (arima) runs once. FILE is
+a 1-minute kline CSV of an exchange (12 columns, no header), at least 23 hours without a gap; it is cut into
+windows, the last one at its end, and decided by the strategy that 2_train_folds found out of fold.
 """
 
+import argparse
+from pathlib import Path
 from typing import cast
 
+from common.run_record import fingerprint
 from common.stage import Job, Outcome, Stage
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.experiment import BitTraderExperiment
 
 
 def infer(job: Job) -> Outcome:
-    """Mean forecast path of each test sample."""
+    """Mean forecast path of each test sample, or of each window of the klines."""
     import numpy as np
 
-    from competitions.bit_trader.forecasters import make_forecaster
+    from competitions.bit_trader.forecasters import mean_forecast
     from competitions.bit_trader.forecasts import write_forecasts
     from competitions.bit_trader.market_windows import open_windows
 
-    settings = cast(BitTraderExperiment, job.settings)
+    if job.own.klines:
+        return infer_klines(job)
     windows = open_windows(job.processed, "test")
-    rows = np.arange(len(windows))
-    forecaster = make_forecaster(settings, job.device)
-    folders = job.fold_folders if forecaster.learns else job.fold_folders[:1]
-    total, troubles = np.zeros((len(rows), 120)), 0
-    for folder in folders:
-        forecaster.load(folder)
-        forecast = forecaster.forecast(windows, rows, job.scratch)
-        total += forecast.paths
-        troubles += len(forecast.troubles)
-        for trouble in forecast.troubles:
-            job.survive(trouble)
+    settings = cast(BitTraderExperiment, job.settings)
+    forecasts, troubles = mean_forecast(
+        settings, job.device, job.fold_folders, windows, np.arange(len(windows)), job.scratch
+    )
+    for trouble in troubles:
+        job.survive(trouble)
     target = job.paths.test(settings.name, ".parquet")
-    write_forecasts(target, windows.sample_id, (total / len(folders)).astype(np.float32))
-    return Outcome([target], metrics={"samples": len(rows), "fallbacks": troubles})
+    write_forecasts(target, [(0, forecasts)])
+    return Outcome([target], metrics={"samples": float(len(windows)), "fallbacks": float(len(troubles))})
+
+
+def infer_klines(job: Job) -> Outcome:
+    """Forecasts and decisions for every window of a kline file; time is known here, and told."""
+    import numpy as np
+
+    from common.console import say
+    from competitions.bit_trader.backtest import backtest
+    from competitions.bit_trader.forecasters import mean_forecast
+    from competitions.bit_trader.forecasts import write_forecasts
+    from competitions.bit_trader.klines import clock, cut_windows, read_klines, write_decisions
+    from competitions.bit_trader.out_of_fold import decided_strategy
+    from competitions.bit_trader.trade_orders import Orders
+
+    settings = cast(BitTraderExperiment, job.settings)
+    klines = read_klines(job.own.klines)
+    for repair in klines.repairs:
+        job.survive(repair)
+    cut = cut_windows(klines, job.own.every, job.own.klines)
+    rows = np.arange(len(cut.windows))
+    forecasts, troubles = mean_forecast(
+        settings, job.device, job.fold_folders, cut.windows, rows, job.scratch
+    )
+    for trouble in troubles:
+        job.survive(trouble)
+    orders = decided_strategy(job.upstream["oof"].decision).orders(forecasts)
+    folder = job.paths.experiment(settings.name)
+    table, paths = (folder / f"{record_name(job.own)}{suffix}" for suffix in (".csv", ".parquet"))
+    write_decisions(table, cut, forecasts, orders)
+    write_forecasts(paths, [(0, forecasts)])
+    last = f"buy {orders.buy_quantity[-1]:g}, sell at minute {orders.sell_time[-1]}"
+    say(f"  {len(rows)} windows; the last, bought at {clock(cut.purchase_time[-1])}: {last}")
+    figures = {"windows": float(len(rows)), "fallbacks": float(len(troubles))}
+    if cut.known.any():
+        known = Orders(orders.buy_quantity[cut.known], orders.sell_time[cut.known])
+        figures |= backtest(cut.future_open[cut.known], [known]).figures()
+    return Outcome([table, paths], metrics=figures)
+
+
+def add_flags(parser: argparse.ArgumentParser) -> None:
+    """Your own data."""
+    parser.add_argument(
+        "--klines", type=Path, metavar="FILE", help="1-minute kline CSV to forecast and decide"
+    )
+    parser.add_argument(
+        "--every", type=int, default=120, metavar="MINUTES", help="minutes from window to window (120)"
+    )
+
+
+def record_name(own: argparse.Namespace) -> str:
+    """Klines have a record of their own beside the test split's."""
+    return f"klines_{own.klines.stem}" if own.klines else ""
+
+
+def decisive(own: argparse.Namespace) -> object:
+    """What of the flags decides the result."""
+    return [fingerprint(own.klines), own.every] if own.klines and own.klines.is_file() else None
 
 
 if __name__ == "__main__":
-    Stage(COMPETITION, "infer", __doc__).run(infer)
+    Stage(COMPETITION, "infer", __doc__, add_flags, decisive, record_name).run(infer)

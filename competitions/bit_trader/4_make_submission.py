@@ -4,7 +4,7 @@
 
 Reads
     <work>/<experiment>/test.parquet    the forecasts of 3_infer
-    <work>/<experiment>/oof.run.json    the rule and its threshold, decided by 2_train_folds
+    <work>/<experiment>/oof.run.json    the strategy and its threshold, decided by 2_train_folds
 Writes
     <work>/<experiment>/submission.csv  sample_id,buy_quantity,sell_time in the order of the test samples
 
@@ -18,13 +18,13 @@ from competitions.bit_trader.competition import COMPETITION
 def make_submission(job: Job) -> Outcome:
     """Orders of all test samples, checked against every official rule."""
     from competitions.bit_trader.forecasts import read_forecasts
-    from competitions.bit_trader.out_of_fold import decided_orders
+    from competitions.bit_trader.out_of_fold import decided_strategy
     from competitions.bit_trader.trade_orders import submission_faults, write_submission
 
-    sample_id, paths = read_forecasts(job.paths.test(job.settings.name, ".parquet"))
-    orders = decided_orders(job.upstream["oof"].decision, paths)
+    forecasts = read_forecasts(job.paths.test(job.settings.name, ".parquet"))
+    orders = decided_strategy(job.upstream["oof"].decision).orders(forecasts)
     draft = job.scratch / "submission.csv"
-    write_submission(draft, sample_id, orders)
+    write_submission(draft, forecasts.sample_id, orders)
     faults = submission_faults(draft, job.data)
     if faults:
         raise AssertionError(f"the submission breaks the official rules: {'; '.join(faults)}")

@@ -4,8 +4,10 @@ import multiprocessing
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +28,11 @@ WILD = 2.0
 
 
 class ArimaForecaster:
-    """auto_arima on each sample's open prices; ARIMA(1,1,1) where it fails, the last price where both do."""
+    """auto_arima on each sample's open prices; ARIMA(1,1,1) where it fails, the last price where both do.
+
+    With `predicts = "in_sample"` the path is no forecast: it is what the model fits to minutes 1 to 120 of x
+    itself, almost the prices of a day before, as in the organisers' notebook.
+    """
 
     learns = False
 
@@ -67,7 +73,7 @@ class ArimaForecaster:
         return Forecast(np.concatenate([np.load(file) for file in files]), told)
 
     def _forecast_chunks(self, series: Iterator[npt.NDArray[np.float32]], count: int) -> Iterator[Chunk]:
-        work = partial(forecast_series, engine=self.settings.engine, max_order=self.settings.max_order)
+        work = partial(forecast_series, settings=self.settings)
         what = f"ARIMA ({self.settings.engine})"
         if self.settings.processes == 1 or count <= 1:
             yield from progress(map(work, series), what, "chunks", count)
@@ -78,30 +84,42 @@ class ArimaForecaster:
             yield from progress(pool.map(work, series), what, "chunks", count)
 
 
-def forecast_series(series: npt.NDArray[np.float32], engine: str, max_order: int) -> Chunk:
-    """Forecast 120 minutes of each row of `series` (n, lookback); never raises because of a series."""
-    fits = _ENGINES[engine]()
+@dataclass(frozen=True)
+class Engine:
+    """One implementation of ARIMA. Each call takes a series (minutes,) and returns 120 prices."""
+
+    automatic: Callable[[Series, int], Series]
+    """(series, highest order) -> the path of the model that auto_arima chooses."""
+    fixed: Callable[[Series, tuple[int, int, int]], Series]
+    """(series, (p, d, q)) -> the path of that model."""
+
+
+def forecast_series(series: npt.NDArray[np.float32], settings: Arima) -> Chunk:
+    """The path of each row of `series` (n, lookback); never raises because of a series."""
+    engine = ENGINES[settings.engine](settings.predicts)
     paths, troubles = np.empty((len(series), FUTURE_MINUTES), np.float32), []
     for row, values in enumerate(series.astype(np.float64)):
-        paths[row], trouble = _forecast_one(values, partial(fits[0], max_order=max_order), fits[1])
+        paths[row], trouble = _forecast_one(values, engine, settings)
         troubles.append(trouble)
     return paths, troubles
 
 
-Fit = Callable[[Series], Series]
-
-
-def _forecast_one(values: Series, automatic: Fit, fixed: Fit) -> tuple[Series, str]:
-    """The forecast of one series and what went wrong on the way."""
+def _forecast_one(values: Series, engine: Engine, settings: Arima) -> tuple[Series, str]:
+    """The path of one series and what went wrong on the way."""
     flat = np.full(FUTURE_MINUTES, values[-1])
     if np.ptp(values) == 0:
         return flat, ""  # nothing moved: no engine is asked (pmdarima answers zeros)
+    first = f"ARIMA{tuple(settings.order)}" if settings.order else "auto_arima"
+    attempts: list[tuple[str, Callable[[], Series]]] = [
+        (first, partial(_wanted, values, engine, settings)),
+        (f"ARIMA{FALLBACK_ORDER}", partial(engine.fixed, values, FALLBACK_ORDER)),
+    ]
     reasons: list[str] = []
-    for name, fit in (("auto_arima", automatic), (f"ARIMA{FALLBACK_ORDER}", fixed)):
+    for name, fit in attempts:
         try:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
-                path = fit(values)
+                path = fit()
             reason = _divergence(path, values[-1])
         except Exception as fault:
             # Whatever an engine raises (linear algebra, its own errors): one series never stops the rest.
@@ -112,27 +130,47 @@ def _forecast_one(values: Series, automatic: Fit, fixed: Fit) -> tuple[Series, s
     return flat, f"{'; '.join(reasons)}; the last price used"
 
 
+def _wanted(values: Series, engine: Engine, settings: Arima) -> Series:
+    if settings.order:
+        p, d, q = settings.order
+        return engine.fixed(values, (p, d, q))
+    return engine.automatic(values, settings.max_order)
+
+
 def _divergence(path: Series, last: float) -> str:
     if not np.isfinite(path).all():
         return "forecast not finite"
     return "forecast diverged" if (np.abs(np.log(np.maximum(path, 1e-9) / last)) > np.log(WILD)).any() else ""
 
 
-def _statsforecast() -> tuple[Callable[..., Series], Fit]:
+IN_SAMPLE = slice(1, FUTURE_MINUTES + 1)
+"""Minutes 1 to 120 of the series."""
+
+
+def _statsforecast(predicts: str) -> Engine:
     from statsforecast.models import ARIMA, AutoARIMA
 
+    def path(model: Any, values: Series) -> Series:
+        if predicts == "forecast":
+            return np.asarray(model.forecast(y=values, h=FUTURE_MINUTES)["mean"])
+        return np.asarray(model.fit(y=values).predict_in_sample()["fitted"])[IN_SAMPLE]
+
     def automatic(values: Series, max_order: int) -> Series:
-        model = AutoARIMA(max_p=max_order, max_q=max_order, season_length=1)
-        return np.asarray(model.forecast(y=values, h=FUTURE_MINUTES)["mean"])
+        return path(AutoARIMA(max_p=max_order, max_q=max_order, season_length=1), values)
 
-    def fixed(values: Series) -> Series:
-        return np.asarray(ARIMA(order=FALLBACK_ORDER).forecast(y=values, h=FUTURE_MINUTES)["mean"])
+    def fixed(values: Series, order: tuple[int, int, int]) -> Series:
+        return path(ARIMA(order=order), values)
 
-    return automatic, fixed
+    return Engine(automatic, fixed)
 
 
-def _pmdarima() -> tuple[Callable[..., Series], Fit]:
+def _pmdarima(predicts: str) -> Engine:
     import pmdarima
+
+    def path(model: Any) -> Series:
+        if predicts == "forecast":
+            return np.asarray(model.predict(FUTURE_MINUTES))
+        return np.asarray(model.predict_in_sample())[IN_SAMPLE]
 
     def automatic(values: Series, max_order: int) -> Series:
         model = pmdarima.auto_arima(
@@ -143,12 +181,13 @@ def _pmdarima() -> tuple[Callable[..., Series], Fit]:
             suppress_warnings=True,
             error_action="ignore",
         )
-        return np.asarray(model.predict(FUTURE_MINUTES))
+        return path(model)
 
-    def fixed(values: Series) -> Series:
-        return np.asarray(pmdarima.ARIMA(FALLBACK_ORDER).fit(values).predict(FUTURE_MINUTES))
+    def fixed(values: Series, order: tuple[int, int, int]) -> Series:
+        return path(pmdarima.ARIMA(order).fit(values))
 
-    return automatic, fixed
+    return Engine(automatic, fixed)
 
 
-_ENGINES = {"statsforecast": _statsforecast, "pmdarima": _pmdarima}
+ENGINES: dict[str, Callable[[str], Engine]] = {"statsforecast": _statsforecast, "pmdarima": _pmdarima}
+"""Name -> what makes the engine, given what it predicts; imports the library only then."""

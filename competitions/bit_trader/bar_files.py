@@ -1,6 +1,7 @@
 """The official files of minute bars, csv or parquet: streamed in bounded memory, checked row by row."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,18 @@ SCALING_TOLERANCE = 1e-5
 IntArray = npt.NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class BarFile:
+    """What a file of bars holds beside the bars."""
+
+    sample_id: IntArray
+    """(samples,) in the file's order."""
+    coin_index: IntArray
+    """(samples,)"""
+    repairs: list[str]
+    """What was wrong and could be put right without guessing, one line each."""
+
+
 def find_bar_file(data: Path, stem: str) -> Path:
     """`<stem>.parquet` or `<stem>.csv` in `data`; the parquet when both are there, which is said."""
     parquet, table = data / f"{stem}.parquet", data / f"{stem}.csv"
@@ -57,16 +70,15 @@ def count_samples(path: Path, minutes: int) -> int:
     return -(-int(rows) // minutes)
 
 
-def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> tuple[IntArray, IntArray]:
+def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> BarFile:
     """Stream a file into `bars`, checking every row.
+
+    Columns in another order are read by name, and a row that repeats the row before it in every column is
+    dropped: both are told in `repairs`. Dropped rows can leave the end of `bars` unfilled.
 
     Parameters
     ----------
     bars : (samples, minutes, 9) float32, to be filled; the last axis is FIELDS.
-
-    Returns
-    -------
-    sample_id, coin_index : (samples,) each, in the file's order.
 
     Raises
     ------
@@ -75,8 +87,8 @@ def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> tuple[IntArray, IntA
     """
     samples, minutes, _ = bars.shape
     ids, coins = np.zeros(samples, np.int64), np.zeros(samples, np.int64)
-    first = 0
-    for block in _blocks(path, minutes):
+    first, repairs = 0, _column_repairs(path)
+    for block in _blocks(path, minutes, repairs):
         sample_id, coin = _checked_keys(path, block, minutes)
         last = first + len(sample_id)
         values = block.select(pl.col(FIELDS).cast(pl.Float32)).to_numpy()
@@ -84,12 +96,13 @@ def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> tuple[IntArray, IntA
         bars[first:last] = values.reshape(-1, minutes, len(FIELDS))
         ids[first:last], coins[first:last] = sample_id, coin
         first = last
+    ids, coins = ids[:first], coins[:first]
     unique, counts = np.unique(ids, return_counts=True)
     if (counts > 1).any():
         raise InputError(
             f"{shown(path)}: sample {unique[counts > 1][0]} occurs {counts.max()} times; expected once"
         )
-    return ids, coins
+    return BarFile(ids, coins, repairs)
 
 
 def check_scaling(path: Path, bars: npt.NDArray[np.float32], sample_id: IntArray) -> None:
@@ -124,6 +137,11 @@ def _columns(path: Path) -> list[str]:
     return list(schema)
 
 
+def _column_repairs(path: Path) -> list[str]:
+    order = [name for name in _columns(path) if name in COLUMNS]
+    return [] if order == list(COLUMNS) else [f"{shown(path)}: columns in another order; read by name"]
+
+
 def _scan(path: Path) -> pl.LazyFrame:
     _columns(path)
     if path.suffix == ".parquet":
@@ -140,21 +158,35 @@ def _unreadable(path: Path, fault: Exception) -> InputError:
     )
 
 
-def _blocks(path: Path, minutes: int) -> Iterator[pl.DataFrame]:
-    """Whole samples, a few at a time; only the last block may end within a sample."""
+def _blocks(path: Path, minutes: int, repairs: list[str]) -> Iterator[pl.DataFrame]:
+    """Whole samples, a few at a time, doubled rows dropped; only the last block may end within a sample."""
     rows = SAMPLES_A_BLOCK * minutes
-    rest: pl.DataFrame | None = None
+    rest, before, dropped = pl.DataFrame(), pl.DataFrame(), 0
     try:
         for batch in _scan(path).collect_batches(chunk_size=rows, maintain_order=True):
-            joined = batch if rest is None else pl.concat([rest, batch])
+            fresh = _without_doubled_rows(batch, before)
+            dropped, before = dropped + len(batch) - len(fresh), batch[-1:]
+            joined = pl.concat([rest, fresh]) if len(rest) else fresh
             whole = len(joined) // minutes * minutes
             if whole:
                 yield joined[:whole]
             rest = joined[whole:]
     except pl.exceptions.PolarsError as fault:
         raise _unreadable(path, fault) from None
-    if rest is not None and len(rest):
+    if dropped:
+        repairs.append(f"{shown(path)}: {dropped} rows repeat the row before them; dropped")
+    if len(rest):
         yield rest
+
+
+def _without_doubled_rows(batch: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """`batch` without the rows that equal the row before them; `before` is the row before the batch."""
+    table = pl.concat([before, batch]) if len(before) else batch
+    time = table["time"].to_numpy()
+    if not (time[1:] == time[:-1]).any():
+        return batch
+    doubled = table.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series()
+    return table.filter(~doubled)[len(before) :]
 
 
 def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[IntArray, IntArray]:

@@ -1,4 +1,4 @@
-"""The report's pictures: the equity curve, single trades, and equity against threshold."""
+"""The report's pictures: the equity curve, forecasts and trades, coin by coin, equity against threshold."""
 
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from common.competition import Figure, Finished
 from common.paths import WorkPaths
+from competitions.bit_trader.backtest import INTERVAL_SEED, backtest, equity_curve
 from competitions.bit_trader.bar_files import FIELDS, FUTURE_MINUTES
-from competitions.bit_trader.equity import INTERVAL_SEED, NET_OF_FEES, START, growth, read_truth
+from competitions.bit_trader.equity import NET_OF_FEES, START, growth, read_truth
 from competitions.bit_trader.forecasts import pooled_forecasts
 from competitions.bit_trader.market_windows import Windows, open_windows
 from competitions.bit_trader.trade_orders import Orders, read_submission
@@ -32,6 +33,7 @@ STYLE: Any = {
 }
 TRADER, NEVER, ALWAYS, FORECAST, GAIN, LOSS = "#1f5fa8", "#555555", "#c2573a", "#e08a1e", "#2a8f5b", "#c23b3b"
 RESAMPLES = 1000
+BAND_POINTS = 400
 SHOWN_TRADES = 6
 SHOWN_PAST = 180
 DOTS_AN_INCH = 100
@@ -43,32 +45,38 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     folder = paths.experiment(finished.experiment)
     windows = open_windows(paths.processed(), "train")
     trades = pl.read_parquet(folder / "oof_trades.parquet")
-    orders = Orders(trades["buy_quantity"].to_numpy(), trades["sell_time"].to_numpy())
+    orders = [
+        Orders(part["buy_quantity"].to_numpy(), part["sell_time"].to_numpy())
+        for part in trades.partition_by("repeat", maintain_order=True)
+    ]
     fold_files = sorted(folder.glob("fold*/oof.parquet"))
-    forecast = pooled_forecasts(fold_files, windows.sample_id)
+    forecast = pooled_forecasts(fold_files, windows.sample_id)[0].paths
     with mpl.rc_context(STYLE):
-        figures = [_equity_figure(finished, windows, orders, out / "equity.png")]
-        figures.append(_trades_figure(windows, orders, forecast, out / "trades.png"))
+        figures = [
+            _equity_figure(finished, windows, orders, out / "equity.png"),
+            _trades_figure(windows, orders[0], forecast, out / "trades.png"),
+            _coins_figure(pl.read_parquet(folder / "oof_coins.parquet"), out / "coins.png"),
+        ]
         curve = folder / "threshold_curve.parquet"
         if curve.is_file():
             figures.append(_threshold_figure(finished, pl.read_parquet(curve), out / "threshold.png"))
     return figures
 
 
-def _equity_figure(finished: Finished, windows: Windows, orders: Orders, path: Path) -> Figure:
+def _equity_figure(finished: Finished, windows: Windows, orders: list[Orders], path: Path) -> Figure:
     """Equity sample by sample: of the test split where its truth is known, else out of fold."""
     submission = WorkPaths(finished.work).submission(finished.experiment, ".csv")
     if finished.truth is not None and submission.is_file():
         sample_id, future_open = read_truth(finished.truth)
-        orders, where = read_submission(submission, sample_id), "test samples"
+        orders, where = [read_submission(submission, sample_id)], "test samples"
     else:
         future_open, where = windows.future_open(np.arange(len(windows))), "training samples, out of fold"
-    factors = growth(future_open, orders)
-    always = Orders(np.ones(len(factors)), np.full(len(factors), FUTURE_MINUTES - 1))
-    held = START * np.cumprod(np.concatenate([[1.0], growth(future_open, always)]))
-    curve = START * np.cumprod(np.concatenate([[1.0], factors]))
-    low, high = _band(factors)
-    traded = np.flatnonzero(orders.buy_quantity > 0)
+    tested = backtest(future_open, orders)
+    always = Orders(np.ones(len(future_open)), np.full(len(future_open), FUTURE_MINUTES - 1))
+    held = equity_curve(np.log(growth(future_open, always)))
+    factors, curve = np.exp(tested.log_growth), equity_curve(tested.log_growth)
+    low, high = _band(tested.log_growth)
+    traded = np.flatnonzero(tested.bought.any(axis=0))
     canvas = Canvas(figsize=(9, 4.6), layout="constrained")
     axes = canvas.subplots()
     minutes = np.arange(len(curve))
@@ -108,12 +116,18 @@ def _equity_figure(finished: Finished, windows: Windows, orders: Orders, path: P
     return Figure(path, f"Equity of {finished.experiment}", caption)
 
 
-def _band(factors: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _band(log_growth: FloatArray) -> tuple[FloatArray, FloatArray]:
     """5 % and 95 % quantiles of the equity curve over resampled samples, (n + 1,) each."""
     generator = np.random.default_rng(INTERVAL_SEED)
-    picked = generator.integers(0, len(factors), size=(RESAMPLES, len(factors)))
-    courses = np.cumsum(np.log(factors)[picked], axis=1)
-    low, high = np.quantile(courses, [0.05, 0.95], axis=0)
+    n = len(log_growth)
+    # Curves of thousands of samples are drawn at a few hundred points.
+    shown = np.unique(np.linspace(0, n - 1, min(n, BAND_POINTS)).round().astype(np.int64))
+    courses = np.empty((RESAMPLES, len(shown)))
+    for row in range(RESAMPLES):
+        courses[row] = np.cumsum(log_growth[generator.integers(0, n, n)])[shown]
+    low, high = (
+        np.interp(np.arange(n), shown, bound) for bound in np.quantile(courses, [0.05, 0.95], axis=0)
+    )
     return tuple(START * np.exp(np.concatenate([[0.0], bound])) for bound in (low, high))
 
 
@@ -154,51 +168,82 @@ def _trades_figure(windows: Windows, orders: Orders, forecast: npt.NDArray[np.fl
     return Figure(path, "Single trades", caption)
 
 
-def _threshold_figure(finished: Finished, curve: pl.DataFrame, path: Path) -> Figure:
-    """Out-of-fold equity against the threshold on the expected gain."""
+def _coins_figure(coins: pl.DataFrame, path: Path) -> Figure:
+    """Out-of-fold equity of each coin alone, with its interval."""
+    canvas = Canvas(figsize=(8, 3.8), layout="constrained")
+    axes = canvas.subplots()
+    place = np.arange(len(coins))
+    equity = coins["equity"].to_numpy()
+    reach = [equity - coins["equity_low"].to_numpy(), coins["equity_high"].to_numpy() - equity]
+    axes.axhline(START, color=NEVER, lw=1.2, ls="--", label="never buying")
+    axes.scatter(
+        place - 0.12, coins["held"].to_numpy(), color=ALWAYS, s=26, label="always buying, held 2 hours"
+    )
+    axes.errorbar(
+        place + 0.12,
+        equity,
+        np.maximum(reach, 0),
+        fmt="o",
+        color=TRADER,
+        ms=5,
+        capsize=3,
+        label="out of fold, 90 % interval",
+    )
+    labels = [
+        f"coin {coin}\n{trades:.0f} of {samples}"
+        for coin, trades, samples in coins.select("coin_index", "trades", "samples").iter_rows()
+    ]
+    axes.set_xticks(place, labels, fontsize=8)
+    axes.set_yscale("log")
+    _dollar_axis(axes)
+    axes.set_ylabel("equity in dollars")
+    axes.legend(fontsize=9)
+    _save(canvas, path)
+    caption = (
+        "Equity from 10,000 dollars if the samples of one coin alone were traded, out of fold; below each "
+        "coin the trades among its samples. A gain that hangs on one coin is no skill."
+    )
+    return Figure(path, "Coin by coin", caption)
+
+
+def _threshold_figure(finished: Finished, curves: pl.DataFrame, path: Path) -> Figure:
+    """Out-of-fold equity against the share of samples traded, one line a kind of strategy."""
     decision = next((record.decision for record in finished.records if record.decision), {})
     canvas = Canvas(figsize=(8, 4.2), layout="constrained")
     axes = canvas.subplots()
-    threshold = curve["threshold"].to_numpy() * 100
     axes.axhline(START, color=NEVER, lw=1.2, ls="--", label="never buying")
-    axes.plot(
-        threshold,
-        curve["equity"].to_numpy(),
-        color=TRADER,
-        lw=2,
-        marker="o",
-        ms=3,
-        label="out-of-fold equity",
-    )
-    axes.fill_between(
-        threshold, curve["low"].to_numpy(), curve["equity"].to_numpy(), color=TRADER, alpha=0.13, lw=0,
-        label="down to its 5 % bound",
-    )  # fmt: skip
-    axes.axvline(0, color="#bbbbbb", lw=0.8)
     chosen = decision.get("threshold")
-    if chosen is not None:
-        axes.axvline(chosen * 100, color=FORECAST, lw=1.6, label=f"chosen: {chosen:.2%}")
+    kinds = curves.partition_by("kind", maintain_order=True)
+    for curve, colour in zip(kinds, (TRADER, FORECAST, GAIN), strict=False):
+        kind, trades = curve["kind"][0], curve["trades"].to_numpy()
+        axes.plot(trades, curve["equity"].to_numpy(), color=colour, lw=2, marker="o", ms=3, label=kind)
+        axes.fill_between(
+            trades, curve["low"].to_numpy(), curve["equity"].to_numpy(), color=colour, alpha=0.13, lw=0,
+            label="down to its 5 % bound",
+        )  # fmt: skip
+        if chosen is not None and kind == decision["rule"]:
+            row = int(np.abs(curve["threshold"].to_numpy() - chosen).argmin())
+            axes.axvline(trades[row], color=LOSS, lw=1.6, label=f"chosen: {kind} above {chosen:.4g}")
+    axes.set_xscale("log")
     axes.set_yscale("log")
     _dollar_axis(axes)
-    above = axes.secondary_xaxis("top")
-    # The point nearest to each of a few evenly spaced thresholds.
-    even = np.linspace(threshold.min(initial=0), threshold.max(initial=0), 7)
-    ticks = sorted({int(np.abs(threshold - value).argmin()) for value in even}) if len(curve) else []
-    above.set_xticks([threshold[tick] for tick in ticks], [str(curve["trades"][tick]) for tick in ticks])
-    above.set_xlabel("trades", fontsize=9)
-    axes.set_xlabel("threshold on the expected gain after both fees, %")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("samples traded: thresholds from strict to loose")
     axes.set_ylabel("final equity in dollars")
     axes.legend(fontsize=9)
     _save(canvas, path)
+    record = next(record for record in finished.records if record.decision)
+    tried, luck = record.metrics.get("rules_tried", 0), record.metrics.get("reality_check_p", 1)
     verdict = (
-        f"trades above {chosen:.3%}"
+        f"trades by {decision['rule']} above {chosen:.4g}"
         if chosen is not None
         else "never buys, as the evidence does not carry trading"
     )
     caption = (
         "What each threshold would have earned on the training samples, out of fold. The best point is "
-        "flattered by the picking; the decision rests on thresholds tuned without the fold they trade: "
-        f"{verdict}. Break-even needs a price ratio of {1 / NET_OF_FEES:.6f}."
+        "flattered by the picking; the decision rests on thresholds tuned without the fold that they trade, "
+        f"and on the chance {luck:.3f} that the best of {tried:.0f} rules looks so good by luck: {verdict}. "
+        f"Break-even needs a price ratio of {1 / NET_OF_FEES:.6f}."
     )
     return Figure(path, "Equity against threshold", caption)
 

@@ -1,12 +1,15 @@
 """What every forecaster can do, and which one an experiment asks for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from competitions.bit_trader.bar_files import IntArray
+import numpy as np
+
+from competitions.bit_trader.bar_files import FUTURE_MINUTES, IntArray
 from competitions.bit_trader.experiment import BitTraderExperiment
-from competitions.bit_trader.forecasts import Paths
+from competitions.bit_trader.forecasts import Forecasts, Paths
 from competitions.bit_trader.market_windows import Windows
 
 History = list[dict[str, float]]
@@ -58,3 +61,35 @@ def make_forecaster(settings: BitTraderExperiment, device: str) -> Forecaster:
     from competitions.bit_trader.network_forecaster import NetworkForecaster
 
     return NetworkForecaster(settings, device)
+
+
+def mean_forecast(
+    settings: BitTraderExperiment,
+    device: str,
+    folds: Sequence[Path],
+    windows: Windows,
+    rows: IntArray,
+    scratch: Path,
+) -> tuple[Forecasts, list[str]]:
+    """Mean of what the forecasters of all folds, and of all their parts, expect; and their troubles.
+
+    Parameters
+    ----------
+    folds : folders that `save` wrote to, or that hold one such folder for each part of the fold.
+    """
+    folders = [part for fold in folds for part in _parts(fold)]
+    forecaster = make_forecaster(settings, device)
+    if not forecaster.learns:
+        folders = folders[:1]
+    total, troubles = np.zeros((len(rows), FUTURE_MINUTES)), []
+    for folder in folders:
+        forecaster.load(folder)
+        forecast = forecaster.forecast(windows, rows, scratch)
+        total += forecast.paths
+        troubles += forecast.troubles
+    paths = (total / len(folders)).astype(np.float32)
+    return Forecasts(windows.sample_id[rows], paths, windows.volatility(rows)), troubles
+
+
+def _parts(fold: Path) -> list[Path]:
+    return sorted(path for path in fold.iterdir() if path.is_dir()) or [fold]

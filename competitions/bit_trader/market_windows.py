@@ -8,19 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from common.atomic import whole_array, whole_file
-from common.errors import InputError
+from common.seeding import derived_seed
+from competitions.bit_trader.bar_features import SHORTEST_WINDOW, window_volatility
 from competitions.bit_trader.bar_files import (
     FIELDS,
     PAST_MINUTES,
+    BarFile,
     IntArray,
     check_scaling,
     count_samples,
     fill_bars,
 )
+from competitions.bit_trader.experiment import PARTITIONS
 
 Split = Literal["train", "test"]
 Bars = npt.NDArray[np.float32]
-NO_FOLD = -1
+SAMPLES_A_BLOCK = 128
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,8 @@ class Windows:
     """(n,)"""
     coin_index: IntArray
     """(n,)"""
-    fold: IntArray
-    """(n,) fold by sample; -1 in the test split."""
-    coin_fold: IntArray
-    """(n,) fold by coin; -1 in the test split, and where there are fewer coins than folds."""
+    partition: IntArray
+    """(n, 5) place of each sample in five random orders, which cut into folds; -1 in the test split."""
     past: Bars
     """(n, 1380, 9) float32, memory-mapped; the last axis is bar_files.FIELDS."""
     future: Bars | None
@@ -53,16 +54,11 @@ class Windows:
             raise ValueError("the future of the test split is unknown")
         return np.ascontiguousarray(self.future[rows, :, FIELDS.index("open")])
 
-    def folds_by(self, held_out_by: str) -> IntArray:
-        """(n,) the fold of each sample; InputError when coins were asked for and are too few."""
-        if held_out_by == "sample":
-            return self.fold
-        if (self.coin_fold == NO_FOLD).any():
-            raise InputError(
-                f"held_out_by = coin: the training samples have {len(np.unique(self.coin_index))} coins, "
-                "fewer than folds; set fewer folds in experiments.toml, or hold out by sample"
-            )
-        return self.coin_fold
+    def volatility(self, rows: IntArray) -> npt.NDArray[np.float64]:
+        """(rows,): standard deviation of a minute's log return over the last 480 minutes."""
+        blocks = [rows[first : first + SAMPLES_A_BLOCK] for first in range(0, len(rows), SAMPLES_A_BLOCK)]
+        found = [window_volatility(self.past[block, -SHORTEST_WINDOW:]) for block in blocks]
+        return np.concatenate(found) if found else np.zeros(0)
 
 
 def processed_files(processed: Path, split: Split) -> list[Path]:
@@ -81,43 +77,45 @@ def open_windows(processed: Path, split: Split) -> Windows:
     future = np.load(future_file[0], mmap_mode="r") if future_file else None
     if len(past) != len(samples):
         raise ValueError(f"{past_file} and {samples_file} do not belong together")
-    columns = {name: samples[name].to_numpy().astype(np.int64) for name in samples.columns}
-    return Windows(**columns, past=past, future=future)
+    sample_id, coin_index, *partition = (
+        samples[name].to_numpy().astype(np.int64) for name in samples.columns
+    )
+    return Windows(sample_id, coin_index, np.stack(partition, axis=1), past=past, future=future)
 
 
-def store_bars(source: Path, minutes: int, target: Path) -> tuple[IntArray, IntArray]:
-    """Stream an official file into the array `target`; returns sample_id and coin_index, (n,) each.
+def store_bars(source: Path, minutes: int, target: Path) -> BarFile:
+    """Stream an official file into the array `target`, (samples, minutes, 9) float32.
 
     Raises
     ------
     InputError : whatever bar_files finds wrong, or past bars that do not end at an open of 1.
     """
-    shape = (count_samples(source, minutes), minutes, len(FIELDS))
-    with whole_array(target, shape, np.float32) as bars:
-        sample_id, coin_index = fill_bars(source, bars)
-        if minutes == PAST_MINUTES:
-            check_scaling(source, bars, sample_id)
-    return sample_id, coin_index
+    count = count_samples(source, minutes)
+    while True:
+        with whole_array(target, (count, minutes, len(FIELDS)), np.float32) as bars:
+            found = fill_bars(source, bars)
+            if minutes == PAST_MINUTES:
+                check_scaling(source, bars[: len(found.sample_id)], found.sample_id)
+        if len(found.sample_id) == count:
+            return found
+        # Doubled rows were counted as samples: the array is made again in the true size.
+        count = len(found.sample_id)
 
 
-def write_samples(
-    path: Path, sample_id: IntArray, coin_index: IntArray, fold: IntArray, coin_fold: IntArray
-) -> None:
-    """Write the list of samples of a split as parquet."""
+def write_samples(path: Path, sample_id: IntArray, coin_index: IntArray, partition: IntArray) -> None:
+    """Write the list of samples of a split as parquet: sample_id, coin_index, partition_0 to partition_4."""
     import polars as pl
 
-    table = pl.DataFrame(
-        {"sample_id": sample_id, "coin_index": coin_index, "fold": fold, "coin_fold": coin_fold}
-    )
+    columns = {f"partition_{number}": partition[:, number] for number in range(PARTITIONS)}
+    table = pl.DataFrame({"sample_id": sample_id, "coin_index": coin_index} | columns)
     with whole_file(path) as partial:
         table.write_parquet(partial)
 
 
-def lay_folds(sample_id: IntArray, coin_index: IntArray, folds: int, seed: int) -> tuple[IntArray, IntArray]:
-    """Folds by sample and by coin, (n,) each; the latter all -1 where there are fewer coins than folds."""
-    from common.folds import assign_folds
-
-    by_sample = assign_folds(sample_id, folds, seed).astype(np.int64)
-    if len(np.unique(coin_index)) < folds:
-        return by_sample, np.full(len(sample_id), NO_FOLD)
-    return by_sample, assign_folds(coin_index, folds, seed).astype(np.int64)
+def lay_partitions(samples: int, seed: int) -> IntArray:
+    """(samples, 5) place of each sample in five random orders; `place % folds` is its fold, whole samples."""
+    orders = [
+        np.random.default_rng(derived_seed(seed, "partition", number)).permutation(samples)
+        for number in range(PARTITIONS)
+    ]
+    return np.stack(orders, axis=1)

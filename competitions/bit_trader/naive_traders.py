@@ -15,19 +15,23 @@ from competitions.bit_trader.bar_files import (
     fill_bars,
     find_bar_file,
 )
-from competitions.bit_trader.equity import NET_OF_FEES, final_equity, growth, read_truth
+from competitions.bit_trader.equity import NET_OF_FEES, equities, final_equity, growth, read_truth
 from competitions.bit_trader.trade_orders import Orders
 
 Prices = npt.NDArray[np.floating]
 MOMENTUM_MINUTES = 15
+NAIVE_MINUTES = MOMENTUM_MINUTES + 1
+"""How much of the past the naive traders look at."""
+RANDOM_TRADERS = 1000
+RANDOM_SEED = 760
 
 
 def naive_orders(past_close: Prices, future_open: Prices) -> dict[str, Orders]:
-    """Orders of each naive trader.
+    """Orders of each naive trader but the random ones.
 
     Parameters
     ----------
-    past_close : (n, 1380) close prices of x.
+    past_close : (n, minutes) close prices of x, at least the last 16.
     future_open : (n, 120) open prices of y; only perfect foresight looks at them.
     """
     n = len(future_open)
@@ -38,6 +42,7 @@ def naive_orders(past_close: Prices, future_open: Prices) -> dict[str, Orders]:
     return {
         "never buying": _orders(np.zeros(n), 0),
         "buying always, selling at once": _orders(everything, 0),
+        "buying always, holding to minute 60": _orders(everything, 60),
         f"buying always, holding to minute {last_minute}": _orders(everything, last_minute),
         f"momentum over {MOMENTUM_MINUTES} minutes": _orders(trend > 1, MOMENTUM_MINUTES),
         f"reversal over {MOMENTUM_MINUTES} minutes": _orders(trend < 1, MOMENTUM_MINUTES),
@@ -45,18 +50,32 @@ def naive_orders(past_close: Prices, future_open: Prices) -> dict[str, Orders]:
     }
 
 
+def random_equities(future_open: Prices) -> npt.NDArray[np.float64]:
+    """(1000,) final equity of traders that toss a coin to buy all, and sell at any minute."""
+    generator = np.random.default_rng(RANDOM_SEED)
+    shape = (RANDOM_TRADERS, len(future_open))
+    buys = generator.integers(0, 2, shape).astype(np.float64)
+    return equities(future_open, buys, generator.integers(0, FUTURE_MINUTES, shape))
+
+
+def naive_equities_on(past_close: Prices, future_open: Prices) -> dict[str, float]:
+    """Name -> final equity of each naive trader; of the random ones the median."""
+    orders = naive_orders(past_close, future_open)
+    found = {name: final_equity(growth(future_open, order)) for name, order in orders.items()}
+    return found | {f"random (median of {RANDOM_TRADERS:,})": float(np.median(random_equities(future_open)))}
+
+
 def naive_equities(data: Path, truth: Path) -> dict[str, float]:
     """Final equity of each naive trader on the test samples of `data`, whose y is `truth`."""
     sample_id, future_open = read_truth(truth)
     test_file = find_bar_file(data, "test_x_df")
     bars = np.empty((count_samples(test_file, PAST_MINUTES), PAST_MINUTES, len(FIELDS)), np.float32)
-    test_id, _ = fill_bars(test_file, bars)
+    test_id = fill_bars(test_file, bars).sample_id
     if not np.array_equal(test_id, sample_id):
         raise InputError(
             f"{shown(truth)}: its samples are not those of {shown(test_file)}, or in another order"
         )
-    orders = naive_orders(bars[:, :, FIELDS.index("close")], future_open)
-    return {name: final_equity(growth(future_open, order)) for name, order in orders.items()}
+    return naive_equities_on(bars[: len(test_id), :, FIELDS.index("close")], future_open)
 
 
 def _orders(buys: npt.NDArray[np.generic], sell_time: int) -> Orders:

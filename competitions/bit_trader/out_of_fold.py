@@ -1,5 +1,6 @@
 """What the pooled out-of-fold forecasts decide, and what they would have earned."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,102 +9,153 @@ import numpy as np
 import polars as pl
 
 from common.atomic import whole_file
+from competitions.bit_trader.backtest import Backtest, backtest
 from competitions.bit_trader.bar_files import FIELDS
-from competitions.bit_trader.equity import START, final_equity, growth, trading_figures
+from competitions.bit_trader.deflation import deflated_sharpe, reality_check
 from competitions.bit_trader.experiment import BitTraderExperiment
-from competitions.bit_trader.forecasts import Paths
+from competitions.bit_trader.forecasts import Forecasts
+from competitions.bit_trader.held_out import groups
 from competitions.bit_trader.market_windows import Windows
-from competitions.bit_trader.naive_traders import naive_orders
-from competitions.bit_trader.trade_orders import Orders
-from competitions.bit_trader.trading_rules import (
-    NEVER,
+from competitions.bit_trader.naive_traders import NAIVE_MINUTES, naive_equities_on
+from competitions.bit_trader.rule_tuning import (
     ThresholdCurve,
+    Verdict,
+    compare_strategies,
+    curve_table,
     judge,
-    net_edge_orders,
-    printed_orders,
-    threshold_curve,
 )
+from competitions.bit_trader.strategies import NEVER, PRINTED, Strategy
+from competitions.bit_trader.trade_orders import Orders
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The rule for the test split, and the evidence for it."""
+    """The strategy for the test split, and the evidence for it."""
 
     decision: dict[str, Any]
-    """`rule`, and for net_edge `threshold` (None: never buy), as kept in the run record."""
+    """`rule`, `sell` and `threshold` (None: never buy), as kept in the run record."""
     metrics: dict[str, float]
-    orders: Orders
-    """Out-of-fold orders of all training samples."""
-    curve: ThresholdCurve | None
+    orders: list[Orders]
+    """Out-of-fold orders of all training samples, one entry a repeat."""
+    tested: Backtest
+    """What these orders would have earned."""
+    curves: list[ThresholdCurve]
+    """Of the strategies that were tuned."""
+    strategies: list[dict[str, str | float]]
+    """What each strategy would have earned on the same forecasts."""
     verdict: str
     """One line for people."""
 
 
-def decide(settings: BitTraderExperiment, windows: Windows, paths: Paths) -> Decision:
-    """Apply or tune the experiment's rule on the out-of-fold forecasts (n, 120) of all training samples."""
-    rows = np.arange(len(windows))
-    future_open = windows.future_open(rows)
-    curve, evidence = None, {}
-    decision: dict[str, Any] = {"rule": settings.rule.kind}
-    if settings.rule.kind == "printed":
-        orders = printed_orders(paths)
-        verdict = "the printed rule: buys all when any forecast minute exceeds 1"
-    else:
-        tried, fewest = settings.rule.thresholds, settings.rule.fewest_trades
-        curve = threshold_curve(paths, future_open, tried, fewest)
-        judged = judge(paths, future_open, windows.folds_by(settings.held_out_by), tried, fewest)
-        orders, trades = judged.orders, judged.threshold != NEVER
-        decision["threshold"] = judged.threshold if trades else None
-        evidence = {"evidence_equity": judged.evidence, "evidence_low": judged.evidence_low}
-        bound = f"out-of-fold equity {judged.evidence:,.0f}, 5 % bound {judged.evidence_low:,.0f}"
-        verdict = (
-            f"trades when the expected net gain exceeds {judged.threshold:.3%}: {bound}"
-            if trades
-            else f"never buys: {bound}, not above {START:,.0f}"
-        )
-    metrics = {f"oof_{name}": value for name, value in trading_figures(future_open, orders).items()}
-    return Decision(decision, metrics | evidence | _naive_metrics(windows), orders, curve, verdict)
-
-
-def decided_orders(decision: dict[str, Any], paths: Paths) -> Orders:
-    """Orders by the rule that `decide` left in the run record."""
-    if decision["rule"] == "printed":
-        return printed_orders(paths)
-    threshold = decision["threshold"]
-    return net_edge_orders(paths, NEVER if threshold is None else threshold)
-
-
-def write_trades(path: Path, windows: Windows, orders: Orders) -> Path:
-    """Write sample_id, coin_index, buy_quantity, sell_time and growth (what the equity was multiplied by)."""
+def decide(settings: BitTraderExperiment, windows: Windows, forecasts: Sequence[Forecasts]) -> Decision:
+    """Apply or tune the experiment's rule on the out-of-fold forecasts of all training samples."""
     future_open = windows.future_open(np.arange(len(windows)))
-    table = pl.DataFrame(
-        {
-            "sample_id": windows.sample_id,
-            "coin_index": windows.coin_index,
-            "buy_quantity": orders.buy_quantity,
-            "sell_time": orders.sell_time,
-            "growth": growth(future_open, orders),
-        }
+    held_out = groups(settings, windows)
+    strategies = compare_strategies(settings.rule, forecasts, future_open, held_out)
+    if settings.rule.kind == "printed":
+        return _printed(windows, forecasts, strategies)
+    judged = judge(settings.rule, forecasts, future_open, held_out)
+    tested = backtest(future_open, judged.orders)
+    evidence = {
+        "evidence_equity": judged.evidence,
+        "evidence_low": judged.evidence_low,
+        "rules_tried": float(judged.rules_tried),
+        "reality_check_p": judged.luck,
+        "deflated_sharpe": judged.deflated_sharpe,
+    }
+    return Decision(
+        _kept(judged.strategy),
+        _figures(tested) | evidence | _strategy_metrics(strategies) | _naive_metrics(windows),
+        judged.orders,
+        tested,
+        judged.curves,
+        strategies,
+        _told(judged),
     )
+
+
+def _printed(
+    windows: Windows, forecasts: Sequence[Forecasts], strategies: list[dict[str, str | float]]
+) -> Decision:
+    future_open = windows.future_open(np.arange(len(windows)))
+    orders = [PRINTED.orders(each) for each in forecasts]
+    tested = backtest(future_open, orders)
+    logs = tested.log_growth
+    evidence = {
+        "rules_tried": 1.0,
+        "reality_check_p": reality_check(logs[None, :]),
+        "deflated_sharpe": deflated_sharpe(logs, np.zeros(1)),
+    }
+    verdict = "the printed rule: buys all when any forecast minute exceeds 1"
+    metrics = _figures(tested) | evidence | _strategy_metrics(strategies) | _naive_metrics(windows)
+    return Decision(_kept(PRINTED), metrics, orders, tested, [], strategies, verdict)
+
+
+def _told(judged: Verdict) -> str:
+    bound = (
+        f"out-of-fold equity {judged.evidence:,.0f}, 5 % bound {judged.evidence_low:,.0f}, chance of the "
+        f"best of {judged.rules_tried} rules by luck {judged.luck:.3f}"
+    )
+    if judged.trades:
+        return f"trades by {judged.strategy.kind} above {judged.strategy.threshold:.4g}: {bound}"
+    return f"never buys, for the evidence does not carry it: {bound}"
+
+
+def _kept(strategy: Strategy) -> dict[str, Any]:
+    threshold = None if strategy.threshold == NEVER else strategy.threshold
+    return {"rule": strategy.kind, "sell": strategy.sell, "threshold": threshold}
+
+
+def decided_strategy(decision: dict[str, Any]) -> Strategy:
+    """The strategy that `decide` left in the run record."""
+    threshold = decision["threshold"]
+    return Strategy(decision["rule"], decision["sell"], NEVER if threshold is None else threshold)
+
+
+def write_trades(path: Path, windows: Windows, decided: Decision) -> Path:
+    """Write repeat, sample_id, coin_index, buy_quantity, sell_time, growth (what multiplied the equity)."""
+    tables = [
+        pl.DataFrame(
+            {
+                "repeat": np.full(len(windows), repeat),
+                "sample_id": windows.sample_id,
+                "coin_index": windows.coin_index,
+                "buy_quantity": orders.buy_quantity,
+                "sell_time": orders.sell_time,
+                "growth": decided.tested.factors[repeat],
+            }
+        )
+        for repeat, orders in enumerate(decided.orders)
+    ]
     with whole_file(path) as partial:
-        table.write_parquet(partial)
+        pl.concat(tables).write_parquet(partial)
     return path
 
 
-def write_threshold_curve(path: Path, curve: ThresholdCurve) -> Path:
-    """Write threshold, trades, equity and low (5 % bound), ascending in the threshold."""
-    table = {"threshold": curve.threshold, "trades": curve.trades, "equity": curve.equity, "low": curve.low}
+def write_threshold_curve(path: Path, curves: Sequence[ThresholdCurve]) -> Path:
+    """Write kind, threshold, trades, equity and low (5 % bound), ascending in the threshold of each kind."""
     with whole_file(path) as partial:
-        pl.DataFrame(table).write_parquet(partial)
+        pl.DataFrame(curve_table(curves)).write_parquet(partial)
     return path
+
+
+def _figures(tested: Backtest) -> dict[str, float]:
+    return {f"oof_{name}": value for name, value in tested.figures().items()}
+
+
+def write_strategies(path: Path, strategies: Sequence[dict[str, str | float]]) -> Path:
+    """Write strategy, sell and the figures of its backtest, one row a strategy."""
+    with whole_file(path) as partial:
+        pl.DataFrame(strategies).write_parquet(partial)
+    return path
+
+
+def _strategy_metrics(strategies: Sequence[dict[str, str | float]]) -> dict[str, float]:
+    return {f"strategy: {row['strategy']}, sold {row['sell']}": float(row["equity"]) for row in strategies}
 
 
 def _naive_metrics(windows: Windows) -> dict[str, float]:
-    """Out-of-fold equity of the naive traders that a forecast must beat."""
-    rows = np.arange(len(windows))
-    future_open = windows.future_open(rows)
-    past_close = windows.past[:, -60:, FIELDS.index("close")]
-    return {
-        f"naive: {name}": final_equity(growth(future_open, orders))
-        for name, orders in naive_orders(past_close, future_open).items()
-    }
+    """Equity of the naive traders on the training samples, which a forecast must beat."""
+    past_close = windows.past[:, -NAIVE_MINUTES:, FIELDS.index("close")]
+    naive = naive_equities_on(past_close, windows.future_open(np.arange(len(windows))))
+    return {f"naive: {name}": value for name, value in naive.items()}

@@ -40,3 +40,14 @@ def run_stage(tmp_path: Path) -> RunStage:
 
 def _run_in(work: Path, script: str, *argv: str) -> tuple[int, str]:
     return call_stage(script, "--work", str(work), *argv)
+
+
+@pytest.fixture(scope="session")
+def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of a champion run through all four stages."""
+    work = tmp_path_factory.mktemp("finished") / "work"
+    for script in ("1_preprocess.py", "2_train_folds.py", "3_infer.py", "4_make_submission.py"):
+        argv = ["--data", str(sample)] if script.startswith("1") else []
+        code, text = call_stage(script, "--work", str(work), *argv)
+        assert code == 0, text
+    return work

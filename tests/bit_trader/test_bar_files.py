@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 
 from common.errors import InputError
+from competitions.bit_trader import bar_files
 from competitions.bit_trader.bar_files import (
     COLUMNS,
     FIELDS,
@@ -16,6 +17,7 @@ from competitions.bit_trader.bar_files import (
     fill_bars,
     find_bar_file,
 )
+from competitions.bit_trader.market_windows import store_bars
 
 MINUTES = 120
 
@@ -53,11 +55,32 @@ def test_csv_and_parquet_read_alike_and_parquet_is_preferred(
     assert np.array_equal(from_csv, expected.astype(np.float32))
 
 
-def test_columns_are_read_by_name_in_any_order(tmp_path: Path) -> None:
+def test_columns_are_read_by_name_in_any_order_and_that_is_told(tmp_path: Path) -> None:
     table = bars_table()
     table.write_csv(tmp_path / "a.csv")
     table.select(COLUMNS[::-1]).write_csv(tmp_path / "b.csv")
     assert np.array_equal(read(tmp_path / "a.csv"), read(tmp_path / "b.csv"))
+    bars = np.zeros((3, MINUTES, len(FIELDS)), np.float32)
+    assert fill_bars(tmp_path / "a.csv", bars).repairs == []
+    (told,) = fill_bars(tmp_path / "b.csv", bars).repairs
+    assert "b.csv: columns in another order" in told
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize("row", [0, 119, 130, 359])
+def test_a_row_that_repeats_the_one_before_is_dropped_and_told(tmp_path: Path, suffix: str, row: int) -> None:
+    table = bars_table()
+    doubled = pl.concat([table[: row + 1], table[row : row + 1], table[row:]])  # three times the same
+    for name, content in (("sound", table), ("doubled", doubled)):
+        path = tmp_path / f"{name}{suffix}"
+        content.write_csv(path) if suffix == ".csv" else content.write_parquet(path)
+    target = tmp_path / "bars.npy"
+    found = store_bars(tmp_path / f"doubled{suffix}", MINUTES, target)
+    assert np.array_equal(np.load(target), read(tmp_path / f"sound{suffix}"))
+    assert found.sample_id.tolist() == [10, 11, 12]
+    assert found.coin_index.tolist() == [0, 1, 0]
+    (told,) = found.repairs
+    assert "2 rows repeat" in told
 
 
 def set_value(column: str, row: int, value: float | int | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -69,12 +92,19 @@ def set_value(column: str, row: int, value: float | int | None) -> Callable[[pl.
     return change
 
 
+def other_volume(row: pl.DataFrame) -> pl.DataFrame:
+    return row.with_columns(pl.col("volume") + 1)
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda t: pl.concat([t[:130], t[131:]]), "sample 11, minute 10 is missing"),
-        (lambda t: pl.concat([t[:131], t[130:]]), "sample 11, minute 10 occurs twice"),
+        (
+            lambda t: pl.concat([t[:131], other_volume(t[130:131]), t[131:]]),
+            "sample 11, minute 10 occurs twice",
+        ),
         (lambda t: pl.concat([t[:119], t[120:]]), "sample 10 ends at minute 118"),
         (lambda t: t[1:], "sample 10 begins at minute 1"),
         (lambda t: t[:-5], "sample 12 ends at minute 114"),
@@ -143,3 +173,20 @@ def test_the_last_open_must_be_1(tmp_path: Path) -> None:
     bars[1, -1, 0] = 1.001
     with pytest.raises(InputError, match=r"sample 5, minute 4: open is 1\.001"):
         check_scaling(tmp_path, bars, np.array([4, 5]))
+
+
+def test_doubled_rows_at_the_border_of_two_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = bars_table()
+    batches = [table[:130], table[129:130], table[129:200], table[199:]]
+
+    class Scan:
+        def collect_batches(self, **_: object) -> list[pl.DataFrame]:
+            return batches
+
+    path = tmp_path / "a.csv"
+    table.write_csv(path)
+    expected = read(path)
+    monkeypatch.setattr(bar_files, "_scan", lambda _: Scan())
+    bars = np.zeros((3, MINUTES, len(FIELDS)), np.float32)
+    assert "3 rows repeat" in fill_bars(path, bars).repairs[0]
+    assert np.array_equal(bars, expected)

@@ -8,16 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import InputError
+from competitions.bit_trader.backtest import score_submission
 from competitions.bit_trader.competition import COMPETITION
-from competitions.bit_trader.equity import (
-    final_equity,
-    growth,
-    read_truth,
-    score_submission,
-    trading_figures,
-    worst_drawdown,
-)
-from competitions.bit_trader.naive_traders import naive_orders
+from competitions.bit_trader.equity import equities, final_equity, growth, read_truth
+from competitions.bit_trader.naive_traders import naive_equities_on, naive_orders, random_equities
 from competitions.bit_trader.trade_orders import Orders, write_submission
 
 
@@ -56,36 +50,6 @@ def test_break_even_ratio() -> None:
     assert growth(prices(1.0010007), orders([1.0], [60]))[0] == pytest.approx(1.0, abs=1e-6)
 
 
-def test_figures_by_hand() -> None:
-    figures = trading_figures(prices(1.2, 0.5, 2.0, 1.0), orders([1, 1, 0, 0], [60, 60, 60, 60]))
-    assert figures["equity"] == pytest.approx(10000 * 1.2 * 0.5 * 0.99900025**2)
-    assert figures["without_fees"] == pytest.approx(6000)
-    assert figures["trades"] == 2
-    assert figures["hit_rate"] == 0.5
-    assert figures["worst_drawdown"] == pytest.approx(1 - 0.5 * 0.99900025)
-    assert figures["equity_low"] <= figures["equity"] <= figures["equity_high"]
-
-
-def test_drawdown_counts_from_the_start_too() -> None:
-    assert worst_drawdown(np.array([0.9, 1.5, 0.8, 1.1])) == pytest.approx(0.2)
-    assert worst_drawdown(np.array([0.5, 1.1])) == pytest.approx(0.5)
-    assert worst_drawdown(np.array([1.1, 1.2])) == 0
-
-
-def test_interval_holds_the_truth_and_never_buying_has_none() -> None:
-    generator = np.random.default_rng(0)
-    future = prices(*np.exp(0.01 * generator.normal(size=200)))
-    figures = trading_figures(future, orders([1.0] * 200, [60] * 200))
-    assert figures["equity_low"] < figures["equity"] < figures["equity_high"]
-    idle = trading_figures(future, orders([0.0] * 200, [0] * 200))
-    assert (idle["equity"], idle["equity_low"], idle["equity_high"], idle["hit_rate"]) == (
-        10000,
-        10000,
-        10000,
-        0,
-    )
-
-
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 30))
 def test_the_order_of_samples_does_not_matter_and_fees_cost(seed: int, samples: int) -> None:
@@ -97,8 +61,42 @@ def test_the_order_of_samples_does_not_matter_and_fees_cost(seed: int, samples: 
     again = growth(future[shuffled], Orders(placed.buy_quantity[shuffled], placed.sell_time[shuffled]))
     assert final_equity(again) == pytest.approx(final_equity(factors))
     assert (factors <= growth(future, placed, net=1.0)).all()
+    unbought = Orders(np.zeros(samples), placed.sell_time)
+    assert (growth(future, unbought) == 1).all()
     # The divisor of a sample cancels.
     assert growth(7 * future, placed) == pytest.approx(factors)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.integers(0, 2**31), st.integers(1, 40), st.integers(1, 6))
+def test_many_submissions_at_once_are_each_alone(seed: int, samples: int, submissions: int) -> None:
+    generator = np.random.default_rng(seed)
+    future = np.exp(0.01 * generator.normal(size=(samples, 120)))
+    buy = generator.random((submissions, samples)) * generator.integers(0, 2, (submissions, samples))
+    sell = generator.integers(0, 120, (submissions, samples))
+    alone = [final_equity(growth(future, Orders(*row))) for row in zip(buy, sell, strict=True)]
+    assert equities(future, buy, sell) == pytest.approx(alone, rel=1e-12)
+    assert (
+        equities(future, np.zeros_like(buy), sell).tolist() == [10000.0] * submissions
+    )  # b = 0 costs nothing
+
+
+def test_blocks_of_submissions_leave_none_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    future = np.exp(0.01 * generator.normal(size=(7, 120)))
+    buy, sell = generator.random((23, 7)), generator.integers(0, 120, (23, 7))
+    whole = equities(future, buy, sell)
+    monkeypatch.setattr("competitions.bit_trader.equity.NUMBERS_A_BLOCK", 30)
+    assert equities(future, buy, sell) == pytest.approx(whole, rel=1e-15)
+    assert len(set(whole)) == 23
+
+
+def test_random_traders_pay_about_the_fees() -> None:
+    still = np.ones((200, 120))
+    found = random_equities(still)
+    assert found.shape == (1000,)
+    assert np.median(found) == pytest.approx(10000 * 0.99900025**100, rel=0.002)
+    assert found.std() > 0
 
 
 def test_naive_traders_by_hand() -> None:
@@ -107,11 +105,24 @@ def test_naive_traders_by_hand() -> None:
     future = prices(1.5, 0.5, 1.0005)
     placed = naive_orders(past, future)
     assert placed["never buying"].buy_quantity.tolist() == [0, 0, 0]
+    assert placed["buying always, holding to minute 60"].sell_time.tolist() == [60, 60, 60]
     assert placed["momentum over 15 minutes"].buy_quantity.tolist() == [1, 0, 0]
     assert placed["reversal over 15 minutes"].buy_quantity.tolist() == [0, 1, 0]
     foresight = placed["perfect foresight (upper bound)"]
     assert foresight.buy_quantity.tolist() == [1, 0, 0]  # 0.05 % does not pay the fees
     assert foresight.sell_time[0] == 60
+    names = list(naive_equities_on(past, future))
+    for word in (
+        "never",
+        "at once",
+        "minute 60",
+        "minute 119",
+        "momentum",
+        "reversal",
+        "foresight",
+        "random",
+    ):
+        assert any(word in name for name in names), word
 
 
 def test_score_and_baselines_of_the_sample(sample: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from common.errors import InputError
 from common.experiments import experiment_names, load_experiment
 from common.paths import ROOT
 from competitions.bit_trader.competition import COMPETITION
-from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Rnn
+from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Recurrence, Rnn
 from competitions.bit_trader.forecasters import make_forecaster
 
 NAMES = experiment_names(COMPETITION.experiments_file)
@@ -22,24 +22,29 @@ def experiment(name: str, profile: str = "full") -> BitTraderExperiment:
 def test_every_experiment_parses_and_builds(name: str) -> None:
     full, sample = experiment(name), experiment(name, "sample")
     assert full.about
-    assert full.folds == 5
     assert sample.folds == 3
     assert make_forecaster(sample, "auto").learns == (sample.forecaster != "arima")
     if full.paper:
-        assert full.reported
         assert full.rule.kind == "printed"
         assert full.chosen, "the article prints no lookback"
 
 
 def test_all_nine_rows_of_table_3_are_there() -> None:
-    rows = {experiment(name).paper: experiment(name).reported for name in NAMES if experiment(name).paper}
+    papers = [experiment(name).paper for name in NAMES]
+    assert "Table 2" in papers
+    rows = {
+        experiment(name).paper: experiment(name).reported
+        for name in NAMES
+        if "Table 3" in (experiment(name).paper or "")
+    }
+    assert all(rows.values())
     assert list(rows) == [f"Table 3, row {row}" for row in range(1, 10)]
     assert rows["Table 3, row 8"] == 16320.6726
     assert rows["Table 3, row 4"] == rows["Table 3, row 7"]
 
 
 def test_the_printed_cnn() -> None:
-    from competitions.bit_trader.network_forecaster import build_cnn
+    from competitions.bit_trader.networks import build_cnn
 
     printed = experiment("cnn_manual")
     assert (printed.training.epochs, printed.training.learning_rate, printed.cnn.dropout) == (10, 0.001, 0.4)
@@ -53,7 +58,7 @@ def test_the_printed_cnn() -> None:
 
 
 def test_the_searched_cnn_and_the_recurrent_networks() -> None:
-    from competitions.bit_trader.network_forecaster import build_cnn, build_rnn
+    from competitions.bit_trader.networks import build_cnn, build_rnn
 
     searched = build_cnn(experiment("cnn_search_best").cnn, 240)
     kinds = [type(layer).__name__ for layer in searched.layers]
@@ -62,6 +67,21 @@ def test_the_searched_cnn_and_the_recurrent_networks() -> None:
     network = build_rnn(Rnn(cell="gru", layers=2, dense_layers=2, units=32), 30)
     assert [type(layer).__name__ for layer in network.layers] == ["GRU", "GRU", "Dense", "Dense"]
     assert network.output_shape == (None, 60)
+
+
+def test_the_search_space_is_that_of_table_2() -> None:
+    search = experiment("cnn_random_search").search
+    assert search.trials > 0
+    assert (search.layers, search.filters[:2], search.dense_units[:2]) == ([3, 5], [32, 512], [30, 100])
+    assert (search.dropout, search.learning_rate) == ([0.0, 0.5], [1e-4, 1e-2])
+    assert sorted(search.pooling) == ["average", "max"]
+    printed = experiment("cnn_random_search").cnn
+    assert (printed.kernel, printed.padding) == (3, "same")
+
+
+def test_plots_have_at_most_128_pixels() -> None:
+    with pytest.raises(ValueError, match="128"):
+        Recurrence(pixels=129)
 
 
 def test_unknown_keys_and_wrong_types_are_named(tmp_path: Path) -> None:

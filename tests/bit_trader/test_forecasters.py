@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from competitions.bit_trader import arima_forecaster
-from competitions.bit_trader.arima_forecaster import ArimaForecaster, Series, forecast_series
+from competitions.bit_trader.arima_forecaster import ArimaForecaster, Engine, Series, forecast_series
 from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Cnn, Rnn, Training
 from competitions.bit_trader.market_windows import Windows
+
+Fit = Callable[[Series, Any], Series]
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +22,7 @@ def windows() -> Windows:
     prices = np.exp(course - course[:, 1379:1380]).astype(np.float32)
     bars = np.repeat(prices[:, :, None], 9, axis=2)
     number = np.arange(16)
-    return Windows(number, number, number, number, bars[:, :1380], bars[:, 1380:])
+    return Windows(number, number, number[:, None], bars[:, :1380], bars[:, 1380:])
 
 
 def cnn(epochs: int) -> BitTraderExperiment:
@@ -47,11 +49,11 @@ def test_an_interrupted_training_ends_in_the_same_weights(
     one_pass = NetworkForecaster._pass
     passes: list[int] = []
 
-    def stopped_in_the_third(self: NetworkForecaster, *arrays: Any) -> float:
+    def stopped_in_the_third(self: NetworkForecaster, *given: Any) -> float:
         passes.append(1)
         if len(passes) == 3:
             raise StoppedError
-        return one_pass(self, *arrays)
+        return one_pass(self, *given)
 
     killed = NetworkForecaster(cnn(4), "auto")
     with monkeypatch.context() as patch:
@@ -100,7 +102,7 @@ def test_a_window_that_never_moved_is_scaled_without_harm(windows: Windows) -> N
         BitTraderExperiment(name="lstm", forecaster="rnn", lookback=30, rnn=rnn), "auto"
     )
     number = np.arange(2)
-    still = Windows(number, number, number, number, np.ones((2, 1380, 9), np.float32), None)
+    still = Windows(number, number, number[:, None], np.ones((2, 1380, 9), np.float32), None)
     assert np.isfinite(forecaster.forecast(still, np.arange(2), Path()).paths).all()
 
 
@@ -111,7 +113,7 @@ def test_both_engines_forecast_120_minutes(engine: str, windows: Windows) -> Non
     for minute in range(1, 150):
         swing[minute] = 0.95 * swing[minute - 1] + 0.001 * generator.normal()
     series = np.stack([1 + swing, np.ones(150), np.linspace(0.9, 1.0, 150)]).astype(np.float32)
-    paths, troubles = forecast_series(series, engine, max_order=1)
+    paths, troubles = forecast_series(series, Arima(engine=engine, max_order=1))  # type: ignore[arg-type]
     assert paths.shape == (3, 120)
     assert np.isfinite(paths).all()
     assert abs(paths[0, -1] - 1) < 0.01
@@ -120,36 +122,40 @@ def test_both_engines_forecast_120_minutes(engine: str, windows: Windows) -> Non
     assert len(troubles) == 3
 
 
-def raises(values: Series, max_order: int = 0) -> Series:
+def raises(values: Series, order: object) -> Series:
     raise np.linalg.LinAlgError("singular")
 
 
-def never_ends(values: Series, max_order: int = 0) -> Series:
+def never_ends(values: Series, order: object) -> Series:
     return np.full(120, np.nan)
 
 
-def wild(values: Series, max_order: int = 0) -> Series:
+def wild(values: Series, order: object) -> Series:
     return np.full(120, 50.0)
 
 
-def flat(values: Series, max_order: int = 0) -> Series:
+def flat(values: Series, order: object) -> Series:
     return np.full(120, 0.5 * (values[-1] + values[-2]))
+
+
+def use_engine(monkeypatch: pytest.MonkeyPatch, automatic: Fit, fixed: Fit) -> None:
+    monkeypatch.setitem(arima_forecaster.ENGINES, "statsforecast", lambda _: Engine(automatic, fixed))
 
 
 @pytest.mark.parametrize("automatic", [raises, never_ends, wild])
 def test_a_failing_series_falls_back_and_is_told(
-    automatic: Callable[..., Series], windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    automatic: Fit, windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forecaster = ArimaForecaster(Arima(processes=1, chunk=2), 60)
     rows = np.array([3, 5, 8])
-    monkeypatch.setitem(arima_forecaster._ENGINES, "statsforecast", lambda: (automatic, flat))
+    use_engine(monkeypatch, automatic, flat)
     (tmp_path / "one").mkdir()
     forecast = forecaster.forecast(windows, rows, tmp_path / "one")
     assert len(forecast.troubles) == 3
     assert forecast.troubles[0].startswith("sample 3: auto_arima failed")
     assert "ARIMA(1, 1, 1) used" in forecast.troubles[0]
     assert forecast.paths[:, 0] == pytest.approx(windows.past[rows, -2:, 0].mean(axis=1))
-    monkeypatch.setitem(arima_forecaster._ENGINES, "statsforecast", lambda: (automatic, raises))
+    use_engine(monkeypatch, automatic, raises)
     (tmp_path / "two").mkdir()
     forecast = forecaster.forecast(windows, rows, tmp_path / "two")
     assert "the last price used" in forecast.troubles[0]
@@ -161,13 +167,13 @@ def test_a_killed_arima_goes_on_at_its_last_chunk(
 ) -> None:
     fitted: list[float] = []
 
-    def last_price(values: Series, max_order: int = 0) -> Series:
+    def last_price(values: Series, order: object) -> Series:
         fitted.append(values[-1])
         if len(fitted) == 5:
             raise KeyboardInterrupt
         return np.full(120, values[-1])
 
-    monkeypatch.setitem(arima_forecaster._ENGINES, "statsforecast", lambda: (last_price, last_price))
+    use_engine(monkeypatch, last_price, last_price)
     forecaster = ArimaForecaster(Arima(processes=1, chunk=2), 60)
     with pytest.raises(KeyboardInterrupt):
         forecaster.forecast(windows, np.arange(8), tmp_path)
@@ -186,3 +192,18 @@ def test_series_side_by_side_give_what_one_process_gives(windows: Windows, tmp_p
         settings = Arima(processes=processes, chunk=2, max_order=1)
         paths.append(ArimaForecaster(settings, 40).forecast(windows, rows, tmp_path / str(processes)).paths)
     assert np.array_equal(paths[0], paths[1])
+
+
+@pytest.mark.parametrize("engine", ["statsforecast", "pmdarima"])
+def test_the_in_sample_prediction_is_of_the_past(engine: str) -> None:
+    """What the organisers' notebook took for a forecast follows minutes 1 to 120 of x, one minute behind."""
+    generator = np.random.default_rng(4)
+    course = np.exp(np.cumsum(0.003 * generator.normal(size=260))).astype(np.float32)
+    settings = Arima(engine=engine, order=[1, 1, 1], predicts="in_sample")  # type: ignore[arg-type]
+    (path,), (trouble,) = forecast_series(course[None, :], settings)
+    assert trouble == ""
+    assert np.abs(path - course[:120]).max() < 0.003
+    later = course.copy()
+    later[200:] *= 1.2
+    (again,), _ = forecast_series(later[None, :], settings)
+    assert np.abs(again - path).max() < 0.01  # but for the fitted coefficients, the last hour has no say

@@ -5,15 +5,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common.errors import InputError
 from competitions.bit_trader.bar_features import bar_features, window_volatility
 from competitions.bit_trader.bar_files import FIELDS
 from competitions.bit_trader.boosting_forecaster import BoostingForecaster
-from competitions.bit_trader.experiment import Boosting
-from competitions.bit_trader.forecasts import pooled_forecasts, write_forecasts
+from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Boosting, Cnn, Recurrence, Rnn
+from competitions.bit_trader.forecasters import make_forecaster
+from competitions.bit_trader.forecasts import Forecasts, pooled_forecasts, write_forecasts
+from competitions.bit_trader.held_out import held_out_in
 from competitions.bit_trader.market_simulation import bars_of, draw_coins, simulate_market
-from competitions.bit_trader.market_windows import Windows, lay_folds
+from competitions.bit_trader.market_windows import Windows, lay_partitions
 
 SAMPLES = 12
 
@@ -24,8 +28,8 @@ def windows(seed: int = 0) -> Windows:
     bars = bars_of(
         simulate_market(coins.volatility[coin_index], generator), coins.pick(coin_index), generator
     )
-    fold, coin_fold = lay_folds(np.arange(SAMPLES), coin_index, 3, seed=0)
-    return Windows(np.arange(SAMPLES), coin_index, fold, coin_fold, bars[:, :1380], bars[:, 1380:])
+    partition = lay_partitions(SAMPLES, seed=0)
+    return Windows(np.arange(SAMPLES), coin_index, partition, bars[:, :1380], bars[:, 1380:])
 
 
 @pytest.fixture(scope="module")
@@ -35,30 +39,59 @@ def market() -> Windows:
 
 @pytest.fixture(scope="module")
 def trained(market: Windows, tmp_path_factory: pytest.TempPathFactory) -> BoostingForecaster:
-    settings = Boosting(horizons=[30, 119], cut_every=120, rounds=10, windows_in_leaf=5)
-    forecaster = BoostingForecaster(settings, 480)
+    small = Boosting(horizons=[30, 119], cut_every=120, rounds=10, windows_in_leaf=5)
+    forecaster = BoostingForecaster(small, 480)
     forecaster.fit(market, np.arange(6), tmp_path_factory.mktemp("scratch"), seed=1)
     return forecaster
 
 
-def test_folds_hold_whole_samples_and_whole_coins(market: Windows) -> None:
-    ids = np.arange(60)
-    coin_index = ids % 7
-    fold, coin_fold = lay_folds(ids, coin_index, 3, seed=5)
-    assert sorted(np.unique(fold)) == [0, 1, 2]
-    assert np.ptp(np.bincount(fold)) <= 1
-    for coin in range(7):
-        assert len(np.unique(coin_fold[coin_index == coin])) == 1
-    assert np.array_equal(lay_folds(ids, coin_index, 3, seed=5)[0], fold)
-    assert not np.array_equal(lay_folds(ids, coin_index, 3, seed=6)[0], fold)
+def bare(coin_index: np.ndarray) -> Windows:
+    number = np.arange(len(coin_index))
+    partition = lay_partitions(len(number), seed=5)
+    return Windows(number, coin_index, partition, np.empty((len(number), 0, 9), np.float32), None)
 
 
-def test_too_few_coins_are_refused_only_where_coins_are_held_out() -> None:
-    fold, coin_fold = lay_folds(np.arange(9), np.zeros(9, np.int64), 3, seed=0)
-    few = Windows(np.arange(9), np.zeros(9, np.int64), fold, coin_fold, np.empty((9, 0, 9), np.float32), None)
-    assert np.array_equal(few.folds_by("sample"), fold)
+def settings_of(held_out_by: str, folds: int, repeats: int = 1) -> BitTraderExperiment:
+    return BitTraderExperiment(name="x", folds=folds, held_out_by=held_out_by, repeats=repeats)  # type: ignore[arg-type]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(3, 40), st.integers(2, 3), st.integers(1, 5))
+def test_repeated_folds_hold_each_sample_once_a_repeat(samples: int, folds: int, repeats: int) -> None:
+    windows, chosen = bare(np.zeros(samples, np.int64)), settings_of("sample", folds, repeats)
+    parts = [part for fold in range(folds) for part in held_out_in(chosen, windows, fold)]
+    assert len(parts) == folds * repeats
+    for repeat in range(repeats):
+        rows = np.concatenate([part.rows for part in parts if part.repeat == repeat])
+        assert sorted(rows) == list(range(samples))
+    sizes = [len(part.rows) for part in parts]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_repeats_cut_anew_and_seeds_count() -> None:
+    first, second = lay_partitions(60, seed=5), lay_partitions(60, seed=6)
+    assert np.array_equal(first, lay_partitions(60, seed=5))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(first[:, 0], first[:, 1])
+
+
+def test_each_coin_is_left_out_alone() -> None:
+    windows, chosen = bare(np.array([7, 3, 7, 1, 3, 9, 1, 7])), settings_of("coin", 3)
+    parts = [part for fold in range(3) for part in held_out_in(chosen, windows, fold)]
+    assert sorted(part.name for part in parts) == ["coin1", "coin3", "coin7", "coin9"]
+    for part in parts:
+        (coin,) = set(windows.coin_index[part.rows])
+        assert part.name == f"coin{coin}"
+        assert len(part.rows) == (windows.coin_index == coin).sum()
+
+
+def test_too_few_coins_or_samples_are_refused() -> None:
+    windows = bare(np.zeros(9, np.int64))
+    assert len(held_out_in(settings_of("sample", 3), windows, 0)) == 1
     with pytest.raises(InputError, match="1 coins"):
-        few.folds_by("coin")
+        held_out_in(settings_of("coin", 3), windows, 0)
+    with pytest.raises(InputError, match="9 samples"):
+        held_out_in(settings_of("sample", 10), windows, 0)
 
 
 def test_a_forecast_sees_its_own_past_alone(
@@ -69,7 +102,7 @@ def test_a_forecast_sees_its_own_past_alone(
     assert market.future is not None
     past = market.past.copy()
     past[:8] = market.past[:8, ::-1]  # other bars for samples 0 to 7, another future and coin for all
-    ids = (market.sample_id[::-1], market.coin_index[::-1], market.fold, market.coin_fold)
+    ids = (market.sample_id[::-1], market.coin_index[::-1], market.partition)
     changed = Windows(*ids, past, market.future[:, ::-1])
     again = trained.forecast(changed, rows, tmp_path).paths
     assert np.array_equal(again[2:], expected[2:])
@@ -104,7 +137,7 @@ def test_training_windows_end_before_their_future(market: Windows, trained: Boos
     """Another future of the samples changes no feature, and the targets of their last windows alone."""
     assert market.future is not None
     features, targets = trained._training_table(market, np.arange(4))
-    ids = (market.sample_id, market.coin_index, market.fold, market.coin_fold)
+    ids = (market.sample_id, market.coin_index, market.partition)
     other = Windows(*ids, market.past, np.sqrt(market.future))
     features_again, targets_again = trained._training_table(other, np.arange(4))
     assert np.array_equal(features_again, features)
@@ -123,13 +156,53 @@ def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecas
     )
 
 
-def test_pooling_wants_every_sample_once(tmp_path: Path) -> None:
-    paths = np.arange(4, dtype=np.float32)[:, None] + np.ones((4, 120), np.float32)
-    write_forecasts(tmp_path / "a.parquet", np.array([12, 10]), paths[[2, 0]])
-    write_forecasts(tmp_path / "b.parquet", np.array([13, 11]), paths[[3, 1]])
+def forecasts(ids: list[int]) -> Forecasts:
+    number = np.array(ids)
+    paths = number[:, None].astype(np.float32) + np.ones((len(ids), 120), np.float32)
+    return Forecasts(number, paths, number / 1000.0)
+
+
+def test_pooling_wants_every_sample_once_a_repeat(tmp_path: Path) -> None:
     files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
-    assert np.array_equal(pooled_forecasts(files, np.array([10, 11, 12, 13])), paths)
-    assert np.array_equal(pooled_forecasts(files, np.array([13, 10, 12, 11])), paths[[3, 0, 2, 1]])
+    write_forecasts(files[0], [(0, forecasts([12, 10])), (1, forecasts([11]))])
+    write_forecasts(files[1], [(0, forecasts([13, 11])), (1, forecasts([10, 13, 12]))])
+    for order in ([10, 11, 12, 13], [13, 10, 12, 11]):
+        pooled = pooled_forecasts(files, np.array(order))
+        assert len(pooled) == 2
+        for repeat in pooled:
+            assert repeat.sample_id.tolist() == order
+            assert repeat.paths[:, 5].tolist() == [number + 1 for number in order]
+            assert repeat.volatility.tolist() == [number / 1000 for number in order]
     for ids in ([10, 11, 12, 14], [10, 11, 12], [10, 11, 12, 13, 14]):
         with pytest.raises(ValueError, match="once"):
             pooled_forecasts(files, np.array(ids))
+
+
+def test_forecasts_are_finite_and_of_the_right_horizon() -> None:
+    for paths in (np.ones((2, 119)), np.full((2, 120), np.nan), np.ones((3, 120))):
+        with pytest.raises(ValueError, match="forecasts"):
+            Forecasts(np.arange(2), paths.astype(np.float32), np.ones(2))
+
+
+@pytest.mark.parametrize("forecaster", ["cnn", "recurrence", "rnn", "arima"])
+def test_no_forecaster_looks_ahead_or_aside(market: Windows, forecaster: str, tmp_path: Path) -> None:
+    """Another future, other samples around: the same forecast of 120 minutes."""
+    small = {
+        "cnn": {"cnn": Cnn(filters=[2])},
+        "recurrence": {"recurrence": Recurrence(pixels=8, filters=[2])},
+        "rnn": {"rnn": Rnn(units=2)},
+        "arima": {"arima": Arima(order=[1, 1, 0], processes=1)},
+    }[forecaster]
+    chosen = BitTraderExperiment(name="x", forecaster=forecaster, lookback=30, **small)  # type: ignore[arg-type]
+    untrained = make_forecaster(chosen, "auto")
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    expected = untrained.forecast(market, np.arange(4), tmp_path / "one").paths
+    assert market.future is not None
+    past = market.past.copy()
+    past[:2] = past[:2, ::-1]
+    changed = Windows(market.sample_id, market.coin_index, market.partition, past, market.future[:, ::-1])
+    again = untrained.forecast(changed, np.arange(4), tmp_path / "two").paths
+    assert expected.shape == (4, 120)
+    assert np.allclose(again[2:], expected[2:], atol=1e-6)
+    assert not np.allclose(again[:2], expected[:2], atol=1e-6)
