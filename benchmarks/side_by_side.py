@@ -71,6 +71,7 @@ def compare(
     target: str,
     runs: int = 5,
     note: str = "",
+    warm: bool = True,
 ) -> Comparison:
     """Time two functions in this process, in alternating order, after one untimed call of each.
 
@@ -78,9 +79,10 @@ def compare(
     ----------
     ours, peer : name and work; both must do the same work, which the benchmark checks before it calls this.
     runs : timed calls of each side; medians are reported, with the fastest and slowest call beside them.
+    warm : False leaves the untimed calls out, for work of minutes whose set-up hardly counts.
     """
     sides = {"ours": ours[1], "peer": peer[1]}
-    for work in sides.values():
+    for work in sides.values() if warm else ():
         work()
     seconds: dict[str, list[float]] = {"ours": [], "peer": []}
     for turn in range(runs):

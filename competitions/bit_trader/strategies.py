@@ -23,6 +23,7 @@ from competitions.bit_trader.trade_orders import Orders
 FloatArray = npt.NDArray[np.float64]
 Kind = Literal["printed", "price_threshold", "net_edge", "cautious"]
 Sell = Literal["best", "last"]
+LOWEST_PRICE = 1e-3
 NEVER = float("inf")
 """The threshold that no score exceeds."""
 LOWEST_THRESHOLD: dict[Kind, float] = {
@@ -80,5 +81,6 @@ _SCORES = {"printed": _price, "price_threshold": _price, "net_edge": _net_edge, 
 
 def expected_growth(paths: Paths) -> FloatArray:
     """(n, 120): log growth after both fees when bought at minute 0 and sold at each forecast minute."""
-    prices = paths.astype(np.float64)
+    # A network that learned little may forecast a price below zero.
+    prices = np.maximum(paths.astype(np.float64), LOWEST_PRICE)
     return np.log(prices / prices[:, :1] * NET_OF_FEES)

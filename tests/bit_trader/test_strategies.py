@@ -96,6 +96,16 @@ def test_expected_growth_begins_with_the_fees() -> None:
     assert growth_by_minute[0, -1] == pytest.approx(np.log(2 * NET_OF_FEES))
 
 
+def test_a_network_that_forecasts_prices_below_zero_is_no_reason_to_fail() -> None:
+    paths = np.full((2, 120), 1.0)
+    paths[0, :60], paths[1, 60:] = -0.3, -0.3
+    for kind in KINDS:
+        score, minute = Strategy(kind).scores(forecasts(paths))
+        assert np.isfinite(score).all()
+        assert minute[0] == 60
+        assert minute[1] < 60
+
+
 def market(skill: float, samples: int, seed: int) -> tuple[Forecasts, np.ndarray, np.ndarray]:
     """Forecasts, true prices and folds; `skill` is the share of the true drift that is forecast."""
     generator = np.random.default_rng(seed)

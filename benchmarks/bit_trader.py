@@ -1,0 +1,256 @@
+"""Bit trader: reading the official size, ARIMA over many series, equity of many submissions, CNN inference.
+
+    python -m benchmarks.bit_trader [reading] [arima] [equity] [inference]      (all four)
+
+Reads nothing: bars come from the made-up market, in the official layout and at the official size. The CSV
+takes 1.2 GB in the system's folder for temporary files.
+"""
+
+import sys
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.side_by_side import Comparison, compare, compare_processes, keep
+from common.console import progress, say
+from competitions.bit_trader.bar_files import COLUMNS, FIELDS, FUTURE_MINUTES, PAST_MINUTES
+from competitions.bit_trader.market_simulation import COINS, bars_of, draw_coins, simulate_market
+from competitions.bit_trader.market_windows import Windows
+
+SLUG = "bit_trader"
+TRAIN_SAMPLES, TEST_SAMPLES = 7929, 760
+DRAWN = 300
+"""So many samples are drawn and repeated under other ids: their text costs the same to read."""
+SERIES = 60
+SUBMISSIONS = 10_000
+Array = npt.NDArray[np.float32]
+
+
+def simulated_bars(samples: int, seed: int) -> Array:
+    """(samples, 1500, 9) bars of the made-up market."""
+    generator = np.random.default_rng(seed)
+    coins, coin_index = draw_coins(generator), np.arange(samples) % COINS
+    market = simulate_market(coins.volatility[coin_index], generator)
+    return bars_of(market, coins.pick(coin_index), generator)
+
+
+def simulated_windows(samples: int, seed: int) -> Windows:
+    """The same as windows with their future."""
+    bars, number = simulated_bars(samples, seed), np.arange(samples)
+    return Windows(number, number % COINS, number[:, None], bars[:, :PAST_MINUTES], bars[:, PAST_MINUTES:])
+
+
+# ---- reading
+
+
+def write_official_csv(path: Path, samples: int) -> None:
+    """train_x_df.csv in the official columns, sample by sample."""
+    import polars as pl
+
+    bars = simulated_bars(min(DRAWN, samples), 0)[:, :PAST_MINUTES]
+    with path.open("wb") as file:
+        for first in progress(range(0, samples, len(bars)), "writing train_x_df.csv", "blocks"):
+            count = min(len(bars), samples - first)
+            sample_id = np.repeat(np.arange(first, first + count), PAST_MINUTES)
+            keys = (sample_id, np.tile(np.arange(PAST_MINUTES), count), sample_id % COINS)
+            values = bars[:count].reshape(-1, len(FIELDS)).T
+            table = pl.DataFrame(dict(zip(COLUMNS, (*keys, *values), strict=True)))
+            table.write_csv(file, include_header=first == 0)
+
+
+def read_by_pandas(path: Path) -> Array:
+    """The plain way: (samples, 1380, 9) float32."""
+    import pandas as pd
+
+    values = pd.read_csv(path)[list(FIELDS)].to_numpy(np.float32)
+    return values.reshape(-1, PAST_MINUTES, len(FIELDS))
+
+
+def store(path: Path, target: Path) -> None:
+    """Our way: checked row by row, into a memory-mapped file."""
+    from competitions.bit_trader.market_windows import store_bars
+
+    store_bars(path, PAST_MINUTES, target)
+
+
+def map_again(target: Path) -> float:
+    """A second read: maps the file, touches one bar of each sample."""
+    bars = np.load(target, mmap_mode="r")
+    return float(bars[:, -1, 0].sum())
+
+
+def load_again(target: Path) -> float:
+    """A second read without mapping."""
+    bars: Array = np.load(target)
+    return float(bars[:, -1, 0].sum())
+
+
+def reading() -> list[Comparison]:
+    """Official-size CSV into arrays, and reading them a second time."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, target = Path(folder) / "train_x_df.csv", Path(folder) / "train_x.npy"
+        write_official_csv(path, TRAIN_SAMPLES)
+        store(path, target)
+        if not np.array_equal(np.load(target, mmap_mode="r"), read_by_pandas(path)):
+            raise AssertionError("the arrays differ")
+        size = f"{TRAIN_SAMPLES:,} x {PAST_MINUTES:,} rows, {path.stat().st_size / 1e9:.2f} GB of CSV"
+        first = compare_processes(
+            SLUG,
+            f"official CSV into float32 arrays: {size}",
+            ours=("store_bars: streamed, checked, onto disk", partial(store, path, target)),
+            peer=("pandas.read_csv + reshape", partial(read_by_pandas, path)),
+            target="at most 0.3x the time and 0.6x the memory",
+            note="equal arrays; ours also checks every row and writes them to disk",
+        )
+        second = compare_processes(
+            SLUG,
+            "the same arrays a second time",
+            ours=("memory-mapped", partial(map_again, target)),
+            peer=("numpy.load into memory", partial(load_again, target)),
+            target="under 0.1 s",
+            note="one price of each sample touched",
+        )
+    return [first, second]
+
+
+# ---- ARIMA
+
+
+def arima_by_loop(series: Array) -> Array:
+    """The article's way: pmdarima's auto_arima, one series after the other."""
+    import warnings
+
+    import pmdarima
+
+    paths = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for values in progress(series.astype(np.float64), "pmdarima loop", "series"):
+            model = pmdarima.auto_arima(values, seasonal=False, suppress_warnings=True, error_action="ignore")
+            paths.append(model.predict(FUTURE_MINUTES))
+    return np.asarray(paths, np.float32)
+
+
+def arima_side_by_side(windows: Windows) -> Array:
+    """Our way: the experiment `arima`."""
+    from competitions.bit_trader.arima_forecaster import ArimaForecaster
+    from competitions.bit_trader.competition import COMPETITION
+    from competitions.bit_trader.experiment import BitTraderExperiment
+
+    settings = cast(BitTraderExperiment, COMPETITION.experiment("arima", "full"))
+    forecaster = ArimaForecaster(settings.arima, settings.lookback)
+    with tempfile.TemporaryDirectory() as scratch:
+        return forecaster.forecast(windows, np.arange(len(windows)), Path(scratch)).paths
+
+
+def arima() -> list[Comparison]:
+    """60 series of 1,380 minutes, forecast for 120."""
+    windows = simulated_windows(SERIES, 1)
+    rows = np.arange(SERIES)
+    series, future = windows.past_open(rows, PAST_MINUTES), windows.future_open(rows)
+    kept: dict[str, Array] = {}
+
+    def ours() -> None:
+        kept["ours"] = arima_side_by_side(windows)
+
+    def peer() -> None:
+        kept["peer"] = arima_by_loop(series)
+
+    found = compare(
+        SLUG,
+        f"auto_arima of {SERIES} series of {PAST_MINUTES:,} minutes",
+        ours=("experiment arima: statsforecast in 2 processes", ours),
+        peer=("pmdarima.auto_arima in a loop", peer),
+        target="at least 8x faster, forecast error no worse",
+        runs=1,
+        warm=False,
+    )
+    errors = {side: float(np.sqrt(np.mean((paths - future) ** 2))) for side, paths in kept.items()}
+    note = f"root mean squared error {errors['ours']:.6f} against {errors['peer']:.6f}"
+    say(f"  {note}")
+    return [found.model_copy(update={"note": note})]
+
+
+# ---- equity
+
+
+def equity_by_loop(
+    future: npt.NDArray[np.float64], buy: npt.NDArray[np.float64], sell: npt.NDArray[np.int64]
+) -> list[float]:
+    """The official rule as one would write it down."""
+    result = []
+    for submission in range(len(buy)):
+        equity = 10_000.0
+        for sample in range(len(future)):
+            b, s = buy[submission, sample], sell[submission, sample]
+            ratio = future[sample, s] / future[sample, 0]
+            equity *= (1 - b) + b * ratio * (1 - 0.0005) ** 2
+        result.append(equity)
+    return result
+
+
+def equity() -> list[Comparison]:
+    """10,000 submissions for 760 samples."""
+    from competitions.bit_trader.equity import equities
+
+    generator = np.random.default_rng(2)
+    future = np.exp(0.002 * generator.normal(size=(TEST_SAMPLES, FUTURE_MINUTES))).astype(np.float64)
+    buy = generator.random((SUBMISSIONS, TEST_SAMPLES))
+    sell = generator.integers(0, FUTURE_MINUTES, (SUBMISSIONS, TEST_SAMPLES))
+    if not np.allclose(equities(future, buy[:50], sell[:50]), equity_by_loop(future, buy[:50], sell[:50])):
+        raise AssertionError("the equities differ")
+    return [
+        compare(
+            SLUG,
+            f"equity of {SUBMISSIONS:,} submissions x {TEST_SAMPLES} samples",
+            ours=("equity.equities", partial(equities, future, buy, sell)),
+            peer=("plain Python loop", partial(equity_by_loop, future, buy, sell)),
+            target="at least 100x faster",
+            runs=3,
+        )
+    ]
+
+
+# ---- inference
+
+
+def inference() -> list[Comparison]:
+    """The article's CNN on 760 samples."""
+    from competitions.bit_trader.competition import COMPETITION
+    from competitions.bit_trader.experiment import BitTraderExperiment
+    from competitions.bit_trader.network_forecaster import NetworkForecaster
+
+    settings = cast(BitTraderExperiment, COMPETITION.experiment("cnn_manual", "full"))
+    windows, rows = simulated_windows(TEST_SAMPLES, 3), np.arange(TEST_SAMPLES)
+    forecaster = NetworkForecaster(settings, "cpu")
+
+    def one_by_one() -> Array:
+        past = windows.past_open(rows, settings.lookback)[..., None]
+        return np.concatenate([forecaster.network.predict(past[row : row + 1], verbose=0) for row in rows])
+
+    def in_blocks() -> Array:
+        return forecaster.forecast(windows, rows, Path()).paths
+
+    if not np.allclose(one_by_one(), in_blocks(), atol=1e-5):
+        raise AssertionError("the forecasts differ")
+    return [
+        compare(
+            SLUG,
+            f"CNN (cnn_manual) inference of {TEST_SAMPLES} samples",
+            ours=("NetworkForecaster.forecast", in_blocks),
+            peer=("model.predict sample by sample", one_by_one),
+            target="faster",
+            runs=3,
+            note="equal forecasts; both read the prices from the windows",
+        )
+    ]
+
+
+if __name__ == "__main__":
+    benchmarks = {"reading": reading, "arima": arima, "equity": equity, "inference": inference}
+    for name in sys.argv[1:] or benchmarks:
+        keep(benchmarks[name]())

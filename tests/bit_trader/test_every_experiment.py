@@ -1,0 +1,95 @@
+"""Every experiment on sample data: trained, kept, loaded, decided out of fold, submitted."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from common.experiments import experiment_names
+from competitions.bit_trader.bar_files import find_bar_file
+from competitions.bit_trader.competition import COMPETITION
+from competitions.bit_trader.experiment import BitTraderExperiment
+from competitions.bit_trader.forecasters import make_forecaster, mean_forecast
+from competitions.bit_trader.forecasts import Forecasts
+from competitions.bit_trader.held_out import held_out_in
+from competitions.bit_trader.market_windows import Windows, lay_partitions, store_bars
+from competitions.bit_trader.out_of_fold import decide, decided_strategy
+from competitions.bit_trader.trade_orders import submission_faults, write_submission
+
+FEW = 12
+
+
+@pytest.fixture(scope="module")
+def splits(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Windows, Windows]:
+    """The first training samples and all test samples."""
+    folder = tmp_path_factory.mktemp("arrays")
+    arrays: dict[str, Any] = {}
+    for stem, minutes in (("train_x_df", 1380), ("train_y_df", 120), ("test_x_df", 1380)):
+        arrays[stem] = store_bars(find_bar_file(sample, stem), minutes, folder / f"{stem}.npy")
+    past, future, test = (
+        np.load(folder / f"{stem}.npy", mmap_mode="r") for stem in ("train_x_df", "train_y_df", "test_x_df")
+    )
+    train_list, test_list = arrays["train_x_df"], arrays["test_x_df"]
+    coin = np.arange(FEW) % 4
+    train = Windows(train_list.sample_id[:FEW], coin, lay_partitions(FEW, 0), past[:FEW], future[:FEW])
+    none = np.full((len(test), 5), -1)
+    return train, Windows(test_list.sample_id, test_list.coin_index, none, test, None)
+
+
+@pytest.fixture(autouse=True)
+def eagerly() -> Iterator[None]:
+    """Without tensorflow's graphs, whose making takes seconds a network."""
+    from competitions.bit_trader.quiet_keras import tensorflow
+
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)
+
+
+def small(settings: BitTraderExperiment) -> BitTraderExperiment:
+    """The sample profile's experiment with everything that only takes time cut short."""
+    cut: dict[str, Any] = {"training": settings.training.model_copy(update={"epochs": 1})}
+    cut["boosting"] = settings.boosting.model_copy(update={"rounds": 3, "cut_every": 400})
+    cut["arima"] = settings.arima.model_copy(update={"processes": 1})
+    if settings.arima.engine == "pmdarima":  # seconds a series; test_forecasters lets it choose the order
+        cut["arima"] = cut["arima"].model_copy(update={"order": [1, 1, 0]})
+    if settings.search.trials:
+        cut["search"] = settings.search.model_copy(update={"trials": 1, "epochs": 1})
+    if settings.forecaster == "rnn":
+        cut["lookback"] = 30
+    return settings.model_copy(update=cut)
+
+
+@pytest.mark.parametrize("name", experiment_names(COMPETITION.experiments_file))
+def test_from_sample_data_to_a_valid_submission(
+    name: str, splits: tuple[Windows, Windows], sample: Path, tmp_path: Path
+) -> None:
+    train, test = splits
+    experiment = COMPETITION.experiment(name, "sample")
+    assert isinstance(experiment, BitTraderExperiment)
+    settings = small(experiment)
+    (tmp_path / "scratch").mkdir()
+    fold = tmp_path / "fold0"
+    fold.mkdir()
+    (part, *_) = held_out_in(settings, train, 0)
+    forecaster = make_forecaster(settings, "auto")
+    others = np.setdiff1d(np.arange(FEW), part.rows)
+    forecaster.fit(train, others, tmp_path / "scratch", seed=1)
+    files = forecaster.save(fold)
+    assert all(file.is_file() for file in files)
+    assert bool(files) == forecaster.learns
+    (tmp_path / "oof").mkdir()
+    paths = forecaster.forecast(train, np.arange(FEW), tmp_path / "oof").paths
+    assert paths.shape == (FEW, 120)
+    found = Forecasts(train.sample_id, paths, train.volatility(np.arange(FEW)))
+    decided = decide(settings, train, [found])
+    assert decided.metrics["oof_equity_low"] <= decided.metrics["oof_equity"]
+    assert len([key for key in decided.metrics if key.startswith("naive: ")]) == 8
+    (tmp_path / "test").mkdir()
+    rows = np.arange(len(test))
+    forecasts, _ = mean_forecast(settings, "auto", [fold], test, rows, tmp_path / "test")
+    submission = tmp_path / "submission.csv"
+    write_submission(submission, test.sample_id, decided_strategy(decided.decision).orders(forecasts))
+    assert submission_faults(submission, sample) == []
