@@ -1,8 +1,12 @@
 """A made-up market of ten coins, simulated minute by minute in the official columns.
 
 What is true to life: volatility that clusters, jumps, volumes orders of magnitude apart, one coin that
-hardly trades. What can be learned, weakly: jumps overshoot and come back within the hour, and taker imbalance
-leads the price while it is one-sided. Most two-hour windows cannot be foreseen, as in reality.
+hardly trades. What can be learned: jumps overshoot and come back within the hour, and taker imbalance leads
+the price while it is one-sided. Real markets hold far less; here the machinery must find something.
+
+The strength of the signal was chosen by theory: somebody who knew the hidden state, and bought where the
+expected two hours pay the fees, should gain four standard errors over 300 samples (computed on 4,500
+samples of three seeds that no sample is drawn from). No forecaster's score on the sample had a say.
 """
 
 from dataclasses import dataclass
@@ -15,6 +19,8 @@ from competitions.bit_trader.bar_files import FIELDS, FUTURE_MINUTES, PAST_MINUT
 COINS = 10
 MINUTES = PAST_MINUTES + FUTURE_MINUTES
 SLEEPY_COIN = 8
+PRESSURE_DRIFT = 0.40
+"""Drift of a minute, in usual standard deviations, for each standard deviation of imbalance beyond one."""
 FloatArray = npt.NDArray[np.float64]
 
 
@@ -80,7 +86,7 @@ def simulate_market(usual: FloatArray, generator: np.random.Generator) -> Market
         # Fat tails; drift from one-sided pressure the minute before; the overshoot of past jumps comes back.
         noise = sigma * generator.standard_t(5, n) * np.sqrt(3 / 5)
         onesided = np.sign(imbalance) * np.maximum(np.abs(imbalance) - 1, 0)
-        log_return[:, minute] = noise + 0.22 * usual * onesided - comeback * pending + jump
+        log_return[:, minute] = noise + PRESSURE_DRIFT * usual * onesided - comeback * pending + jump
         pending += 0.75 * jump - comeback * pending
         volatility[:, minute], pressure[:, minute] = sigma, imbalance
         surprise[:, minute] = np.abs(jump) / usual

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import norm
 
 from common.sample_data import make_sample_data
 from competitions.bit_trader.bar_files import COLUMNS, FIELDS
 from competitions.bit_trader.competition import COMPETITION
+from competitions.bit_trader.market_simulation import PRESSURE_DRIFT, draw_coins, simulate_market
 
 FILES = ("train_x_df.csv", "train_y_df.csv", "test_x_df.csv", "truth/test_y_df.csv")
 
@@ -77,6 +79,29 @@ def test_coins_differ_by_orders_of_magnitude_and_volatility_clusters(tables: dic
         (hours[:, 1:] / hours.mean(axis=1, keepdims=True)).ravel(),
     )
     assert next_hour[0, 1] > 0.2
+
+
+def test_the_planted_signal_is_what_theory_asked_for() -> None:
+    """Bought where the known imbalance alone promises more than the fees: about four standard errors."""
+    generator = np.random.default_rng(41)
+    usual = draw_coins(generator).volatility[np.arange(1200) % 10]
+    market = simulate_market(usual, generator)
+    state = market.imbalance[:, 1381]
+    expected = PRESSURE_DRIFT * usual * sum(pressure_ahead(state, minutes) for minutes in range(119))
+    gain = np.where(expected > 0.001, market.log_return[:, 1381:1500].sum(axis=1) - 0.001, 0)
+    errors = np.sqrt(300) * gain.mean() / gain.std()
+    assert 3.0 < errors < 5.0
+
+
+def pressure_ahead(state: np.ndarray, minutes: int) -> np.ndarray:
+    """Expected imbalance beyond one standard deviation, so many minutes ahead."""
+    mean = 0.994**minutes * state
+    spread = np.sqrt(max(1 - 0.994 ** (2 * minutes), 1e-12))
+
+    def beyond(level: np.ndarray) -> np.ndarray:
+        return (level - 1) * norm.cdf((level - 1) / spread) + spread * norm.pdf((level - 1) / spread)
+
+    return beyond(mean) - beyond(-mean)
 
 
 def test_same_seed_same_files(sample: Path, tmp_path: Path) -> None:
