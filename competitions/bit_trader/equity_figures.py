@@ -55,6 +55,9 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
         figures = [
             _equity_figure(finished, windows, orders, out / "equity.png"),
             _trades_figure(windows, orders[0], forecast, out / "trades.png"),
+            _strategies_figure(
+                finished, pl.read_parquet(folder / "oof_strategies.parquet"), out / "strategies.png"
+            ),
             _coins_figure(pl.read_parquet(folder / "oof_coins.parquet"), out / "coins.png"),
         ]
         curve = folder / "threshold_curve.parquet"
@@ -166,6 +169,43 @@ def _trades_figure(windows: Windows, orders: Orders, forecast: npt.NDArray[np.fl
         f"the figure is the gain after both fees. {len(traded)} of {len(windows)} samples were bought."
     )
     return Figure(path, "Single trades", caption)
+
+
+def _strategies_figure(finished: Finished, strategies: pl.DataFrame, path: Path) -> Figure:
+    """Every strategy on the same forecasts, tuned without the fold it trades, beside the naive traders."""
+    metrics = next(record.metrics for record in finished.records if record.decision)
+    naive = {
+        name.removeprefix("naive: "): value
+        for name, value in metrics.items()
+        if name.startswith("naive: ") and "foresight" not in name
+    }
+    rows = strategies.select("strategy", "sell", "trades", "equity", "equity_low", "equity_high")
+    labels = [
+        f"{kind.replace('_', ' ')}, sold at the {sell} minute, {trades:.0f} trades"
+        for kind, sell, trades, *_ in rows.iter_rows()
+    ]
+    canvas = Canvas(figsize=(9, 5), layout="constrained")
+    axes = canvas.subplots()
+    axes.axvline(START, color=NEVER, lw=1.2, ls="--")
+    equity, place = rows["equity"].to_numpy(), np.arange(len(rows))
+    reach = [equity - rows["equity_low"].to_numpy(), rows["equity_high"].to_numpy() - equity]
+    axes.errorbar(equity, place, xerr=np.maximum(reach, 0), fmt="o", color=TRADER, ms=5, capsize=3)
+    below = len(rows) + np.arange(len(naive))
+    axes.scatter(list(naive.values()), below, color=ALWAYS, s=26)
+    axes.set_yticks([*place, *below], [*labels, *naive], fontsize=8.5)
+    axes.invert_yaxis()
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.xaxis.set_major_locator(MaxNLocator(6))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xlabel("final equity in dollars, out of fold, 90 % interval")
+    _save(canvas, path)
+    caption = (
+        "What each strategy would have earned on these forecasts of the training samples, its threshold "
+        "tuned without the fold that it trades; below, traders that forecast nothing. The dashed line is "
+        "never buying."
+    )
+    return Figure(path, "Strategies compared", caption)
 
 
 def _coins_figure(coins: pl.DataFrame, path: Path) -> Figure:

@@ -65,7 +65,7 @@ def decide(settings: BitTraderExperiment, windows: Windows, forecasts: Sequence[
     }
     return Decision(
         _kept(judged.strategy),
-        _figures(tested) | evidence | _strategy_metrics(strategies) | _naive_metrics(windows),
+        _figures(tested) | evidence | _naive_metrics(windows),
         judged.orders,
         tested,
         judged.curves,
@@ -87,7 +87,7 @@ def _printed(
         "deflated_sharpe": deflated_sharpe(logs, np.zeros(1)),
     }
     verdict = "the printed rule: buys all when any forecast minute exceeds 1"
-    metrics = _figures(tested) | evidence | _strategy_metrics(strategies) | _naive_metrics(windows)
+    metrics = _figures(tested) | evidence | _naive_metrics(windows)
     return Decision(_kept(PRINTED), metrics, orders, tested, [], strategies, verdict)
 
 
@@ -148,10 +148,6 @@ def write_strategies(path: Path, strategies: Sequence[dict[str, str | float]]) -
     with whole_file(path) as partial:
         pl.DataFrame(strategies).write_parquet(partial)
     return path
-
-
-def _strategy_metrics(strategies: Sequence[dict[str, str | float]]) -> dict[str, float]:
-    return {f"strategy: {row['strategy']}, sold {row['sell']}": float(row["equity"]) for row in strategies}
 
 
 def _naive_metrics(windows: Windows) -> dict[str, float]:

@@ -105,7 +105,13 @@ def test_figures_with_and_without_truth(finished: Path, sample: Path, tmp_path: 
     records = [read_record(path) for path in sorted((finished / "champion").glob("*run.json"))]
     for truth in (sample / COMPETITION.truth_name, None):
         figures = COMPETITION.figures(Finished("champion", finished, sample, records, truth), tmp_path)
-        assert [figure.path.stem for figure in figures] == ["equity", "trades", "coins", "threshold"]
+        assert [figure.path.stem for figure in figures] == [
+            "equity",
+            "trades",
+            "strategies",
+            "coins",
+            "threshold",
+        ]
         for figure in figures:
             assert figure.path.read_bytes().startswith(b"\x89PNG")
             assert figure.path.stat().st_size < 200_000
