@@ -23,6 +23,8 @@ forecasts alone, and a tuned rule trades only where the 5 % bound of the out-of-
 ARIMA learns nothing from other samples and keeps no model.
 """
 
+import shutil
+from pathlib import Path
 from typing import cast
 
 from common.stage import Job, Outcome, Stage
@@ -47,6 +49,8 @@ def train_fold(job: Job) -> Outcome:
     history: list[dict[str, float]] = []
     squared: list[float] = []
     held_out = held_out_in(settings, windows, job.fold)
+    for left in filter(Path.is_dir, job.fold_folder.iterdir()):
+        shutil.rmtree(left)  # parts of another number of repeats would be taken for this run's
     for part in held_out:
         scratch = job.scratch / part.name
         scratch.mkdir(exist_ok=True)

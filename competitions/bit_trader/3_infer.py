@@ -53,6 +53,7 @@ def infer_klines(job: Job) -> Outcome:
     import numpy as np
 
     from common.console import say
+    from common.errors import InputError
     from competitions.bit_trader.backtest import backtest
     from competitions.bit_trader.forecasters import mean_forecast
     from competitions.bit_trader.forecasts import write_forecasts
@@ -60,6 +61,8 @@ def infer_klines(job: Job) -> Outcome:
     from competitions.bit_trader.out_of_fold import decided_strategy
     from competitions.bit_trader.trade_orders import Orders
 
+    if job.own.every < 1:
+        raise InputError(f"--every {job.own.every}: expected a number of minutes, at least 1")
     settings = cast(BitTraderExperiment, job.settings)
     klines = read_klines(job.own.klines)
     for repair in klines.repairs:

@@ -13,7 +13,7 @@ from competitions.bit_trader.bar_features import bar_features, window_volatility
 from competitions.bit_trader.bar_files import FIELDS
 from competitions.bit_trader.boosting_forecaster import BoostingForecaster
 from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Boosting, Cnn, Recurrence, Rnn
-from competitions.bit_trader.forecasters import make_forecaster
+from competitions.bit_trader.forecasters import make_forecaster, mean_forecast
 from competitions.bit_trader.forecasts import Forecasts, pooled_forecasts, write_forecasts
 from competitions.bit_trader.held_out import held_out_in
 from competitions.bit_trader.market_simulation import bars_of, draw_coins, simulate_market
@@ -154,6 +154,24 @@ def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecas
     assert np.array_equal(
         again.forecast(market, rows, tmp_path).paths, trained.forecast(market, rows, tmp_path).paths
     )
+
+
+def test_the_parts_of_a_fold_are_averaged(
+    market: Windows, trained: BoostingForecaster, tmp_path: Path
+) -> None:
+    rows = np.arange(SAMPLES)
+    other = BoostingForecaster(trained.settings, 480)
+    other.boosters = dict(zip(trained.boosters, reversed(trained.boosters.values()), strict=True))
+    trained.save(tmp_path / "fold0" / "repeat0")
+    other.save(tmp_path / "fold0" / "repeat1")
+    trained.save(tmp_path / "fold1")
+    chosen = BitTraderExperiment(name="x", forecaster="boosting", lookback=480, boosting=trained.settings)
+    folds = [tmp_path / "fold0", tmp_path / "fold1"]
+    found, troubles = mean_forecast(chosen, "auto", folds, market, rows, tmp_path)
+    ours, theirs = (each.forecast(market, rows, tmp_path).paths for each in (trained, other))
+    assert found.paths == pytest.approx((2 * ours + theirs) / 3, abs=1e-6)
+    assert found.volatility == pytest.approx(window_volatility(market.past[:, -480:]))
+    assert troubles == []
 
 
 def forecasts(ids: list[int]) -> Forecasts:

@@ -140,6 +140,9 @@ def test_klines_are_decided_beside_the_test_split(finished: Path, sample: Path, 
     assert "done already" in call_stage(*argv)[1]
     code, text = call_stage("4_make_submission.py", "--work", str(work))
     assert (code, "done already" in text) == (0, True), text
+    code, text = call_stage("3_infer.py", "--work", str(work), "--klines", str(path), "--every", "0")
+    assert code == 2
+    assert "--every 0: expected" in text
     code, text = call_stage("3_infer.py", "--work", str(work), "--klines", str(tmp_path / "none.csv"))
     assert code == 2
     (error,) = (line for line in text.splitlines() if line.startswith("error: "))
