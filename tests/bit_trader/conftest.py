@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -51,3 +51,13 @@ def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         code, text = call_stage(script, "--work", str(work), *argv)
         assert code == 0, text
     return work
+
+
+@pytest.fixture
+def eagerly() -> Iterator[None]:
+    """Without tensorflow's graphs, whose making takes seconds a network."""
+    from competitions.bit_trader.quiet_keras import tensorflow
+
+    tensorflow.config.run_functions_eagerly(True)
+    yield
+    tensorflow.config.run_functions_eagerly(False)

@@ -1,6 +1,5 @@
 """Every experiment on sample data: trained, kept, loaded, decided out of fold, submitted."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +37,6 @@ def splits(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Wind
     return train, Windows(test_list.sample_id, test_list.coin_index, none, test, None)
 
 
-@pytest.fixture(autouse=True)
-def eagerly() -> Iterator[None]:
-    """Without tensorflow's graphs, whose making takes seconds a network."""
-    from competitions.bit_trader.quiet_keras import tensorflow
-
-    tensorflow.config.run_functions_eagerly(True)
-    yield
-    tensorflow.config.run_functions_eagerly(False)
-
-
 def small(settings: BitTraderExperiment) -> BitTraderExperiment:
     """The sample profile's experiment with everything that only takes time cut short."""
     cut: dict[str, Any] = {"training": settings.training.model_copy(update={"epochs": 1})}
@@ -62,6 +51,7 @@ def small(settings: BitTraderExperiment) -> BitTraderExperiment:
     return settings.model_copy(update=cut)
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("name", experiment_names(COMPETITION.experiments_file))
 def test_from_sample_data_to_a_valid_submission(
     name: str, splits: tuple[Windows, Windows], sample: Path, tmp_path: Path

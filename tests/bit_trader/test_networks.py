@@ -116,6 +116,7 @@ def tiny_search() -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_killed_search_goes_on_behind_its_finished_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -159,6 +160,7 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
     assert json.loads(straight.as_json())["trials"] == straight.trials
 
 
+@pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("forecaster", ["searched", "recurrence"])
 def test_what_was_trained_forecasts_alike_when_loaded(forecaster: str, tmp_path: Path) -> None:
     from competitions.bit_trader.market_windows import Windows
