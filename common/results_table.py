@@ -16,6 +16,7 @@ from common.paths import ROOT, shown
 
 MARKERS = ("<!-- results -->", "<!-- /results -->")
 NOT_RUN = "not run"
+NAIVE = "naive: "
 
 
 class Result(BaseModel):
@@ -39,6 +40,8 @@ class Result(BaseModel):
     hardware: str
     git_commit: str
     date: str
+    naive_out_of_fold: str = ""
+    """What needs no model earns on the labelled samples, in words: the run's metrics `naive: <name>`."""
 
 
 def result_of(
@@ -65,6 +68,11 @@ def result_of(
         hardware=next((r.hardware for r in finished.records if r.stage == "train_folds"), last.hardware),
         git_commit=last.git_commit or "",
         date=last.finished[:10],
+        naive_out_of_fold="; ".join(
+            f"{name.removeprefix(NAIVE)} {figure(value)}"
+            for name, value in metrics.items()
+            if name.startswith(NAIVE)
+        ),
     )
 
 
@@ -86,7 +94,7 @@ def read_results(file: Path) -> list[Result]:
 
 
 def _texts(row: dict[str, str]) -> dict[str, str]:
-    return {key: row[key] for key in ("baseline", "git_commit")}
+    return {key: row.get(key) or "" for key in ("baseline", "git_commit", "naive_out_of_fold")}
 
 
 def keep_results(file: Path, new: list[Result]) -> list[Result]:
@@ -115,7 +123,11 @@ def paper_table(competition: Competition, results: list[Result]) -> str:
         lines += [head + "| " + " | ".join(_cells(row)) + " |" for row in rows]
         if not rows:
             lines.append(f"{head}| {NOT_RUN} | | | | | |")
-    return "\n".join([*lines, "", _provenance(results)])
+    naive = {(row.data, row.profile): row.naive_out_of_fold for row in results if row.naive_out_of_fold}
+    without = [
+        f"Without a model, on the labelled part of {data}: {text}." for (data, _), text in naive.items()
+    ]
+    return "\n".join([*lines, "", *(f"{line}\n" for line in without), _provenance(results)])
 
 
 def overview_table(rows: list[tuple[Competition, list[Result]]]) -> str:

@@ -61,6 +61,22 @@ def test_what_was_not_run_is_shown_as_not_run(tmp_path: Path) -> None:
     assert "2 x CPU" in table[-1]
 
 
+def test_what_needs_no_model_is_named_once_for_each_data_set(tmp_path: Path) -> None:
+    (tmp_path / "experiments.toml").write_text("[experiments.champion]\n[experiments.double]\n")
+    rows = [
+        ROW.model_copy(update={"experiment": name, "naive_out_of_fold": "mean 1.0000; zero 2.0000"})
+        for name in ("champion", "double")
+    ]
+    file = tmp_path / "toy.csv"
+    assert keep_results(file, rows) == read_results(file) == rows
+    table = paper_table(toy.competition(tmp_path), rows)
+    line = "Without a model, on the labelled part of sample data: mean 1.0000; zero 2.0000."
+    assert table.count("Without a model") == table.count(line) == 1
+    older = "\n".join(row.rsplit(",", 1)[0] for row in file.read_text().splitlines())
+    file.write_text(older)
+    assert [row.naive_out_of_fold for row in read_results(file)] == ["", ""]
+
+
 def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("before\n<!-- results -->\nold\n<!-- /results -->\nafter\n")
