@@ -1,58 +1,58 @@
-"""Training one detector: ultralytics' network and losses in a Lightning module."""
+"""Training one detector, of any family, in a Lightning module."""
 
 import copy
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import lightning
 import torch
 from torch.utils.data import DataLoader
 
 from common.training import EpochSampler, History, fit
-from competitions.face_counting.detector import as_input
+from competitions.face_counting.detector import FaceDetector
 from competitions.face_counting.experiment import TrainingSettings
 from competitions.face_counting.training_canvases import Batch, TrainingCanvases, collate
-
-if TYPE_CHECKING:
-    from ultralytics.nn.tasks import DetectionModel
 
 AVERAGING_STEPS = 200.0
 """The running average starts short and has its full length after some of these."""
 
 
 class DetectorTraining(lightning.LightningModule):
-    """Minimise the losses of box overlap, edge distribution (DFL) and class over canvases.
+    """Minimise a detector's losses over canvases.
 
     Parameters
     ----------
     steps : all optimizer steps of the training; warm-up and cosine are laid out over them.
     """
 
-    def __init__(self, network: "DetectionModel", settings: TrainingSettings, steps: int) -> None:
+    def __init__(self, network: FaceDetector, settings: TrainingSettings, steps: int) -> None:
         super().__init__()
         self.network, self.settings, self.steps = network, settings, steps
         # A child, so that it is in the checkpoint of a training that is stopped.
         self.average = copy.deepcopy(network).requires_grad_(False) if settings.averaging else None
-        self.criterion: Any = None
 
     @property
-    def trained(self) -> "DetectionModel":
+    def trained(self) -> FaceDetector:
         """The network to keep: the running average where there is one."""
         return self.network if self.average is None else self.average
 
-    def on_fit_start(self) -> None:
-        """The losses keep tensors on the network's device, so they are made when it is known."""
-        self.criterion = self.network.init_criterion()
+    def train(self, mode: bool = True) -> "DetectorTraining":
+        """Training mode, but for the statistics that are to stay."""
+        super().train(mode)
+        if self.settings.frozen_statistics:
+            for layer in self.network.modules():
+                if isinstance(layer, torch.nn.BatchNorm2d):
+                    layer.eval()
+        return self
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
-        """The mean loss of one picture."""
-        found = self.network(as_input(batch["img"]))
-        loss, parts = self.criterion(found, batch)
-        pictures = len(batch["img"])
-        for name, value in parts.items():
-            self.log(name, value, on_step=False, on_epoch=True, batch_size=pictures)
-        return loss.sum() / pictures
+        """The mean loss of a batch."""
+        canvases, boxes = batch
+        losses = self.network.losses(canvases, boxes)
+        for name, value in losses.items():
+            self.log(name, value.detach(), on_step=False, on_epoch=True, batch_size=len(canvases))
+        return torch.stack(list(losses.values())).sum()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
         """Move the running average."""
@@ -97,20 +97,22 @@ class DetectorTraining(lightning.LightningModule):
 
 
 def train_detector(
-    network: "DetectionModel",
+    network: FaceDetector,
     canvases: TrainingCanvases,
     settings: TrainingSettings,
     seed: int,
     folder: Path,
     device: str,
     what: str,
-) -> tuple["DetectionModel", History]:
+) -> tuple[FaceDetector, History]:
     """Train a detector on canvases; goes on from the checkpoint in `folder` when there is one.
 
     Returns
     -------
-    The trained network, and the mean losses of each epoch.
+    The trained network, and the mean losses of each epoch; the network as it is for no epochs.
     """
+    if settings.epochs == 0:
+        return network, []
     batch = min(settings.batch, len(canvases))
     loader = DataLoader(
         canvases,

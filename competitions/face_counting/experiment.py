@@ -7,8 +7,20 @@ from pydantic import Field, model_validator
 from common.experiments import Experiment, Settings
 
 PictureSet = Literal["stretched", "white_canvas", "white_canvas_half_copies"]
+Family = Literal["yolov5", "yolo11", "retinaface", "faster_rcnn", "faster_rcnn_fpn", "ssd"]
 Size = Literal["n", "s", "m", "l", "x"]
+SIZED: tuple[Family, ...] = ("yolov5", "yolo11")
+ANCHORED: tuple[Family, ...] = ("faster_rcnn", "faster_rcnn_fpn", "ssd")
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class ViewSettings(Settings):
+    """One look of a trained detector at a picture."""
+
+    scale: Annotated[float, Field(gt=0, le=4)] = 1.0
+    """Canvas and picture are that many times as large as in training."""
+    flip: bool = False
+    """Whether the picture is mirrored."""
 
 
 class PictureSettings(Settings):
@@ -18,17 +30,37 @@ class PictureSettings(Settings):
     """The article's settings 1, 2 and 3."""
     canvas: Annotated[int, Field(ge=64, multiple_of=32)] = 640
     """Side of the square in px; a picture that does not fit is scaled down, keeping its shape."""
+    tight: bool = False
+    """Whether a trained detector sees no more white around a picture than its strides need."""
+    views: Annotated[list[ViewSettings], Field(min_length=1)] = [ViewSettings()]
+    """Looks of a trained detector at each picture; how their boxes are put together is decided out of fold."""
 
 
 class DetectorSettings(Settings):
     """The network."""
 
-    family: Literal["yolov5"] = "yolov5"
-    """ultralytics' yolov5{n,s,m,l,x}.yaml: today's anchor-free variant."""
-    size: Size = "s"
-    """Depth and width, nano to extra large."""
+    family: Family = "yolov5"
+    """yolov5, yolo11: ultralytics' networks, anchor-free today. retinaface: MobileNet 0.25, made for faces.
+    faster_rcnn: VGG-16 and RoI pooling. faster_rcnn_fpn: ResNet-101, feature pyramid, RoIAlign, global average
+    pooling. ssd: SSD300 on VGG-16."""
+    size: Size | None = None
+    """Depth and width of a YOLO, nano to extra large."""
     pretrained: bool = False
-    """Whether 2_train_folds.py must be given COCO weights by --weights."""
+    """Whether 2_train_folds.py must be given weights by --weights."""
+    anchors: Literal["usual", "fitted"] = "usual"
+    """usual: those of the literature; fitted: to the boxes of the training pictures."""
+    classes: Literal["face", "coco"] = "face"
+    """coco (ssd alone): the classes that its weights know, where a person counts as a face."""
+
+    @model_validator(mode="after")
+    def _belongs_to_its_family(self) -> Self:
+        if (self.size is not None) != (self.family in SIZED):
+            raise ValueError(f"size: {', '.join(SIZED)} need one, other families have none")
+        if self.anchors == "fitted" and self.family not in ANCHORED:
+            raise ValueError(f"anchors: only {', '.join(ANCHORED)} have some to fit")
+        if self.classes == "coco" and self.family != "ssd":
+            raise ValueError("classes: coco is for ssd")
+        return self
 
 
 class AugmentationSettings(Settings):
@@ -51,8 +83,8 @@ class AugmentationSettings(Settings):
 class TrainingSettings(Settings):
     """One training."""
 
-    epochs: Annotated[int, Field(ge=1)] = 30
-    """Visits of every training picture."""
+    epochs: Annotated[int, Field(ge=0)] = 30
+    """Visits of every training picture; 0 leaves the given weights untouched."""
     batch: Annotated[int, Field(ge=1)] = 8
     """Pictures a step."""
     optimizer: Literal["sgd", "adam"] = "sgd"
@@ -71,6 +103,8 @@ class TrainingSettings(Settings):
     """Decay of the running average of the weights that is kept as the model; 0 keeps the last weights."""
     clip: Annotated[float, Field(gt=0)] = 10.0
     """Highest norm of the gradient."""
+    frozen_statistics: bool = False
+    """Whether batch normalisation keeps the means and variances of the given weights."""
 
 
 class CountingSettings(Settings):
@@ -96,7 +130,7 @@ class FaceCountingExperiment(Experiment):
     split: Literal["grouped", "printed"] = "grouped"
     """grouped: folds stratified by count, near duplicates together; printed: random 80/20 cuts."""
     pictures: PictureSettings = PictureSettings()
-    detector: DetectorSettings = DetectorSettings()
+    detector: DetectorSettings = DetectorSettings(size="s")
     augmentation: AugmentationSettings = AugmentationSettings()
     training: TrainingSettings = TrainingSettings()
     counting: CountingSettings = CountingSettings()
@@ -109,4 +143,10 @@ class FaceCountingExperiment(Experiment):
     def _enough_folds(self) -> Self:
         if self.folds < (2 if self.split == "grouped" else 1):
             raise ValueError("folds: grouped folds are at least 2, printed cuts at least 1")
+        return self
+
+    @model_validator(mode="after")
+    def _untouched_weights_are_given(self) -> Self:
+        if self.training.epochs == 0 and not self.detector.pretrained:
+            raise ValueError("training.epochs: 0 is for pretrained detectors")
         return self

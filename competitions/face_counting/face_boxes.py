@@ -1,59 +1,64 @@
-"""Detected faces as a table: Name, xmin, ymin, xmax, ymax in px of the picture, score."""
+"""Detected faces as a table: Name, view, xmin, ymin, xmax, ymax in px of the picture, score."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import torch
-from torch.utils.data import DataLoader
 
 from common.console import progress
-from competitions.face_counting.detector import detect
+from competitions.face_counting.detector import Detections, FaceDetector, detect
 from competitions.face_counting.experiment import CountingSettings, PictureSettings
 from competitions.face_counting.labels import cut_to_picture
 from competitions.face_counting.official_tables import BOX_COLUMNS
 from competitions.face_counting.stored_pictures import StoredPictures
-from competitions.face_counting.training_canvases import PlainCanvases
+from competitions.face_counting.views import batches, sight_of
 
-if TYPE_CHECKING:
-    from ultralytics.nn.tasks import DetectionModel
-
-CANVASES_AT_ONCE = 16
+Detect = Callable[[torch.Tensor], Sequence[Detections]]
+"""Canvases (batch, 3, height, width) uint8 -> one Detections a canvas."""
 
 
 def find_faces(
-    network: "DetectionModel",
+    network: FaceDetector,
     stored: StoredPictures,
     pictures: PictureSettings,
     counting: CountingSettings,
     device: str,
     what: str,
 ) -> pd.DataFrame:
-    """Detect the faces of all given pictures.
+    """Detect the faces of all given pictures in all views of an experiment; see `found_in`."""
+    network = network.to(device).eval()
+    return found_in(lambda canvases: detect(network, canvases.to(device), counting), stored, pictures, what)
+
+
+def found_in(find: Detect, stored: StoredPictures, pictures: PictureSettings, what: str) -> pd.DataFrame:
+    """Boxes that `find` sees in all given pictures and in all views.
 
     Returns
     -------
-    Name, xmin, ymin, xmax, ymax, score (float32), in the pictures' order, scores falling within a picture;
-    a picture without any box has no row.
+    Name, view, xmin, ymin, xmax, ymax, score (float32), in the pictures' order, then the views', scores falling
+    within a view; a picture without any box has no row.
     """
-    network = network.to(device).eval()
-    canvases = PlainCanvases(stored, pictures)
-    names: list[str] = []
-    corners, scores = [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
-    row = 0
-    batches = DataLoader(
-        canvases, CANVASES_AT_ONCE, collate_fn=lambda items: torch.from_numpy(np.stack(items))
-    )
-    for batch in progress(batches, what, "batch", len(batches)):
-        for found in detect(network, batch.to(device), counting):
-            entry = stored.pictures.iloc[row]
-            corners_found = canvases.placement(row).to_picture(found.boxes.astype(np.float64))
-            boxes = cut_to_picture(corners_found, int(entry["width"]), int(entry["height"]))
+    sizes = stored.pictures[["width", "height"]].to_numpy()
+    sights = [
+        sight_of(row, int(width), int(height), view, looks, pictures)
+        for row, (width, height) in enumerate(sizes)
+        for view, looks in enumerate(pictures.views)
+    ]
+    found: dict[tuple[int, int], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
+    for together in progress(list(batches(sights)), what, "batch"):
+        canvases = np.stack([sight.canvas(stored.picture(sight.row)) for sight in together])
+        for sight, seen in zip(together, find(torch.from_numpy(canvases)), strict=True):
+            boxes = cut_to_picture(sight.to_picture(seen.boxes), *sizes[sight.row])
             inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-            names += [str(entry["Name"])] * int(inside.sum())
-            corners.append(boxes[inside].astype(np.float32))
-            scores.append(found.scores[inside])
-            row += 1
-    table = pd.DataFrame(np.concatenate(corners), columns=BOX_COLUMNS)
-    table.insert(0, "Name", pd.Series(names, dtype=object))
-    return table.assign(score=np.concatenate(scores))
+            found[sight.row, sight.view] = boxes[inside].astype(np.float32), seen.scores[inside]
+    order = sorted(found)
+    many = [len(found[key][1]) for key in order]
+    table = pd.DataFrame(
+        np.concatenate([np.zeros((0, 4), np.float32), *(found[key][0] for key in order)]), columns=BOX_COLUMNS
+    )
+    names = np.asarray(stored.names, dtype=object)[np.array([row for row, _ in order], dtype=int)]
+    table.insert(0, "Name", np.repeat(names, many))
+    table.insert(1, "view", np.repeat(np.array([view for _, view in order], dtype=np.int64), many))
+    return table.assign(score=np.concatenate([np.zeros(0, np.float32), *(found[key][1] for key in order)]))

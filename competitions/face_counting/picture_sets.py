@@ -71,6 +71,15 @@ def half_size(placement: Placement, canvas: int) -> Placement:
     return replace(placement, resized_width=half_width, resized_height=half_height, left=left, top=top)
 
 
+def enlarged(placement: Placement, scale: float, canvas: int) -> Placement:
+    """The placement on a canvas of another side, with the picture `scale` times as large, in the middle."""
+    width, height = (
+        max(1, min(canvas, round(size * scale))) for size in (placement.resized_width, placement.resized_height)
+    )
+    left, top = (canvas - width) // 2, (canvas - height) // 2
+    return replace(placement, resized_width=width, resized_height=height, left=left, top=top)
+
+
 def placement_of(picture_set: PictureSet, width: int, height: int, canvas: int) -> Placement:
     """Where a picture of `width` x `height` px lies in a picture set, half-size copies aside."""
     if picture_set == "stretched":
@@ -106,9 +115,9 @@ def paste(
         canvas[y0:y1, x0:x1] = resized[y0 - top : y1 - top, x0 - left : x1 - left]
 
 
-def white_canvas(side: int) -> Picture:
-    """An empty canvas (side, side, 3)."""
-    return np.full((side, side, 3), WHITE, dtype=np.uint8)
+def white_canvas(width: int, height: int | None = None) -> Picture:
+    """An empty canvas (height, width, 3), square without a height."""
+    return np.full((width if height is None else height, width, 3), WHITE, dtype=np.uint8)
 
 
 def render(picture: Picture, placement: Placement, canvas: int) -> Picture:

@@ -1,21 +1,27 @@
 """Where a network's first weights come from: random, or a state dict that the user gives."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from common.console import say
 from common.errors import InputError
 from common.paths import shown
 from common.weights import SUFFIXES, load_weights
-from competitions.face_counting.experiment import DetectorSettings
-
-if TYPE_CHECKING:
-    from ultralytics.nn.tasks import DetectionModel
+from competitions.face_counting.detector import FaceDetector
+from competitions.face_counting.experiment import DetectorSettings, Family
 
 LEAST_FITTING = 0.5
+KNOWN: dict[Family, tuple[str, ...]] = {
+    "yolov5": ("yolov5{size}", "yolov5{size}u", "yolov5{size}_coco_sd"),
+    "yolo11": ("yolo11{size}",),
+    "retinaface": ("retinaface_mobilenet0.25", "retinaface_mnet0.25_biubug6", "mobilenet0.25_Final"),
+    "faster_rcnn": ("vgg16",),
+    "faster_rcnn_fpn": ("resnet101",),
+    "ssd": ("ssd300_vgg16", "ssd300_vgg16_coco"),
+}
+"""Names of weights files: YOLOs and SSD for COCO, RetinaFace for WIDER FACE, the others for ImageNet."""
 
 
-def take_over_weights(network: "DetectionModel", settings: DetectorSettings, location: Path | None) -> int:
+def take_over_weights(network: FaceDetector, settings: DetectorSettings, location: Path | None) -> int:
     """Take over the tensors of a state dict that fit by name and shape; the rest stays as it is.
 
     The classic YOLOv5 and today's variant share backbone and neck; the heads differ.
@@ -33,19 +39,21 @@ def take_over_weights(network: "DetectionModel", settings: DetectorSettings, loc
     InputError : pretrained weights are asked for and none are given; there are none for this network; fewer
         than half of the network's tensors fit.
     """
-    name = f"{settings.family}{settings.size}"
+    stems = [stem.format(size=settings.size) for stem in KNOWN[settings.family]]
+    name = f"{settings.family}{settings.size or ''}"
     if location is None:
         if settings.pretrained:
             raise InputError(
-                f"this experiment starts from COCO weights of {name}: give a state dict, or a folder with "
-                f"{name}.safetensors or {name}.pt, with --weights; the experiment champion needs none"
+                f"this experiment starts from given weights of {name}: give a state dict, or a folder with "
+                f"{stems[0]}.safetensors or {stems[0]}.pt, with --weights; yolov5n_from_scratch needs none"
             )
         return 0
-    file = _weights_file(location.expanduser(), name)
+    if not settings.pretrained and location.expanduser().is_dir():
+        # A folder may be given to many experiments at once; this one starts from random weights.
+        return 0
+    file = _weights_file(location.expanduser(), name, stems)
     own = network.state_dict()
-    given = load_weights(file)
-    # State dicts of the inner module lack the prefix.
-    given = {key if key in own else f"model.{key}": value for key, value in given.items()}
+    given = {network.own_name(key): value for key, value in load_weights(file).items()}
     fitting = {key: value for key, value in given.items() if key in own and own[key].shape == value.shape}
     if len(fitting) < LEAST_FITTING * len(own):
         raise InputError(
@@ -56,10 +64,9 @@ def take_over_weights(network: "DetectionModel", settings: DetectorSettings, loc
     return len(fitting)
 
 
-def _weights_file(location: Path, name: str) -> Path:
+def _weights_file(location: Path, name: str, stems: list[str]) -> Path:
     if location.is_file():
         return location
-    stems = [name, f"{name}u", f"{name}_coco_sd"]
     for path in (location / f"{stem}{suffix}" for stem in stems for suffix in SUFFIXES):
         if path.is_file():
             return path

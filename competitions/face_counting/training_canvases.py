@@ -20,7 +20,6 @@ from competitions.face_counting.picture_sets import (
     has_half_copy,
     paste,
     placement_of,
-    render,
     resize,
     white_canvas,
 )
@@ -32,7 +31,7 @@ SMALLEST_FACE = 3.0
 """Side in px of the canvas below which a face is not asked for."""
 
 Boxes = npt.NDArray[np.float64]
-Batch = dict[str, torch.Tensor]
+Batch = tuple[torch.Tensor, list[torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -131,39 +130,9 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
 
 
 def collate(canvases: list[TrainingCanvas]) -> Batch:
-    """A batch as ultralytics' losses take it: boxes as middle x, middle y, width, height in canvas sides."""
+    """A batch as detectors take it: (batch, 3, canvas, canvas) uint8, and one (faces, 4) a canvas in px."""
     pixels = torch.from_numpy(np.stack([canvas.pixels for canvas in canvases])).permute(0, 3, 1, 2)
-    side = pixels.shape[-1]
-    corners = torch.from_numpy(np.concatenate([canvas.boxes for canvas in canvases])).float() / side
-    boxes = torch.cat(((corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]), dim=1)
-    owner = np.repeat(np.arange(len(canvases)), [len(canvas.boxes) for canvas in canvases])
-    return {
-        "img": pixels,
-        "batch_idx": torch.from_numpy(owner).float(),
-        "cls": torch.zeros(len(owner)),
-        "bboxes": boxes,
-    }
-
-
-class PlainCanvases(Dataset[npt.NDArray[np.uint8]]):
-    """Pictures as a trained detector sees them: (3, canvas, canvas) uint8, nothing random."""
-
-    def __init__(self, stored: StoredPictures, pictures: PictureSettings) -> None:
-        self.stored, self.pictures = stored, pictures
-
-    def __len__(self) -> int:
-        return len(self.stored)
-
-    def __getitem__(self, row: int) -> npt.NDArray[np.uint8]:
-        picture = self.stored.picture(row)
-        return render(picture, self.placement(row), self.pictures.canvas).transpose(2, 0, 1)
-
-    def placement(self, row: int) -> Placement:
-        """Where the picture of that row lies."""
-        entry = self.stored.pictures.iloc[row]
-        return placement_of(
-            self.pictures.set, int(entry["width"]), int(entry["height"]), self.pictures.canvas
-        )
+    return pixels, [torch.from_numpy(canvas.boxes).float() for canvas in canvases]
 
 
 def _changes(augmentation: AugmentationSettings) -> albumentations.Compose:

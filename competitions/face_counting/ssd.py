@@ -1,0 +1,68 @@
+"""SSD300 on VGG-16 (Liu et al. 2016), trained here, or untouched as the article first tried one.
+
+Its maps are laid out for 300 x 300 px: a canvas of any side is brought to that inside.
+"""
+
+import torch
+from torchvision.models.detection import ssd300_vgg16
+
+from competitions.face_counting.detector import FaceDetector, Sides
+from competitions.face_counting.experiment import DetectorSettings
+from competitions.face_counting.faster_rcnn import FOUND_ABOVE, FOUND_OVERLAP, MOST_FOUND, as_input
+from competitions.face_counting.fitted_anchors import fit_anchors
+
+FACE = 1
+"""Label of faces, after that of the background; in COCO's list it is a person."""
+CLASSES = {"face": 2, "coco": 91}
+SIDE = 300
+
+
+class Ssd(FaceDetector):
+    """torchvision's SSD300."""
+
+    anchor_sides: torch.Tensor
+    """(anchors, 2) fitted widths and heights in px of the canvas, smallest first; empty for the usual ones."""
+
+    def __init__(self, settings: DetectorSettings, face_sides: Sides | None) -> None:
+        super().__init__()
+        self.network = ssd300_vgg16(
+            weights=None,
+            weights_backbone=None,
+            num_classes=CLASSES[settings.classes],
+            score_thresh=FOUND_ABOVE,
+            nms_thresh=FOUND_OVERLAP,
+            detections_per_img=MOST_FOUND,
+        )
+        self.number = self.network.anchor_generator.num_anchors_per_location()
+        sides = torch.zeros(0, 2)
+        if settings.anchors == "fitted":
+            sides = torch.ones(sum(self.number), 2)
+            if face_sides is not None:
+                sides = torch.from_numpy(fit_anchors(face_sides, sum(self.number))).float()
+        self.register_buffer("anchor_sides", sides)
+
+    def losses(self, canvases: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Class and boxes at the default boxes."""
+        self._use_fitted_anchors(canvases)
+        targets = [
+            {"boxes": own.float(), "labels": torch.full((len(own),), FACE, device=own.device)} for own in boxes
+        ]
+        losses = self.network(as_input(canvases), targets)
+        return {"box_loss": losses["bbox_regression"], "class_loss": losses["classification"]}
+
+    def candidates(self, canvases: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """At most 300 boxes a canvas."""
+        self._use_fitted_anchors(canvases)
+        return [
+            (found["boxes"][found["labels"] == FACE], found["scores"][found["labels"] == FACE])
+            for found in self.network(as_input(canvases))
+        ]
+
+    def own_name(self, foreign: str) -> str:
+        """torchvision's names, of the whole detector or of VGG-16's convolutions."""
+        return f"network.{foreign}"
+
+    def _use_fitted_anchors(self, canvases: torch.Tensor) -> None:
+        if len(self.anchor_sides):
+            shares = (self.anchor_sides / canvases.shape[-1]).cpu()
+            self.network.anchor_generator._wh_pairs = list(shares.split(self.number))
