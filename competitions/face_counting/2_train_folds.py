@@ -2,7 +2,7 @@
 
     python competitions/face_counting/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
-The fold's network learns on canvases of the experiment's picture set (ultralytics' YOLOv5 and its losses).
+The fold's network, of the experiment's family, learns on canvases of its picture set.
 When all folds are there, the way from boxes to a count, its confidence and its overlap are chosen on the
 pooled out-of-fold boxes. The figures given are of counts by rules that were fitted on the other folds.
 
@@ -48,9 +48,9 @@ def train_fold(job: Job) -> Outcome:
 
     seed, device = derived_seed(job.seed, "fold", job.fold), torch_device(job.device)
     seed_everything(seed)
-    network = build_detector(settings.detector)
-    taken_over = take_over_weights(network, settings.detector, job.own.weights)
     canvases = TrainingCanvases(stored.where(~out), settings.pictures, settings.augmentation, seed)
+    network = build_detector(settings.detector, canvases.face_sides())
+    taken_over = take_over_weights(network, settings.detector, job.own.weights)
     what = f"fold {job.fold}"
     network, history = train_detector(network, canvases, settings.training, seed, job.scratch, device, what)
 

@@ -18,7 +18,7 @@ from torchvision.ops import FrozenBatchNorm2d, RoIPool
 
 from competitions.face_counting.detector import FaceDetector, Sides
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.fitted_anchors import fit_anchors
+from competitions.face_counting.fitted_anchors import anchor_buffer
 
 RATIOS = (0.5, 1.0, 2.0)
 VGG_SIDES = (128, 256, 512)
@@ -41,12 +41,7 @@ class FasterRcnn(FaceDetector):
         self.levels = 1 if settings.family == "faster_rcnn" else len(PYRAMID_SIDES)
         self.network = _on_vgg16() if self.levels == 1 else _on_resnet101(settings.pretrained)
         number = self.network.rpn.anchor_generator.num_anchors_per_location()
-        sides = torch.zeros(0, 2)
-        if settings.anchors == "fitted":
-            sides = torch.ones(sum(number), 2)
-            if face_sides is not None:
-                sides = torch.from_numpy(fit_anchors(face_sides, sum(number))).float()
-        self.register_buffer("anchor_sides", sides)
+        self.register_buffer("anchor_sides", anchor_buffer(settings, sum(number), face_sides))
 
     def losses(self, canvases: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         """Objectness and boxes of the proposals, class and boxes of the second stage."""
@@ -56,7 +51,6 @@ class FasterRcnn(FaceDetector):
             for own in boxes
         ]
         losses = self.network(as_input(canvases), targets)
-        # Without a running average torchvision's sums may start out infinite; that ends in the clipping.
         return {name.removeprefix("loss_"): value for name, value in losses.items()}
 
     def candidates(self, canvases: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -2,6 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
+import torch
+
+from competitions.face_counting.experiment import DetectorSettings
 
 Sides = npt.NDArray[np.float64]
 ROUNDS = 100
@@ -46,3 +49,22 @@ def fit_anchors(sides: Sides, number: int, seed: int = 0) -> Sides:
 def mean_overlap(sides: Sides, anchors: Sides) -> float:
     """Mean IoU of the faces with their best anchor: how well anchors fit."""
     return float(overlap_of_sides(sides, anchors).max(axis=1).mean())
+
+
+def anchor_buffer(settings: DetectorSettings, number: int, face_sides: Sides | None) -> torch.Tensor:
+    """What a network keeps of its anchors, so that its checkpoint brings them.
+
+    Parameters
+    ----------
+    number : anchors at all levels together.
+    face_sides : (faces, 2) in px of the canvas; None for a network that a checkpoint will fill.
+
+    Returns
+    -------
+    (number, 2) fitted widths and heights in px of the canvas, smallest first; (0, 2) for the usual anchors.
+    """
+    if settings.anchors == "usual":
+        return torch.zeros(0, 2)
+    if face_sides is None or len(face_sides) == 0:
+        return torch.ones(number, 2)
+    return torch.from_numpy(fit_anchors(face_sides, number)).float()

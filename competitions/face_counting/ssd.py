@@ -9,7 +9,7 @@ from torchvision.models.detection import ssd300_vgg16
 from competitions.face_counting.detector import FaceDetector, Sides
 from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.faster_rcnn import FOUND_ABOVE, FOUND_OVERLAP, MOST_FOUND, as_input
-from competitions.face_counting.fitted_anchors import fit_anchors
+from competitions.face_counting.fitted_anchors import anchor_buffer
 
 FACE = 1
 """Label of faces, after that of the background; in COCO's list it is a person."""
@@ -34,12 +34,7 @@ class Ssd(FaceDetector):
             detections_per_img=MOST_FOUND,
         )
         self.number = self.network.anchor_generator.num_anchors_per_location()
-        sides = torch.zeros(0, 2)
-        if settings.anchors == "fitted":
-            sides = torch.ones(sum(self.number), 2)
-            if face_sides is not None:
-                sides = torch.from_numpy(fit_anchors(face_sides, sum(self.number))).float()
-        self.register_buffer("anchor_sides", sides)
+        self.register_buffer("anchor_sides", anchor_buffer(settings, sum(self.number), face_sides))
 
     def losses(self, canvases: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         """Class and boxes at the default boxes."""

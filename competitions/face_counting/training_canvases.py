@@ -75,6 +75,15 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
     def __len__(self) -> int:
         return len(self.items)
 
+    def face_sides(self) -> Boxes:
+        """(faces, 2) widths and heights in px of the canvas, before anything random; anchors are fitted to them."""
+        corners = [np.zeros((0, 4))]
+        for row, at_half_size in self.items:
+            boxes = self._placement(row, at_half_size).to_canvas(self.stored.faces(row))
+            corners.append(np.asarray(boxes))
+        boxes = np.concatenate(corners)
+        return boxes[:, 2:] - boxes[:, :2]
+
     def __getitem__(self, item: int) -> TrainingCanvas:
         if self.random.random() < self.augmentation.mosaic:
             others = self.random.integers(len(self.items), size=3).tolist()
@@ -107,14 +116,17 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
         """A picture at a random size, mirrored and coloured, with its boxes in px of the resized picture."""
         row, at_half_size = self.items[item]
         picture = self.stored.picture(row)
-        placement = placement_of(self.pictures.set, picture.shape[1], picture.shape[0], self.pictures.canvas)
-        if at_half_size:
-            placement = half_size(placement, self.pictures.canvas)
-        placement = self._rescaled(placement)
+        placement = self._rescaled(self._placement(row, at_half_size))
         boxes = placement.to_canvas(self.stored.faces(row)) - [placement.left, placement.top] * 2
         inside = cut_to_picture(boxes, placement.resized_width, placement.resized_height)
         changed = self.changes(image=resize(picture, placement), bboxes=inside)
         return changed["image"], np.asarray(changed["bboxes"], np.float64).reshape(-1, 4), placement
+
+    def _placement(self, row: int, at_half_size: bool) -> Placement:
+        """Where the picture lies before anything random."""
+        entry, side = self.stored.pictures.iloc[row], self.pictures.canvas
+        placement = placement_of(self.pictures.set, int(entry["width"]), int(entry["height"]), side)
+        return half_size(placement, side) if at_half_size else placement
 
     def _rescaled(self, placement: Placement) -> Placement:
         scale = 1 + self.random.uniform(-1, 1) * self.augmentation.scale

@@ -69,12 +69,13 @@ def test_a_killed_training_ends_in_the_same_weights(tmp_path: Path, averaging: f
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_a_detector_learns_where_the_squares_are(tmp_path: Path) -> None:
+@pytest.mark.parametrize("detector", [DetectorSettings(size="n"), DetectorSettings(family="retinaface")])
+def test_a_detector_learns_where_the_squares_are(detector: DetectorSettings, tmp_path: Path) -> None:
     seed_everything(1)
     stored = _squares(32)
     canvases = TrainingCanvases(stored, SMALL, AugmentationSettings(), seed=1)
     settings = TrainingSettings(epochs=8, batch=4, optimizer="adam", learning_rate=0.003)
-    network = build_detector(DetectorSettings(size="n"))
+    network = build_detector(detector)
     network, _ = train_detector(network, canvases, settings, 1, tmp_path, "cpu", "test")
     surest = find_faces(network, stored, SMALL, CountingSettings(floor=0.0), "cpu", "test")
     surest = surest.groupby("Name").first()

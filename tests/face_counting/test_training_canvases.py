@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from competitions.face_counting.experiment import AugmentationSettings, PictureSettings
 from competitions.face_counting.stored_pictures import StoredPictures
@@ -80,10 +79,10 @@ def test_a_batch_gives_each_face_its_canvas() -> None:
     stored.boxes["1.jpg"] = np.zeros((0, 4))
     plain = AugmentationSettings(scale=0, flip=0, colour=0, grey=0, blur=0)
     canvases = TrainingCanvases(stored, PictureSettings(canvas=320), plain, seed=0)
-    batch = collate([canvases[item] for item in range(3)])
-    assert batch["img"].shape == (3, 3, 320, 320)
-    assert batch["batch_idx"].tolist() == [0, 0, 2, 2]
-    x, y, width, height = (batch["bboxes"][0] * 320).tolist()
-    assert (width, height) == pytest.approx((40, 50), abs=0.1)
-    assert batch["img"][0, :, int(y), int(x)].tolist() == list(GREEN)
-    assert torch.equal(batch["cls"], torch.zeros(4))
+    pixels, boxes = collate([canvases[item] for item in range(3)])
+    assert pixels.shape == (3, 3, 320, 320)
+    assert [len(own) for own in boxes] == [2, 0, 2]
+    x0, y0, x1, y1 = boxes[0][0].tolist()
+    assert (x1 - x0, y1 - y0) == pytest.approx((40, 50), abs=0.1)
+    assert pixels[0, :, round(y0 + y1) // 2, round(x0 + x1) // 2].tolist() == list(GREEN)
+    np.testing.assert_allclose(canvases.face_sides(), [[40, 50]] * 4, atol=0.1)

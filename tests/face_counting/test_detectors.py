@@ -1,0 +1,108 @@
+"""Every network that an experiment names: built, given one training step, and asked for boxes."""
+
+import numpy as np
+import pytest
+import torch
+
+from common.experiments import experiment_names
+from common.seeding import seed_everything
+from competitions.face_counting.competition import COMPETITION
+from competitions.face_counting.detector import FaceDetector, build_detector, detect
+from competitions.face_counting.detector_training import DetectorTraining
+from competitions.face_counting.experiment import (
+    ANCHORED,
+    CountingSettings,
+    DetectorSettings,
+    FaceCountingExperiment,
+)
+from competitions.face_counting.fitted_anchors import anchor_buffer, fit_anchors, mean_overlap
+
+CANVAS = 64
+ANCHORS = {"faster_rcnn": 9, "faster_rcnn_fpn": 15, "ssd": 4 + 6 + 6 + 6 + 4 + 4}
+SIDES = np.random.default_rng(0).uniform(8, 30, size=(60, 2))
+
+
+def _experiments() -> list[FaceCountingExperiment]:
+    """For each network of experiments.toml the first experiment that names it.
+
+    Given weights, batches and picture sets do not change a network; fitted anchors change its places alone, and
+    are tried on the same network below, because large ones take seconds to build.
+    """
+    found: dict[str, FaceCountingExperiment] = {}
+    for name in experiment_names(COMPETITION.experiments_file):
+        for profile in ("full", "sample"):
+            settings = COMPETITION.experiment(name, profile)
+            assert isinstance(settings, FaceCountingExperiment)
+            network = settings.detector.model_copy(update={"pretrained": False, "anchors": "usual"})
+            found.setdefault(network.model_dump_json(), settings)
+    return list(found.values())
+
+
+def _few_proposals(network: FaceDetector) -> None:
+    """Two-stage networks look at hundreds of proposals: a handful show the same."""
+    inside = getattr(network, "network", None)
+    if hasattr(inside, "roi_heads"):
+        inside.roi_heads.fg_bg_sampler.batch_size_per_image = 8
+        inside.rpn._post_nms_top_n = {"training": 16, "testing": 8}
+
+
+@pytest.mark.parametrize("experiment", _experiments(), ids=lambda experiment: experiment.name)
+def test_every_network_finds_boxes_and_takes_a_step(experiment: FaceCountingExperiment) -> None:
+    seed_everything(3)
+    network = build_detector(experiment.detector)
+    _few_proposals(network)
+    canvases = torch.randint(0, 256, (1, 3, CANVAS, CANVAS), dtype=torch.uint8)
+    faces = [torch.tensor([[4.0, 8.0, 30.0, 40.0], [30.0, 30.0, 60.0, 50.0]])]
+    (found,) = detect(network.eval(), canvases, CountingSettings(floor=0.0))
+    assert len(found.boxes) == len(found.scores) > 0
+    assert np.isfinite(found.boxes).all()
+    assert (np.diff(found.scores) <= 0).all()
+    assert ((found.scores >= 0) & (found.scores <= 1)).all()
+
+    training = DetectorTraining(network, experiment.training, steps=4).train()
+    loss = torch.stack(list(network.losses(canvases, faces).values())).sum()
+    assert torch.isfinite(loss)
+    assert loss > 0
+    if experiment.training.epochs == 0:
+        return
+    loss.backward()
+    name, weights = next((n, p) for n, p in network.named_parameters() if p.grad is not None and p.ndim > 1)
+    before = weights.detach().clone()
+    optimization = training.configure_optimizers()
+    optimization["optimizer"].step()
+    assert not torch.equal(before, weights), name
+    if experiment.detector.family not in ANCHORED:
+        return
+    # The same network with anchors fitted to faces of other sizes.
+    before_fit = {name: float(value) for name, value in network.losses(canvases, faces).items()}
+    fitted = DetectorSettings(family=experiment.detector.family, anchors="fitted")
+    network.anchor_sides = anchor_buffer(fitted, ANCHORS[experiment.detector.family], SIDES)
+    after_fit = {name: float(value) for name, value in network.losses(canvases, faces).items()}
+    assert before_fit.keys() == after_fit.keys()
+    assert before_fit != after_fit
+
+
+def test_anchors_that_are_fitted_fit_better() -> None:
+    generator = np.random.default_rng(1)
+    sides = np.exp(generator.normal([4.0, 4.3], 0.4, size=(400, 2)))
+    anchors = fit_anchors(sides, 9)
+    assert anchors.shape == (9, 2)
+    assert (np.diff(anchors.prod(axis=1)) >= 0).all()
+    usual = np.array([[size * r**-0.5, size * r**0.5] for size in (128, 256, 512) for r in (0.5, 1.0, 2.0)])
+    assert mean_overlap(sides, anchors) > 0.75 > mean_overlap(sides, usual) + 0.1
+    np.testing.assert_array_equal(anchors, fit_anchors(sides, 9))
+
+
+@pytest.mark.parametrize("faces", [1, 3])
+def test_anchors_can_be_fitted_to_a_few_faces(faces: int) -> None:
+    anchors = fit_anchors(np.full((faces, 2), 40.0), 9)
+    assert anchors.shape == (9, 2)
+    assert np.isfinite(anchors).all()
+    assert mean_overlap(np.full((faces, 2), 40.0), anchors) > 0.97
+
+
+def test_a_checkpoint_brings_its_anchors() -> None:
+    settings = DetectorSettings(family="ssd", anchors="fitted")
+    assert torch.equal(anchor_buffer(settings, 30, None), torch.ones(30, 2))
+    assert not torch.equal(anchor_buffer(settings, 30, SIDES), torch.ones(30, 2))
+    assert anchor_buffer(DetectorSettings(family="ssd"), 30, SIDES).shape == (0, 2)
