@@ -3,11 +3,12 @@
 set -euo pipefail
 
 all_slugs="etci_flood face_counting bit_trader shopee_matching"
+weighted_slugs="etci_flood face_counting shopee_matching" # their 2_train_folds.py takes --weights
 
 usage() {
     cat <<TEXT
 usage: ./run_all.sh [SLUG ...] [--experiment NAME|all|paper] [--profile sample|full]
-                    [--data DIR] [--work DIR] [--device auto|cpu|cuda]
+                    [--data DIR] [--work DIR] [--weights DIR] [--device auto|cpu|cuda]
 
 Makes .venv, makes sample data where no data are given, runs stages 1 to 4 of each competition, validates and scores
 the submissions and writes the report. What is done already is not done again; what was stopped goes on.
@@ -19,22 +20,24 @@ the submissions and writes the report. What is done already is not done again; w
   --data DIR     folder that holds one folder per competition, DIR/<SLUG>, in the official layout
                  (data/; a competition without one there is run on sample data)
   --work DIR     where everything is written: DIR/<SLUG>, DIR/sample_data, DIR/report (work/)
+  --weights DIR  folder of given weights, for the experiments that start from some (they are never downloaded)
   --device       where to compute (auto)
 TEXT
 }
 
 . "$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/environment.sh"
 
-slugs="" experiment=champion data="" work="$project/work" stage_flags=()
+slugs="" experiment=champion data="" weights="" work="$project/work" stage_flags=()
 while [ $# -gt 0 ]; do
     case "$1" in
         -h | --help) usage && exit 0 ;;
-        --experiment | --profile | --data | --work | --device)
+        --experiment | --profile | --data | --work | --weights | --device)
             [ $# -ge 2 ] || fail "$1 needs a value; see ./run_all.sh --help"
             case "$1" in
                 --experiment) experiment="$2" ;;
                 --data) data="$2" ;;
                 --work) work="$2" ;;
+                --weights) weights="$2" ;;
                 --profile)
                     [[ "$2" =~ ^(sample|full)$ ]] || fail "--profile $2: expected sample or full"
                     stage_flags+=(--profile "$2")
@@ -61,6 +64,8 @@ if [ -n "$data" ]; then
     done
 fi
 
+[ -z "$weights" ] || [ -d "$weights" ] || fail "--weights $weights: no such folder"
+
 make_environment
 
 for slug in $slugs; do
@@ -69,7 +74,11 @@ for slug in $slugs; do
     [ -z "$data" ] || flags+=(--data "$data/$slug")
     for name in $names; do
         for stage in 1_preprocess 2_train_folds 3_infer 4_make_submission; do
-            "$python" "$project/competitions/$slug/$stage.py" --experiment "$name" "${flags[@]}"
+            own_flags=()
+            if [ -n "$weights" ] && [ "$stage" = 2_train_folds ] && [[ " $weighted_slugs " == *" $slug "* ]]; then
+                own_flags=(--weights "$weights")
+            fi
+            "$python" "$project/competitions/$slug/$stage.py" --experiment "$name" "${flags[@]}" "${own_flags[@]}"
         done
     done
 done

@@ -1,10 +1,12 @@
 """run_all.sh: help and wrong flags; what it runs is tested stage by stage."""
 
+import re
 import subprocess
 
 import pytest
 
 from common.paths import ROOT
+from competitions.__main__ import SLUGS
 
 
 def run_all(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -19,6 +21,7 @@ def test_help_lists_the_flags() -> None:
         "--profile",
         "--data",
         "--work",
+        "--weights",
         "--device",
         "etci_flood",
         "shopee_matching",
@@ -35,6 +38,7 @@ def test_help_lists_the_flags() -> None:
         (["--device", "tpu"], "expected auto, cpu or cuda"),
         (["--experiment"], "needs a value"),
         (["bit_trader", "--data", "/nowhere"], "/nowhere/bit_trader is missing"),
+        (["face_counting", "--weights", "/nowhere"], "--weights /nowhere: no such folder"),
     ],
 )
 def test_wrong_flags_end_in_one_line(flags: list[str], words: str) -> None:
@@ -42,3 +46,14 @@ def test_wrong_flags_end_in_one_line(flags: list[str], words: str) -> None:
     assert done.returncode == 2
     assert words in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_weights_go_to_every_training_that_takes_some() -> None:
+    script = (ROOT / "run_all.sh").read_text()
+    (named,) = re.findall(r'^weighted_slugs="([\w ]+)"', script, re.MULTILINE)
+    takes = [
+        slug
+        for slug in SLUGS
+        if '"--weights"' in (ROOT / "competitions" / slug / "2_train_folds.py").read_text()
+    ]
+    assert sorted(named.split()) == sorted(takes)
