@@ -61,6 +61,9 @@ class Stage:
     """What of the stage's own flags decides its results (the fingerprint of --weights, say)."""
     record_name: Callable[[argparse.Namespace], str] | None = None
     """In infer: name of a record for the user's own data, beside the test split's; `` for the test split."""
+    instead: Callable[[StageFlags], bool] | None = None
+    """Does what the stage's own flags ask for instead of its work on the official data (a folder of the user's
+    own pictures, say); returns whether they asked for anything."""
 
     def run(self, method: Method, pool: Method | None = None, argv: list[str] | None = None) -> None:
         """Parse the command line and do the work; leaves the process with 0, 2 (bad input) or 130 (stopped).
@@ -76,7 +79,8 @@ class Stage:
             flags = parse_stage_flags(
                 self.doc or "", self.competition.experiments_file, self.competition.slug, self.add_flags, argv
             )
-            _Run(self, flags, method, pool).experiment(flags.experiment)
+            if self.instead is None or not self.instead(flags):
+                _Run(self, flags, method, pool).experiment(flags.experiment)
         except KeyboardInterrupt:
             print("stopped; the same command goes on from here", file=sys.stderr)
             raise SystemExit(130) from None

@@ -1,5 +1,6 @@
 """The stage contract, on a competition of ten numbers."""
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from common.competition import Competition
+from common.errors import InputError
+from common.flags import StageFlags
 from common.run_record import read_record
 from common.stage import Stage
 from tests import toy_competition as toy
@@ -190,3 +193,26 @@ def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -
     assert code == 0
     for word in ("Doc of the stage.", "--experiment", "--device", "double"):
         assert word in text
+
+
+def test_own_flags_may_ask_for_something_else(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    competition = toy.competition(folder / "code")
+    asked: list[str] = []
+
+    def instead(flags: StageFlags) -> bool:
+        asked.append(flags.experiment)
+        if flags.own.broken:
+            raise InputError("own.json: broken")
+        return True
+
+    def add_flags(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--broken", action="store_true")
+
+    stage = Stage(competition, "infer", "Doc of the stage.", add_flags, instead=instead)
+    stage.run(toy.infer, argv=["--work", str(folder / "work"), "--experiment", "double"])
+    assert asked == ["double"]
+    with pytest.raises(SystemExit) as stop:
+        stage.run(toy.infer, argv=["--work", str(folder / "work"), "--broken"])
+    assert stop.value.code == 2
+    assert capsys.readouterr().err == "error: own.json: broken\n"
+    assert not (folder / "work").exists()
