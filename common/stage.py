@@ -62,8 +62,8 @@ class Stage:
     record_name: Callable[[argparse.Namespace], str] | None = None
     """In infer: name of a record for the user's own data, beside the test split's; `` for the test split."""
     instead: Callable[[StageFlags], bool] | None = None
-    """Does what the stage's own flags ask for instead of its work on the official data (a folder of the user's
-    own pictures, say); returns whether they asked for anything."""
+    """Does what the stage's own flags ask for instead of its work on the official data (a folder of own
+    pictures, say); returns whether they asked for anything."""
 
     def run(self, method: Method, pool: Method | None = None, argv: list[str] | None = None) -> None:
         """Parse the command line and do the work; leaves the process with 0, 2 (bad input) or 130 (stopped).
