@@ -12,7 +12,7 @@ Reads
 Writes
     <work>/<experiment>/fold<k>/checkpoint.safetensors  the fold's network
     <work>/<experiment>/fold<k>/held_out.parquet  Name and head_count of the pictures that the fold held out
-    <work>/<experiment>/fold<k>/oof.parquet  boxes found on them: Name, corners in px of the picture, score
+    <work>/<experiment>/fold<k>/oof.parquet  boxes on them: Name, view, corners in px of the picture, score
     <work>/<experiment>/oof.parquet  out-of-fold counts: fold, Name, head_count, count
 """
 
@@ -76,7 +76,7 @@ def pool_folds(job: Job) -> Outcome:
     from competitions.face_counting.out_of_fold import decide, pooled_faces
 
     settings = cast(FaceCountingExperiment, job.settings)
-    pooled = pooled_faces(job.fold_folders)
+    pooled = pooled_faces(job.fold_folders, len(settings.pictures.views))
     outcome = decide(pooled, settings.counting)
     path = job.paths.experiment(job.settings.name) / "oof.parquet"
     with atomic.whole_file(path) as partial:

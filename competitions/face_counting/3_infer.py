@@ -1,16 +1,25 @@
-"""Find the faces of the test pictures with every fold's network.
+"""Find the faces of the test pictures with every fold's network, or count those of your own photos.
 
     python competitions/face_counting/3_infer.py [--experiment NAME]
+    python competitions/face_counting/3_infer.py --images DIR [--save-pictures] [--weights DIR]
+
+Own photos are JPEG, PNG or WebP of any size. They are counted by the networks and the rule that were trained,
+or, with --weights, by given weights as they are and by usual thresholds.
 
 Reads
-    <work>/processed/, <work>/<experiment>/fold<k>/checkpoint.safetensors
+    <work>/processed/, <work>/<experiment>/fold<k>/checkpoint.safetensors, <work>/<experiment>/oof.run.json
 
 Writes
-    <work>/<experiment>/test.parquet  boxes: fold, Name, corners in px of the picture, score
+    <work>/<experiment>/test.parquet  boxes: fold, Name, view, corners in px of the picture, score
+    <work>/<experiment>/images/counts.csv  (--images) Name, HeadCount (real-valued), Faces (boxes shown)
+    <work>/<experiment>/images/pictures/  (--save-pictures) the photos with their boxes
 """
 
+import argparse
+from pathlib import Path
 from typing import cast
 
+from common.flags import StageFlags
 from common.stage import Job, Outcome, Stage
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.experiment import FaceCountingExperiment
@@ -30,8 +39,12 @@ def infer(job: Job) -> Outcome:
     stored = load_pictures(job.processed, "test")
     stored = stored.where(stored.readable)
     device = torch_device(job.device)
-    tables = []
+    tables: list[pd.DataFrame] = []
     for fold, folder in enumerate(job.fold_folders):
+        if fold > 0 and settings.training.epochs == 0:
+            # Untouched weights are the same in all folds.
+            tables.append(tables[0].assign(fold=fold))
+            continue
         network = build_detector(settings.detector)
         restore(network, folder / "checkpoint.safetensors")
         what = f"test pictures, fold {fold}"
@@ -44,5 +57,42 @@ def infer(job: Job) -> Outcome:
     return Outcome([path], metrics={"pictures": len(stored), "boxes": sum(map(len, tables))})
 
 
+def count_own_pictures(flags: StageFlags) -> bool:
+    """Count the faces of a folder of photos; False when none is given."""
+    if flags.own.images is None:
+        return False
+    from common.console import say
+    from common.device import torch_device
+    from common.paths import WorkPaths, default_work, shown
+    from competitions.face_counting.face_counter import given_counter, trained_counter
+    from competitions.face_counting.own_pictures import count_pictures, picture_files
+
+    picture_files(flags.own.images)  # before networks are loaded
+    paths = WorkPaths((flags.work or default_work(COMPETITION.slug)).expanduser().absolute())
+    device = torch_device(flags.device)
+    if flags.own.weights is None:
+        counter = trained_counter(paths, flags.experiment, device)
+    else:
+        counter = given_counter(flags.own.weights, flags.experiment, device)
+    say(f"face_counting 3_infer: {counter.origin}")
+    out = paths.experiment(flags.experiment) / "images"
+    unreadable = count_pictures(flags.own.images, out, counter.count, flags.own.save_pictures)
+    say(f"face_counting 3_infer: counts are in {shown(out / 'counts.csv')}")
+    for message in unreadable:
+        say(f"  survived: {message}")
+    return True
+
+
+def _add_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--images", type=Path, metavar="DIR", help="folder of own photos to count faces in")
+    parser.add_argument("--save-pictures", action="store_true", help="with --images: also draw the boxes")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="with --images: given weights (file or folder) instead of trained networks",
+    )
+
+
 if __name__ == "__main__":
-    Stage(COMPETITION, "infer", __doc__).run(infer)
+    Stage(COMPETITION, "infer", __doc__, _add_flags, instead=count_own_pictures).run(infer)

@@ -22,6 +22,7 @@ def make_submission(job: Job) -> Outcome:
 
     from common.errors import InputError
     from competitions.face_counting import counting
+    from competitions.face_counting.box_fusion import found_faces
     from competitions.face_counting.stored_pictures import load_pictures
     from competitions.face_counting.submission import submission_faults, write_submission
 
@@ -30,7 +31,7 @@ def make_submission(job: Job) -> Outcome:
     boxes = pd.read_parquet(job.paths.test(job.settings.name, ".parquet"))
     stored = load_pictures(job.processed, "test")
     by_fold = [
-        rule.count(counting.found_faces(boxes[boxes["fold"] == fold], stored.names))
+        rule.count(found_faces(boxes[boxes["fold"] == fold], stored.names, decision["looks"]))
         for fold in range(job.settings.folds)
     ]
     counts = np.mean(by_fold, axis=0)

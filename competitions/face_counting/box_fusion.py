@@ -35,6 +35,10 @@ class FoundFaces:
         """What one look found."""
         return self._at(np.flatnonzero(self.look == look))
 
+    def at_least(self, confidence: float) -> "FoundFaces":
+        """The boxes that are at least that sure."""
+        return self._at(np.flatnonzero(self.scores >= confidence))
+
     def of_pictures(self, mask: npt.NDArray[np.bool_]) -> "FoundFaces":
         """The pictures that a mask marks, numbered anew."""
         number = np.cumsum(mask) - 1
@@ -95,7 +99,12 @@ class FoundFaces:
 
     def _at(self, rows: npt.NDArray[np.int64]) -> "FoundFaces":
         return FoundFaces(
-            self.picture[rows], self.boxes[rows], self.scores[rows], self.look[rows], self.pictures, self.looks
+            self.picture[rows],
+            self.boxes[rows],
+            self.scores[rows],
+            self.look[rows],
+            self.pictures,
+            self.looks,
         )
 
     def _spans(self) -> list[tuple[int, int]]:

@@ -1,27 +1,51 @@
 """From boxes to a count: how, and with which thresholds, is decided on out-of-fold predictions alone.
 
-Two ways are compared. `boxes_above`: the boxes above a confidence after non-maximum suppression.
-`expected_count`: each box that survives suppression is worth some faces, the more the surer it is; the worth
-is a rising step function of the confidence, fitted to the squared error by non-negative least squares.
+A way of counting is a fusion of the looks at a picture, and a rule for the boxes that it leaves.
+
+Fusions: `first_look` takes the first view alone, `suppression` the surest of overlapping boxes of all views,
+`weighted_fusion` their mean.
+
+Rules: `boxes_above` counts the boxes above a confidence. `expected_count` gives each box a worth in faces
+that rises with its confidence: a step function fitted to the squared error by non-negative least squares, so
+that scores are calibrated to counts. `box_statistics` is a regression on figures of a picture's boxes.
 """
 
-import itertools
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import torch
-from torchvision.ops import nms
 
+from competitions.face_counting.box_fusion import FoundFaces
+from competitions.face_counting.box_statistics import Regression, fit_regression, picture_statistics
 from competitions.face_counting.experiment import CountingSettings
-from competitions.face_counting.official_tables import BOX_COLUMNS
 
-Way = Literal["boxes_above", "expected_count"]
-WAYS: tuple[Way, ...] = ("boxes_above", "expected_count")
+Fusion = Literal["first_look", "suppression", "weighted_fusion"]
+Rule = Literal["boxes_above", "expected_count", "box_statistics"]
 PARTS_OF_ONE_FOLD = 5
 Counts = npt.NDArray[np.float64]
+Above = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way of counting."""
+
+    fusion: Fusion
+    rule: Rule
+
+    @property
+    def name(self) -> str:
+        """For metrics."""
+        return f"{self.fusion}_{self.rule}"
+
+
+def ways(looks: int) -> list[Way]:
+    """All ways of counting what so many looks at a picture found."""
+    fusions: tuple[Fusion, ...] = ("first_look", "suppression", "weighted_fusion")
+    rules: tuple[Rule, ...] = ("boxes_above", "expected_count")
+    thresholds = [Way(fusion, rule) for fusion in fusions[: 3 if looks > 1 else 1] for rule in rules]
+    return [*thresholds, Way(fusions[2 if looks > 1 else 0], "box_statistics")]
 
 
 @dataclass(frozen=True)
@@ -30,13 +54,15 @@ class CountingRule:
 
     way: Way
     overlap: float
-    """IoU above which the surer of two boxes suppresses the other."""
+    """IoU from which two boxes are of one face."""
     confidences: list[float]
     """Steps of the worth; a single one for boxes_above."""
     worths: list[float]
     """Faces by which the worth of a box rises at each step."""
     constant: float
     """Faces that every picture has beside those found."""
+    regression: Regression | None = None
+    """What box_statistics counts by; boxes are shown by their worth."""
 
     @property
     def half_a_face(self) -> float:
@@ -44,88 +70,71 @@ class CountingRule:
         steps = np.flatnonzero(np.cumsum(self.worths) >= 0.5)
         return self.confidences[steps[0]] if len(steps) else 1.01
 
-    def count(self, found: "FoundFaces") -> Counts:
+    def count(self, found: FoundFaces) -> Counts:
         """(pictures,) counts."""
-        above = found.suppressed(self.overlap).above(self.confidences)
+        put_together = fuse(found, self.way.fusion, self.overlap)
+        counts = self.by_worth(put_together)
+        if self.regression is not None:
+            counts = self.regression.count(picture_statistics(found, put_together, counts))
+        return np.maximum(counts, 0.0)
+
+    def by_worth(self, put_together: FoundFaces) -> Counts:
+        """(pictures,) sums of the worths of boxes, one a face."""
+        above = put_together.above(self.confidences)
         return np.asarray(self.constant + np.asarray(self.worths) @ above, dtype=np.float64)
 
-
-@dataclass(frozen=True)
-class FoundFaces:
-    """Boxes found on some pictures."""
-
-    picture: npt.NDArray[np.int64]
-    """(n,) number of each box's picture, rising."""
-    boxes: npt.NDArray[np.float32]
-    """(n, 4) corners in px."""
-    scores: npt.NDArray[np.float32]
-    """(n,)"""
-    pictures: int
-
-    def suppressed(self, overlap: float) -> "FoundFaces":
-        """What non-maximum suppression at that IoU leaves in each picture."""
-        starts = np.searchsorted(self.picture, np.arange(self.pictures + 1))
-        boxes, scores = torch.from_numpy(self.boxes), torch.from_numpy(self.scores)
-        kept = [
-            np.sort(nms(boxes[start:stop], scores[start:stop], overlap).numpy()) + start
-            for start, stop in itertools.pairwise(starts)
-            if stop > start
-        ]
-        rows = np.concatenate(kept) if kept else np.zeros(0, np.int64)
-        return FoundFaces(self.picture[rows], self.boxes[rows], self.scores[rows], self.pictures)
-
-    def above(self, confidences: list[float]) -> npt.NDArray[np.int64]:
-        """(confidences, pictures) boxes that are at least that sure."""
-        return np.stack(
-            [
-                np.bincount(self.picture[self.scores >= limit], minlength=self.pictures)
-                for limit in confidences
-            ]
-        )
+    def faces(self, found: FoundFaces) -> FoundFaces:
+        """The boxes that are worth at least half a face."""
+        return fuse(found, self.way.fusion, self.overlap).at_least(self.half_a_face)
 
 
-def found_faces(boxes: pd.DataFrame, names: list[str]) -> FoundFaces:
-    """The boxes of `names` (no name twice) out of a table of Name, xmin, ymin, xmax, ymax, score."""
-    number = pd.Series(np.arange(len(names)), index=names)
-    known = boxes[boxes["Name"].isin(number.index)]
-    picture = number.loc[known["Name"]].to_numpy(np.int64)
-    order = np.argsort(picture, kind="stable")
-    return FoundFaces(
-        picture[order],
-        known[BOX_COLUMNS].to_numpy(np.float32)[order],
-        known["score"].to_numpy(np.float32)[order],
-        len(names),
-    )
+def fuse(found: FoundFaces, fusion: Fusion, overlap: float) -> FoundFaces:
+    """One set of boxes a picture out of all looks at it."""
+    if fusion == "first_look":
+        return found.only(0).suppressed(overlap)
+    return found.suppressed(overlap) if fusion == "suppression" else found.fused(overlap)
 
 
-def joined(parts: list[FoundFaces]) -> FoundFaces:
-    """Several sets of pictures one after the other."""
-    shifts = np.cumsum([0, *(part.pictures for part in parts)])
-    return FoundFaces(
-        np.concatenate([part.picture + shift for part, shift in zip(parts, shifts, strict=False)]),
-        np.concatenate([part.boxes for part in parts]),
-        np.concatenate([part.scores for part in parts]),
-        int(shifts[-1]),
-    )
-
-
-def boxes_above(found: FoundFaces, counting: CountingSettings) -> npt.NDArray[np.int64]:
+def boxes_above(found: FoundFaces, fusion: Fusion, counting: CountingSettings) -> Above:
     """(overlaps, confidences, pictures) boxes for every pair of thresholds that is tried."""
-    return np.stack([found.suppressed(overlap).above(counting.confidences) for overlap in counting.overlaps])
+    return np.stack(
+        [fuse(found, fusion, overlap).above(counting.confidences) for overlap in counting.overlaps]
+    )
 
 
-def rmse_map(above: npt.NDArray[np.int64], head_counts: Counts) -> Counts:
+def rmse_map(above: Above, head_counts: Counts) -> Counts:
     """(overlaps, confidences) RMSE of the number of boxes."""
     return np.asarray(np.sqrt(np.mean((above - head_counts) ** 2, axis=-1)))
 
 
 def fit_rule(
-    way: Way, above: npt.NDArray[np.int64], head_counts: Counts, counting: CountingSettings
+    way: Way, found: FoundFaces, above: Above, head_counts: Counts, counting: CountingSettings
 ) -> CountingRule:
-    """The rule of least squared error on pictures with known counts; `above` as made by `boxes_above`."""
-    if way == "boxes_above":
+    """The rule of least squared error on pictures with known counts.
+
+    Parameters
+    ----------
+    above : of `boxes_above` for the same pictures and the way's fusion.
+    """
+    if way.rule == "boxes_above":
         overlap, confidence = np.unravel_index(np.argmin(rmse_map(above, head_counts)), above.shape[:2])
         return CountingRule(way, counting.overlaps[overlap], [counting.confidences[confidence]], [1.0], 0.0)
+    rule = _fit_worths(way, above, head_counts, counting)
+    if way.rule == "expected_count":
+        return rule
+    put_together = fuse(found, way.fusion, rule.overlap)
+    statistics = picture_statistics(found, put_together, rule.by_worth(put_together))
+    return CountingRule(
+        way,
+        rule.overlap,
+        rule.confidences,
+        rule.worths,
+        rule.constant,
+        fit_regression(statistics, head_counts),
+    )
+
+
+def _fit_worths(way: Way, above: Above, head_counts: Counts, counting: CountingSettings) -> CountingRule:
     from scipy.optimize import nnls
 
     fits = []
@@ -146,7 +155,8 @@ def fit_rule(
 
 def counts_without_own_fold(
     way: Way,
-    above: npt.NDArray[np.int64],
+    found: FoundFaces,
+    above: Above,
     head_counts: Counts,
     fold: npt.NDArray[np.int64],
     counting: CountingSettings,
@@ -159,18 +169,20 @@ def counts_without_own_fold(
     counts = np.zeros(len(head_counts))
     for part in np.unique(parts):
         own = parts == part
-        rule = fit_rule(way, above[:, :, ~own], head_counts[~own], counting)
-        row = counting.overlaps.index(rule.overlap)
-        columns = [counting.confidences.index(limit) for limit in rule.confidences]
-        counts[own] = rule.constant + np.asarray(rule.worths) @ above[row][columns][:, own]
+        rule = fit_rule(way, found.of_pictures(~own), above[:, :, ~own], head_counts[~own], counting)
+        counts[own] = rule.count(found.of_pictures(own))
     return counts
 
 
-def as_decision(rule: CountingRule, mean_count: float) -> dict[str, Any]:
+def as_decision(rule: CountingRule, mean_count: float, looks: int) -> dict[str, Any]:
     """The rule for a run record; `mean_count` is what a picture gets that cannot be read."""
-    return {**vars(rule), "mean_count": mean_count}
+    return {**asdict(rule), "mean_count": mean_count, "looks": looks}
 
 
 def rule_of(decision: dict[str, Any]) -> CountingRule:
     """The inverse of `as_decision`."""
-    return CountingRule(**{key: value for key, value in decision.items() if key != "mean_count"})
+    rule = {key: value for key, value in decision.items() if key not in ("mean_count", "looks")}
+    rule["way"] = Way(**rule["way"])
+    if rule["regression"] is not None:
+        rule["regression"] = Regression(**rule["regression"])
+    return CountingRule(**rule)

@@ -1,4 +1,4 @@
-"""One interface for all detectors: pictures in, boxes with scores out; and which network an experiment names."""
+"""One interface for all detectors: pictures in, boxes with scores out; which network is whose."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -34,8 +34,8 @@ class Detections:
 class FaceDetector(torch.nn.Module):
     """What training, inference and counting know of a network that finds faces.
 
-    Canvases are (batch, 3, height, width) uint8 RGB with sides that are multiples of 32; boxes are corners in px
-    of the canvas.
+    Canvases are (batch, 3, height, width) uint8 RGB with sides that are multiples of 32; boxes are corners in
+    px of the canvas.
     """
 
     @abstractmethod

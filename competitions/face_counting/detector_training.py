@@ -9,6 +9,7 @@ import lightning
 import torch
 from torch.utils.data import DataLoader
 
+from common.errors import InputError
 from common.training import EpochSampler, History, fit
 from competitions.face_counting.detector import FaceDetector
 from competitions.face_counting.experiment import TrainingSettings
@@ -29,6 +30,12 @@ class DetectorTraining(lightning.LightningModule):
     def __init__(self, network: FaceDetector, settings: TrainingSettings, steps: int) -> None:
         super().__init__()
         self.network, self.settings, self.steps = network, settings, steps
+        for beginning in settings.frozen:
+            named = [value for name, value in network.named_parameters() if name.startswith(beginning)]
+            if not named:
+                raise InputError(f"training.frozen: no weights of this network begin with {beginning!r}")
+            for value in named:
+                value.requires_grad_(False)
         # A child, so that it is in the checkpoint of a training that is stopped.
         self.average = copy.deepcopy(network).requires_grad_(False) if settings.averaging else None
 

@@ -32,8 +32,10 @@ class PictureSettings(Settings):
     """Side of the square in px; a picture that does not fit is scaled down, keeping its shape."""
     tight: bool = False
     """Whether a trained detector sees no more white around a picture than its strides need."""
-    views: Annotated[list[ViewSettings], Field(min_length=1)] = [ViewSettings()]
-    """Looks of a trained detector at each picture; how their boxes are put together is decided out of fold."""
+    views: Annotated[list[ViewSettings], Field(min_length=1)] = Field(
+        default_factory=lambda: [ViewSettings()]
+    )
+    """Looks of a trained detector at a picture; how their boxes are put together is decided out of fold."""
 
 
 class DetectorSettings(Settings):
@@ -41,8 +43,8 @@ class DetectorSettings(Settings):
 
     family: Family = "yolov5"
     """yolov5, yolo11: ultralytics' networks, anchor-free today. retinaface: MobileNet 0.25, made for faces.
-    faster_rcnn: VGG-16 and RoI pooling. faster_rcnn_fpn: ResNet-101, feature pyramid, RoIAlign, global average
-    pooling. ssd: SSD300 on VGG-16."""
+    faster_rcnn: VGG-16 and RoI pooling. faster_rcnn_fpn: ResNet-101, feature pyramid, RoIAlign, global
+    average pooling. ssd: SSD300 on VGG-16."""
     size: Size | None = None
     """Depth and width of a YOLO, nano to extra large."""
     pretrained: bool = False
@@ -66,6 +68,8 @@ class DetectorSettings(Settings):
 class AugmentationSettings(Settings):
     """How a training picture may change each time that it is shown."""
 
+    crop: Annotated[int, Field(ge=64, multiple_of=32)] | None = None
+    """Side in px of a random window of the canvas that training sees instead of the whole."""
     mosaic: Share = 0.0
     """Chance of a canvas tiled from four pictures."""
     scale: Share = 0.2
@@ -105,6 +109,8 @@ class TrainingSettings(Settings):
     """Highest norm of the gradient."""
     frozen_statistics: bool = False
     """Whether batch normalisation keeps the means and variances of the given weights."""
+    frozen: list[str] = Field(default_factory=list)
+    """Beginnings of the names of weights that stay as they are given: the first, costly layers, say."""
 
 
 class CountingSettings(Settings):

@@ -37,8 +37,8 @@ def found_in(find: Detect, stored: StoredPictures, pictures: PictureSettings, wh
 
     Returns
     -------
-    Name, view, xmin, ymin, xmax, ymax, score (float32), in the pictures' order, then the views', scores falling
-    within a view; a picture without any box has no row.
+    Name, view, xmin, ymin, xmax, ymax, score (float32), in the pictures' order, then the views', scores
+    falling within a view; a picture without any box has no row.
     """
     sizes = stored.pictures[["width", "height"]].to_numpy()
     sights = [

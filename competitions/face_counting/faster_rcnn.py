@@ -77,7 +77,7 @@ class FasterRcnn(FaceDetector):
 
 
 class _RoIPooling(nn.Module):
-    """Maximum of each of 7 x 7 cells of a proposal, as before RoIAlign; takes what torchvision's heads give."""
+    """Maximum of each of 7 x 7 cells of a proposal, as before RoIAlign; called by torchvision's heads."""
 
     def __init__(self) -> None:
         super().__init__()

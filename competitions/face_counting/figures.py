@@ -1,5 +1,6 @@
-"""The report's pictures: faces found in test pictures, counts out of fold, thresholds against RMSE."""
+"""The report's pictures: faces found, best and worst pictures, ways of counting, thresholds against RMSE."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,9 +14,11 @@ from common.competition import Figure, Finished
 from common.paths import WorkPaths
 from common.run_record import RunRecord
 from competitions.face_counting import counting
+from competitions.face_counting.box_fusion import found_faces
 from competitions.face_counting.experiment import FaceCountingExperiment
 from competitions.face_counting.official_tables import head_counts
-from competitions.face_counting.out_of_fold import pooled_faces
+from competitions.face_counting.out_of_fold import PooledFaces, pooled_faces
+from competitions.face_counting.own_pictures import draw_boxes
 from competitions.face_counting.stored_pictures import StoredPictures, load_pictures
 
 if TYPE_CHECKING:
@@ -34,17 +37,34 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     if not pooled:
         return []
     out.mkdir(parents=True, exist_ok=True)
-    paths = WorkPaths(finished.work)
+    paths, name = WorkPaths(finished.work), finished.experiment
+    settings = FaceCountingExperiment.model_validate(pooled[0].experiment)
+    fold_folders = [paths.fold(settings.name, fold) for fold in range(settings.folds)]
+    faces = pooled_faces(fold_folders, len(settings.pictures.views))
     figures = [
-        _scatter(finished, paths, pooled[0], out / f"{finished.experiment}_out_of_fold.png"),
-        _threshold_map(paths, pooled[0], out / f"{finished.experiment}_thresholds.png"),
+        _scatter(finished, paths, pooled[0], out / f"{name}_out_of_fold.png"),
+        _ways(pooled[0], out / f"{name}_ways.png"),
+        _threshold_map(settings, faces, pooled[0], out / f"{name}_thresholds.png"),
+        _labelled_sheet(finished, paths, faces, pooled[0], "worst", out / f"{name}_worst.jpg"),
+        _labelled_sheet(finished, paths, faces, pooled[0], "best", out / f"{name}_best.jpg"),
     ]
-    if paths.submission(finished.experiment, ".csv").is_file():
-        figures.insert(0, _sheet(finished, paths, pooled[0], out / f"{finished.experiment}_faces.jpg"))
+    if paths.submission(name, ".csv").is_file():
+        figures.insert(0, _test_sheet(finished, paths, pooled[0], out / f"{name}_faces.jpg"))
     return figures
 
 
-def _sheet(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
+@dataclass(frozen=True)
+class _Entry:
+    """One picture of a contact sheet."""
+
+    row: int
+    found: npt.NDArray[np.float32]
+    labelled: npt.NDArray[np.float64]
+    count: float
+    right: int | None
+
+
+def _test_sheet(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
     """Test pictures with the boxes of the first fold's detector, and their counts."""
     rule = counting.rule_of(oof.decision)
     stored = load_pictures(paths.processed(), "test")
@@ -55,19 +75,13 @@ def _sheet(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -> 
         truth = head_counts(finished.truth).set_index("Name")["HeadCount"]
     boxes = pd.read_parquet(paths.test(finished.experiment, ".parquet"))
     boxes = boxes[boxes["fold"] == 0]
-    width = COLUMNS * (CELL[0] + GAP) + GAP
-    height = ROWS * (CELL[1] + CAPTION + GAP) + GAP
-    sheet = Image.new("RGB", (width, height), PAPER)
-    for place, row in enumerate(_spread(counts.loc[stored.names].to_numpy(), COLUMNS * ROWS)):
+    entries = []
+    for row in _spread(counts.loc[stored.names].to_numpy(), COLUMNS * ROWS):
         name = stored.names[row]
-        found = counting.found_faces(boxes, [name]).suppressed(rule.overlap)
-        sure = found.boxes[found.scores >= rule.half_a_face]
+        found = rule.faces(found_faces(boxes, [name], oof.decision["looks"])).boxes
         right = None if truth is None else int(truth[name])
-        cell = _cell(stored, row, sure, float(counts[name]), right)
-        column, line = place % COLUMNS, place // COLUMNS
-        sheet.paste(cell, (GAP + column * (CELL[0] + GAP), GAP + line * (CELL[1] + CAPTION + GAP)))
-    with atomic.whole_file(path) as partial:
-        sheet.save(partial, quality=80, optimize=True)
+        entries.append(_Entry(row, found, np.zeros((0, 4)), float(counts[name]), right))
+    _save_sheet(stored, entries, path)
     known = "" if truth is None else " and true"
     return Figure(
         path,
@@ -77,30 +91,101 @@ def _sheet(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -> 
     )
 
 
-def _cell(
-    stored: StoredPictures, row: int, boxes: npt.NDArray[np.float32], count: float, right: int | None
-) -> Image.Image:
-    picture = Image.fromarray(stored.picture(row))
+def _labelled_sheet(
+    finished: Finished, paths: WorkPaths, faces: PooledFaces, oof: RunRecord, which: str, path: Path
+) -> Figure:
+    """Held-out pictures with the largest errors, or with the most faces among the smallest errors."""
+    rule = counting.rule_of(oof.decision)
+    table = pd.read_parquet(paths.experiment(finished.experiment) / "oof.parquet")
+    stored = load_pictures(paths.processed(), "train")
+    error = (table["count"] - table["head_count"]).abs().to_numpy()
+    if which == "worst":
+        order = np.argsort(-error, kind="stable")
+    else:
+        order = np.lexsort((error, -table["head_count"].to_numpy() * (error <= NEAR)))
+    found = rule.faces(faces.found)
+    row_of = {name: row for row, name in enumerate(stored.names)}
+    entries = []
+    for place in order[: COLUMNS * ROWS]:
+        entry = table.iloc[int(place)]
+        row = row_of[str(entry["Name"])]
+        own = found.boxes[found.picture == place]
+        entries.append(_Entry(row, own, stored.faces(row), float(entry["count"]), int(entry["head_count"])))
+    _save_sheet(stored, entries, path)
+    what = (
+        "The largest errors out of fold"
+        if which == "worst"
+        else f"The most faces among pictures counted within {NEAR}"
+    )
+    return Figure(
+        path,
+        f"{which.capitalize()} pictures of {finished.experiment}",
+        f"{what}. Green: boxes worth at least half a face; red: labels; below: counted and true number.",
+    )
+
+
+def _save_sheet(stored: StoredPictures, entries: list[_Entry], path: Path) -> None:
+    width = COLUMNS * (CELL[0] + GAP) + GAP
+    height = ROWS * (CELL[1] + CAPTION + GAP) + GAP
+    sheet = Image.new("RGB", (width, height), PAPER)
+    for place, entry in enumerate(entries):
+        column, line = place % COLUMNS, place // COLUMNS
+        corner = (GAP + column * (CELL[0] + GAP), GAP + line * (CELL[1] + CAPTION + GAP))
+        sheet.paste(_cell(stored, entry), corner)
+    with atomic.whole_file(path) as partial:
+        sheet.save(partial, quality=72, optimize=True)
+
+
+def _cell(stored: StoredPictures, entry: _Entry) -> Image.Image:
+    picture = Image.fromarray(stored.picture(entry.row))
     scale = min(CELL[0] / picture.width, CELL[1] / picture.height)
     picture = picture.resize(
         (round(picture.width * scale), round(picture.height * scale)), Image.Resampling.LANCZOS
     )
     draw = ImageDraw.Draw(picture)
-    for box in (boxes * scale).tolist():
-        # Dark on both sides of the bright line: it shows on any background.
-        draw.rectangle(box, outline="#000000", width=5)
-        draw.rectangle([box[0] + 1, box[1] + 1, box[2] - 1, box[3] - 1], outline="#5dff9b", width=3)
+    for box in (entry.labelled * scale).tolist():
+        draw.rectangle(box, outline=RED, width=2)
+    draw_boxes(picture, entry.found * np.float32(scale))
     cell = Image.new("RGB", (CELL[0], CELL[1] + CAPTION), PAPER)
     cell.paste(picture, ((CELL[0] - picture.width) // 2, CELL[1] - picture.height))
-    text, colour = f"counted {count:.1f}", INK
-    if right is not None:
-        error = abs(count - right)
+    text, colour = f"counted {entry.count:.1f}", INK
+    if entry.right is not None:
+        error = abs(entry.count - entry.right)
         colour = GREEN if error <= NEAR else AMBER if error <= FAR else RED
-        text += f", true {right}"
+        text += f", true {entry.right}"
     ImageDraw.Draw(cell).text(
         (CELL[0] / 2, CELL[1] + CAPTION / 2), text, fill=colour, font=ImageFont.load_default(18), anchor="mm"
     )
     return cell
+
+
+def _ways(oof: RunRecord, path: Path) -> Figure:
+    """RMSE of every way of counting, with its interval."""
+    from matplotlib.figure import Figure as Drawing
+
+    names = [
+        name.removesuffix("_rmse") for name in oof.metrics if name.endswith("_rmse") and name != "oof_rmse"
+    ]
+    values = [oof.metrics[f"{name}_rmse"] for name in names]
+    order = np.argsort(values)[::-1]
+    drawing = Drawing(figsize=(6.4, 0.45 * len(names) + 1.2), dpi=110, layout="constrained")
+    axes = drawing.subplots()
+    for place, row in enumerate(order):
+        low, high = (oof.metrics[f"{names[row]}_{end}"] for end in ("low", "high"))
+        axes.plot([low, high], [place, place], color=INK, linewidth=1.5)
+        axes.plot(values[row], place, "o", color=GREEN)
+        axes.text(values[row], place + 0.2, f"{values[row]:.3f}", ha="center", fontsize=9)
+    axes.set_yticks(range(len(names)), [names[row].replace("_", " ") for row in order])
+    axes.set_ylim(-0.5, len(names) - 0.3)
+    axes.set_xlabel("RMSE out of fold, 90 % bootstrap interval")
+    axes.grid(axis="x", alpha=0.25)
+    _save(drawing, path)
+    return Figure(
+        path,
+        "Ways of counting compared",
+        "How boxes of all views are put together, and the rule that counts them; each picture was counted by "
+        "a rule fitted on the other folds.",
+    )
 
 
 def _spread(counts: npt.NDArray[np.float64], wanted: int) -> list[int]:
@@ -137,13 +222,14 @@ def _scatter(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -
     )
 
 
-def _threshold_map(paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
+def _threshold_map(
+    settings: FaceCountingExperiment, faces: PooledFaces, oof: RunRecord, path: Path
+) -> Figure:
     from matplotlib.figure import Figure as Drawing
 
-    settings = FaceCountingExperiment.model_validate(oof.experiment)
-    pooled = pooled_faces([paths.fold(settings.name, fold) for fold in range(settings.folds)])
-    above = counting.boxes_above(pooled.found, settings.counting)
-    errors = counting.rmse_map(above, pooled.pictures["head_count"].to_numpy(np.float64))
+    fusion = counting.rule_of(oof.decision).way.fusion
+    above = counting.boxes_above(faces.found, fusion, settings.counting)
+    errors = counting.rmse_map(above, faces.pictures["head_count"].to_numpy(np.float64))
     confidences, overlaps = settings.counting.confidences, settings.counting.overlaps
     drawing = Drawing(figsize=(6.4, 4.2), dpi=110, layout="constrained")
     axes = drawing.subplots()
@@ -154,7 +240,7 @@ def _threshold_map(paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
     ticks = np.arange(0, len(confidences), max(1, len(confidences) // 8))
     axes.set_xticks(ticks, [f"{confidences[tick]:.2f}" for tick in ticks])
     axes.set_yticks(np.arange(len(overlaps)), [f"{overlap:.2f}" for overlap in overlaps])
-    axes.set(xlabel="confidence", ylabel="IoU of non-maximum suppression")
+    axes.set(xlabel="confidence", ylabel=f"IoU of {fusion.replace('_', ' ')}")
     axes.set_title(
         f"best {best:.3f} at confidence {confidences[column]:.2f}, IoU {overlaps[row]:.2f}", fontsize=10
     )
@@ -163,8 +249,8 @@ def _threshold_map(paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
     return Figure(
         path,
         f"How the two thresholds move RMSE for {settings.name}",
-        "RMSE of the number of boxes above a confidence after suppression at an IoU, held-out pictures; "
-        "the star marks the least. Colours end at twice that.",
+        "RMSE of the number of boxes above a confidence, when boxes are one face from an IoU on, held-out "
+        "pictures; the star marks the least. Colours end at twice that.",
     )
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from competitions.face_counting import counting
+from competitions.face_counting.box_fusion import FoundFaces, found_faces, joined
 from competitions.face_counting.experiment import CountingSettings
 from competitions.face_counting.submission import rmse_interval, root_mean_squared_error
 
@@ -19,7 +20,7 @@ class PooledFaces:
 
     pictures: pd.DataFrame
     """fold, Name, head_count; one row a held-out picture."""
-    found: counting.FoundFaces
+    found: FoundFaces
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,33 @@ class OutOfFold:
     decision: dict[str, Any]
 
 
-def pooled_faces(fold_folders: list[Path]) -> PooledFaces:
-    """Read what 2_train_folds left in its fold folders."""
+def pooled_faces(fold_folders: list[Path], looks: int) -> PooledFaces:
+    """Read what 2_train_folds left in its fold folders; `looks` views of each picture."""
     pictures, found = [], []
     for fold, folder in enumerate(fold_folders):
         held_out = pd.read_parquet(folder / "held_out.parquet")
         pictures.append(held_out.assign(fold=fold)[["fold", "Name", "head_count"]])
         boxes = pd.read_parquet(folder / "oof.parquet")
-        found.append(counting.found_faces(boxes, held_out["Name"].tolist()))
-    return PooledFaces(pd.concat(pictures, ignore_index=True), counting.joined(found))
+        found.append(found_faces(boxes, held_out["Name"].tolist(), looks))
+    return PooledFaces(pd.concat(pictures, ignore_index=True), joined(found))
 
 
 def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
     """Choose the way of counting by its RMSE across folds, then fit it on all of them."""
     head_counts = pooled.pictures["head_count"].to_numpy(np.float64)
     fold = pooled.pictures["fold"].to_numpy(np.int64)
-    above = counting.boxes_above(pooled.found, settings)
-    counts = {
-        way: counting.counts_without_own_fold(way, above, head_counts, fold, settings)
-        for way in counting.WAYS
+    found = pooled.found
+    ways = counting.ways(found.looks)
+    above = {
+        fusion: counting.boxes_above(found, fusion, settings)
+        for fusion in dict.fromkeys(way.fusion for way in ways)
     }
-    errors = {way: root_mean_squared_error(counts[way], head_counts) for way in counting.WAYS}
-    best = min(counting.WAYS, key=lambda way: errors[way])
+    counts = {
+        way: counting.counts_without_own_fold(way, found, above[way.fusion], head_counts, fold, settings)
+        for way in ways
+    }
+    errors = {way: root_mean_squared_error(counts[way], head_counts) for way in ways}
+    best = min(ways, key=lambda way: errors[way])
     low, high = rmse_interval(counts[best], head_counts)
     metrics = {
         "oof_rmse": errors[best],
@@ -62,10 +68,13 @@ def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
         "oof_rmse_mean_count": root_mean_squared_error(
             _means_without_own_fold(head_counts, fold), head_counts
         ),
-        **{f"oof_rmse_{way}": error for way, error in errors.items()},
     }
-    rule = counting.fit_rule(best, above, head_counts, settings)
-    return OutOfFold(counts[best], metrics, counting.as_decision(rule, float(head_counts.mean())))
+    for way in ways:
+        low, high = rmse_interval(counts[way], head_counts)
+        metrics |= {f"{way.name}_rmse": errors[way], f"{way.name}_low": low, f"{way.name}_high": high}
+    rule = counting.fit_rule(best, found, above[best.fusion], head_counts, settings)
+    decision = counting.as_decision(rule, float(head_counts.mean()), found.looks)
+    return OutOfFold(counts[best], metrics, decision)
 
 
 def _means_without_own_fold(

@@ -73,9 +73,8 @@ def half_size(placement: Placement, canvas: int) -> Placement:
 
 def enlarged(placement: Placement, scale: float, canvas: int) -> Placement:
     """The placement on a canvas of another side, with the picture `scale` times as large, in the middle."""
-    width, height = (
-        max(1, min(canvas, round(size * scale))) for size in (placement.resized_width, placement.resized_height)
-    )
+    sides = (placement.resized_width, placement.resized_height)
+    width, height = (max(1, min(canvas, round(side * scale))) for side in sides)
     left, top = (canvas - width) // 2, (canvas - height) // 2
     return replace(placement, resized_width=width, resized_height=height, left=left, top=top)
 

@@ -1,11 +1,11 @@
 """RetinaFace on MobileNet 0.25 (Deng et al. 2020): a small network that knows faces and nothing else.
 
-The layers follow the PyTorch version whose weights are in wide use (trained on WIDER FACE), so that those
-weights fit; its head for five facial landmarks is left out, because counting has no use for it.
+The layers follow biubug6's PyTorch version for small devices (Face-Detector-1MB, trained on WIDER FACE), so
+that its weights fit: smaller anchors and plain ReLU, other than in the sister that shares its tensors' names.
+Its head for five facial landmarks is left out, because counting has no use for it.
 """
 
 import re
-from typing import cast
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from torchvision.ops import box_convert, box_iou
 from competitions.face_counting.detector import FaceDetector
 
 STRIDES = (8, 16, 32)
-ANCHOR_SIDES = ((16, 32), (64, 128), (256, 512))
+ANCHOR_SIDES = ((10, 20), (32, 64), (128, 256))
 """Two squares in px at every place of each stride's map."""
 VARIANCES = (0.1, 0.2)
 """Unit of the middle, in anchor sides, and of the logarithm of the side."""
@@ -25,7 +25,6 @@ LEAST_OVERLAP = 0.35
 NEGATIVES = 7
 """Anchors without a face that count in the loss, the hardest first, for each with one."""
 BOX_GAIN = 2.0
-LEAK = 0.1
 NAMES = (
     (r"^module\.", ""),
     (r"^body\.stage(\d)\.", r"stages.\1."),
@@ -83,9 +82,7 @@ class RetinaFace(FaceDetector):
         for stage in self.stages:
             pixels = stage(pixels)
             features.append(pixels)
-        low, middle, high = (
-            lateral(each) for lateral, each in zip(self.laterals, features, strict=True)
-        )
+        low, middle, high = (lateral(each) for lateral, each in zip(self.laterals, features, strict=True))
         middle = self.smoothing[1](middle + F.interpolate(high, size=middle.shape[-2:], mode="nearest"))
         low = self.smoothing[0](low + F.interpolate(middle, size=low.shape[-2:], mode="nearest"))
         maps = [context(each) for context, each in zip(self.contexts, (low, middle, high), strict=True)]
@@ -94,7 +91,7 @@ class RetinaFace(FaceDetector):
         return torch.cat(classes, dim=1), torch.cat(edges, dim=1)
 
     def losses(self, canvases: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Cross-entropy with the hardest negatives, and smooth L1 of the offsets, both per anchor with a face."""
+        """Cross-entropy with the hardest negatives, and smooth L1 of the offsets, per anchor with a face."""
         classes, edges = self(as_input(canvases))
         places = anchors(canvases.shape[-2], canvases.shape[-1]).to(edges)
         class_loss, box_loss = edges.new_zeros(()), edges.new_zeros(())
@@ -140,12 +137,10 @@ def as_input(canvases: torch.Tensor) -> torch.Tensor:
 def decoded(
     classes: torch.Tensor, edges: torch.Tensor, height: int, width: int
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Boxes (anchors, 4) in px and scores (anchors,) for each canvas, from what `RetinaFace.forward` gives."""
+    """Boxes (anchors, 4) in px and scores (anchors,) of each canvas, from what `RetinaFace.forward` gives."""
     places = anchors(height, width).to(edges)
     scores = classes.float().softmax(dim=-1)[..., 1]
-    return [
-        (decode(offsets, places), each) for offsets, each in zip(edges.float(), scores, strict=True)
-    ]
+    return [(decode(offsets, places), each) for offsets, each in zip(edges.float(), scores, strict=True)]
 
 
 def anchors(height: int, width: int) -> torch.Tensor:
@@ -157,9 +152,9 @@ def anchors(height: int, width: int) -> torch.Tensor:
         middle = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).reshape(-1, 1, 2)
         side = torch.tensor(sides, dtype=torch.float32).view(1, -1, 1)
         parts.append(
-            torch.cat(
-                (middle.expand(-1, len(sides), 2), side.expand(len(middle), -1, 2)), dim=-1
-            ).reshape(-1, 4)
+            torch.cat((middle.expand(-1, len(sides), 2), side.expand(len(middle), -1, 2)), dim=-1).reshape(
+                -1, 4
+            )
         )
     return torch.cat(parts)
 
@@ -167,7 +162,7 @@ def anchors(height: int, width: int) -> torch.Tensor:
 def match(places: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
     """(anchors,) number of the face that each anchor has to find, -1 for none.
 
-    An anchor takes the face that it overlaps most, from an IoU of 0.35 on; each face has at least its best anchor.
+    An anchor takes the face that it overlaps most, from an IoU of 0.35 on; each face has one at least.
     """
     if len(faces) == 0:
         return torch.full((len(places),), -1, device=places.device)
@@ -216,7 +211,7 @@ def _convolution(
         nn.Conv2d(inside, outside, side, stride, side // 2, bias=False),
         nn.BatchNorm2d(outside),
     ]
-    return nn.Sequential(*layers, *([nn.LeakyReLU(LEAK, inplace=True)] if activated else []))
+    return nn.Sequential(*layers, *([nn.ReLU(inplace=True)] if activated else []))
 
 
 def _separable(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
@@ -224,13 +219,13 @@ def _separable(inside: int, outside: int, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(inside, inside, 3, stride, 1, groups=inside, bias=False),
         nn.BatchNorm2d(inside),
-        nn.LeakyReLU(LEAK, inplace=True),
+        nn.ReLU(inplace=True),
         nn.Conv2d(inside, outside, 1, bias=False),
         nn.BatchNorm2d(outside),
-        nn.LeakyReLU(LEAK, inplace=True),
+        nn.ReLU(inplace=True),
     )
 
 
 def _by_anchor(head: torch.Tensor, values: int) -> torch.Tensor:
     """A head's map (batch, 2 x values, height, width) as (batch, anchors, values)."""
-    return cast(torch.Tensor, head.permute(0, 2, 3, 1).reshape(head.shape[0], -1, values))
+    return head.permute(0, 2, 3, 1).reshape(head.shape[0], -1, values)

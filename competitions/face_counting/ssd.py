@@ -21,7 +21,7 @@ class Ssd(FaceDetector):
     """torchvision's SSD300."""
 
     anchor_sides: torch.Tensor
-    """(anchors, 2) fitted widths and heights in px of the canvas, smallest first; empty for the usual ones."""
+    """(anchors, 2) fitted widths and heights in px of the canvas, smallest first; empty for usual ones."""
 
     def __init__(self, settings: DetectorSettings, face_sides: Sides | None) -> None:
         super().__init__()
@@ -40,7 +40,8 @@ class Ssd(FaceDetector):
         """Class and boxes at the default boxes."""
         self._use_fitted_anchors(canvases)
         targets = [
-            {"boxes": own.float(), "labels": torch.full((len(own),), FACE, device=own.device)} for own in boxes
+            {"boxes": own.float(), "labels": torch.full((len(own),), FACE, device=own.device)}
+            for own in boxes
         ]
         losses = self.network(as_input(canvases), targets)
         return {"box_loss": losses["bbox_regression"], "class_loss": losses["classification"]}

@@ -39,7 +39,7 @@ class TrainingCanvas:
     """One training example."""
 
     pixels: Picture
-    """(canvas, canvas, 3)"""
+    """(side, side, 3): the canvas, or a window of it."""
     boxes: Boxes
     """(faces, 4) in px of the canvas."""
 
@@ -64,6 +64,7 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
             for row in range(len(stored))
             if has_half_copy(pictures.set, int(stored.pictures["head_count"].iloc[row]))
         ]
+        self.side = augmentation.crop or pictures.canvas
         self.changes = _changes(augmentation)
         self.set_random_seed(seed)
 
@@ -76,7 +77,7 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
         return len(self.items)
 
     def face_sides(self) -> Boxes:
-        """(faces, 2) widths and heights in px of the canvas, before anything random; anchors are fitted to them."""
+        """(faces, 2) widths and heights in px of the canvas, before anything random: for anchors."""
         corners = [np.zeros((0, 4))]
         for row, at_half_size in self.items:
             boxes = self._placement(row, at_half_size).to_canvas(self.stored.faces(row))
@@ -88,10 +89,10 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
         if self.random.random() < self.augmentation.mosaic:
             others = self.random.integers(len(self.items), size=3).tolist()
             return self._mosaic([item, *others])
-        side = self.pictures.canvas
+        side = self.side
         resized, boxes, placement = self._changed(item)
         left, top = (
-            self._anywhere(size, side) if self.augmentation.scale else offset
+            self._anywhere(size, side) if self.augmentation.scale or self.augmentation.crop else offset
             for size, offset in ((resized.shape[1], placement.left), (resized.shape[0], placement.top))
         )
         canvas = white_canvas(side)
@@ -100,7 +101,7 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
 
     def _mosaic(self, items: list[int]) -> TrainingCanvas:
         """Four pictures in the four corners around a random point."""
-        side = self.pictures.canvas
+        side = self.side
         x, y = (int(value) for value in self.random.uniform(0.3, 0.7, size=2) * side)
         windows = [(0, 0, x, y), (x, 0, side, y), (0, y, x, side), (x, y, side, side)]
         canvas, boxes = white_canvas(side), []
@@ -142,7 +143,7 @@ class TrainingCanvases(Dataset[TrainingCanvas]):
 
 
 def collate(canvases: list[TrainingCanvas]) -> Batch:
-    """A batch as detectors take it: (batch, 3, canvas, canvas) uint8, and one (faces, 4) a canvas in px."""
+    """A batch as detectors take it: (batch, 3, side, side) uint8, and one (faces, 4) a canvas in px."""
     pixels = torch.from_numpy(np.stack([canvas.pixels for canvas in canvases])).permute(0, 3, 1, 2)
     return pixels, [torch.from_numpy(canvas.boxes).float() for canvas in canvases]
 

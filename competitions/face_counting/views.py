@@ -46,7 +46,7 @@ class Sight:
         upright = boxes.astype(np.float64)
         if self.flip:
             upright[:, [0, 2]] = self.width - upright[:, [2, 0]]
-        return self.placement.to_picture(upright)
+        return np.asarray(self.placement.to_picture(upright), dtype=np.float64)
 
 
 def sight_of(
@@ -57,15 +57,13 @@ def sight_of(
     placement = enlarged(placement_of(pictures.set, width, height, pictures.canvas), looks.scale, side)
     if not pictures.tight:
         return Sight(row, view, placement, side, side, looks.flip)
-    rows, columns = (
-        -(-size // STEP) * STEP for size in (placement.resized_height, placement.resized_width)
-    )
+    rows, columns = (-(-size // STEP) * STEP for size in (placement.resized_height, placement.resized_width))
     left, top = (columns - placement.resized_width) // 2, (rows - placement.resized_height) // 2
     return Sight(row, view, replace(placement, left=left, top=top), rows, columns, looks.flip)
 
 
 def batches(sights: list[Sight]) -> Iterator[list[Sight]]:
-    """Sights with canvases of one size together, so many that their pixels fit; the order depends on sizes."""
+    """Sights with canvases of one size together, so many that their pixels fit; sorted by size."""
     by_size: dict[tuple[int, int], list[Sight]] = {}
     for sight in sights:
         by_size.setdefault((sight.height, sight.width), []).append(sight)

@@ -56,9 +56,7 @@ class Yolo(FaceDetector):
         }
         loss, parts = self.criterion(self.network(as_input(canvases)), batch)
         # The sum of a batch is minimised over its pictures; the parts are shown by name.
-        return {
-            name: value / len(canvases) for name, value in zip(parts, loss.reshape(-1), strict=True)
-        }
+        return {name: value / len(canvases) for name, value in zip(parts, loss.reshape(-1), strict=True)}
 
     def candidates(self, canvases: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """All places' boxes and scores."""

@@ -1,5 +1,7 @@
 """Every network that an experiment names: built, given one training step, and asked for boxes."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -25,8 +27,8 @@ SIDES = np.random.default_rng(0).uniform(8, 30, size=(60, 2))
 def _experiments() -> list[FaceCountingExperiment]:
     """For each network of experiments.toml the first experiment that names it.
 
-    Given weights, batches and picture sets do not change a network; fitted anchors change its places alone, and
-    are tried on the same network below, because large ones take seconds to build.
+    Given weights, batches and picture sets do not change a network; fitted anchors change its places alone,
+    and are tried on the same network below, because large ones take seconds to build.
     """
     found: dict[str, FaceCountingExperiment] = {}
     for name in experiment_names(COMPETITION.experiments_file):
@@ -40,8 +42,8 @@ def _experiments() -> list[FaceCountingExperiment]:
 
 def _few_proposals(network: FaceDetector) -> None:
     """Two-stage networks look at hundreds of proposals: a handful show the same."""
-    inside = getattr(network, "network", None)
-    if hasattr(inside, "roi_heads"):
+    inside: Any = getattr(network, "network", None)
+    if inside is not None and hasattr(inside, "roi_heads"):
         inside.roi_heads.fg_bg_sampler.batch_size_per_image = 8
         inside.rpn._post_nms_top_n = {"training": 16, "testing": 8}
 

@@ -10,7 +10,7 @@ from common.experiments import experiment_names
 from common.weights import save_weights
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.detector import build_detector
-from competitions.face_counting.experiment import DetectorSettings, FaceCountingExperiment, Size
+from competitions.face_counting.experiment import DetectorSettings, FaceCountingExperiment, Family, Size
 from competitions.face_counting.starting_weights import take_over_weights
 
 NAMES = experiment_names(COMPETITION.experiments_file)
@@ -45,15 +45,6 @@ def test_the_table_of_the_article_is_complete() -> None:
     assert (best["set"], best["batch"], best["size"], best["rmse"]) == ("white_canvas", 8, "x", 0.7677)
 
 
-@pytest.mark.parametrize("size", get_args(Size))
-def test_every_network_builds(size: Size) -> None:
-    network = build_detector(DetectorSettings(size=size)).eval()
-    with torch.inference_mode():
-        found = network(torch.zeros(1, 3, 64, 64))[0]
-    # One class: 4 numbers of the box and its confidence, at strides 8, 16 and 32.
-    assert found.shape == (1, 5, 8 * 8 + 4 * 4 + 2 * 2)
-
-
 def test_networks_grow_with_their_size() -> None:
     nano, small = (build_detector(DetectorSettings(size=size)) for size in get_args(Size)[:2])
     weights = [sum(value.numel() for value in network.parameters()) for network in (nano, small)]
@@ -72,24 +63,81 @@ def test_weights_of_a_classic_network_are_taken_over_where_they_fit(tmp_path: Pa
     with torch.no_grad():
         for value in given.parameters():
             value.fill_(0.5)
-    state = {name.removeprefix("model."): value for name, value in given.state_dict().items()}
+    state = {name.removeprefix("network.model."): value for name, value in given.state_dict().items()}
     head = [name for name in state if name.startswith("24.")]
     state |= {name: torch.zeros(3, 3) for name in head}  # the head of another detector
     save_weights(tmp_path / "yolov5n.safetensors", state)
     taken_over = take_over_weights(network, settings, tmp_path)
     assert taken_over == len(state) - len(head)
-    assert all(
-        (value == 0.5).all() for name, value in network.named_parameters() if not name.startswith("model.24.")
-    )
-    assert any(
-        (value != 0.5).any() for name, value in network.named_parameters() if name.startswith("model.24.")
-    )
+    head_names = {name for name, _ in network.named_parameters() if name.startswith("network.model.24.")}
+    values = dict(network.named_parameters())
+    assert all((values[name] == 0.5).all() for name in values.keys() - head_names)
+    assert any((values[name] != 0.5).any() for name in head_names)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    settings = DetectorSettings(size="n")
+    settings = DetectorSettings(size="n", pretrained=True)
     save_weights(tmp_path / "yolov5n.safetensors", {"fc.weight": torch.zeros(3, 3)})
     with pytest.raises(InputError, match=r"0 of .* tensors fit yolov5n"):
         take_over_weights(build_detector(settings), settings, tmp_path)
     with pytest.raises(InputError, match="no weights for yolov5s; expected yolov5s or"):
-        take_over_weights(build_detector(settings), DetectorSettings(size="s"), tmp_path)
+        take_over_weights(build_detector(settings), DetectorSettings(size="s", pretrained=True), tmp_path)
+
+
+def test_a_folder_of_weights_is_no_matter_to_random_first_weights(tmp_path: Path) -> None:
+    settings = DetectorSettings(size="n")
+    assert take_over_weights(build_detector(settings), settings, tmp_path) == 0
+
+
+def test_names_of_the_usual_retinaface_weights() -> None:
+    network = build_detector(DetectorSettings(family="retinaface"))
+    for foreign, own in (
+        ("module.body.stage1.0.0.weight", "stages.0.0.0.weight"),
+        ("body.stage3.1.4.running_var", "stages.2.1.4.running_var"),
+        ("fpn.output2.1.bias", "laterals.1.1.bias"),
+        ("fpn.merge1.0.weight", "smoothing.0.0.weight"),
+        ("ssh3.conv3X3.0.weight", "contexts.2.near.0.weight"),
+        ("ssh1.conv7x7_3.1.weight", "contexts.0.widest.1.weight"),
+        ("ClassHead.0.conv1x1.bias", "classes.0.bias"),
+        ("BboxHead.2.conv1x1.weight", "edges.2.weight"),
+    ):
+        assert network.own_name(foreign) == own
+        assert own in network.state_dict()
+    assert network.own_name("LandmarkHead.0.conv1x1.weight") not in network.state_dict()
+
+
+@pytest.mark.parametrize(
+    ("family", "foreign", "own"),
+    [
+        ("faster_rcnn", "features.28.weight", "network.backbone.28.weight"),
+        ("faster_rcnn", "classifier.0.weight", "network.roi_heads.box_head.1.weight"),
+        ("faster_rcnn", "classifier.3.bias", "network.roi_heads.box_head.4.bias"),
+        ("faster_rcnn_fpn", "layer4.2.conv3.weight", "network.backbone.body.layer4.2.conv3.weight"),
+        ("faster_rcnn_fpn", "rpn.head.cls_logits.bias", "network.rpn.head.cls_logits.bias"),
+        ("ssd", "backbone.features.0.weight", "network.backbone.features.0.weight"),
+    ],
+)
+def test_names_of_given_weights(family: Family, foreign: str, own: str) -> None:
+    with torch.device("meta"):  # names alone: nothing is filled
+        network = build_detector(DetectorSettings(family=family))
+    assert network.own_name(foreign) == own
+    assert own in network.state_dict()
+
+
+def test_untouched_weights_must_be_given() -> None:
+    with pytest.raises(ValueError, match="pretrained"):
+        FaceCountingExperiment.model_validate({"name": "any", "training": {"epochs": 0}})
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"family": "yolo11"},
+        {"family": "retinaface", "size": "n"},
+        {"size": "n", "anchors": "fitted"},
+        {"size": "n", "classes": "coco"},
+    ],
+)
+def test_settings_that_do_not_belong_to_a_family(settings: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"size|anchors|classes"):
+        DetectorSettings.model_validate(settings)
