@@ -56,6 +56,28 @@ class FaceDetector(torch.nn.Module):
         """What this network calls the tensor that the usual state dicts of its kind call `foreign`."""
 
 
+class DenseDetector(FaceDetector):
+    """A network that gives a box and a score at every place of its maps, and nothing else: it can be compiled."""
+
+    any_size: bool
+    """Whether a trace of it holds for canvases of other sizes."""
+
+    @abstractmethod
+    def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
+        """Canvases (batch, 3, height, width) uint8 as float pixels for `forward`."""
+
+    @abstractmethod
+    def decoded(
+        self, outputs: list[torch.Tensor], height: int, width: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """What `forward` gave for canvases of that size, as (n, 4) boxes and (n,) scores a canvas."""
+
+    def candidates(self, canvases: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """All places' boxes and scores."""
+        outputs = self(self.as_input(canvases))
+        return self.decoded(list(outputs), canvases.shape[-2], canvases.shape[-1])
+
+
 def build_detector(settings: DetectorSettings, face_sides: Sides | None = None) -> FaceDetector:
     """A network for faces with random weights; seed torch before.
 

@@ -8,7 +8,8 @@ import pandas as pd
 import torch
 
 from common.console import progress
-from competitions.face_counting.detector import Detections, FaceDetector, detect
+from competitions.face_counting.compiled_detector import LEAST_CANVASES, CompiledDetector
+from competitions.face_counting.detector import DenseDetector, Detections, FaceDetector, detect
 from competitions.face_counting.experiment import CountingSettings, PictureSettings
 from competitions.face_counting.labels import cut_to_picture
 from competitions.face_counting.official_tables import BOX_COLUMNS
@@ -29,6 +30,9 @@ def find_faces(
 ) -> pd.DataFrame:
     """Detect the faces of all given pictures in all views of an experiment; see `found_in`."""
     network = network.to(device).eval()
+    canvases = len(stored) * len(pictures.views)
+    if device == "cpu" and isinstance(network, DenseDetector) and canvases >= LEAST_CANVASES:
+        return found_in(CompiledDetector(network, counting).detect, stored, pictures, what)
     return found_in(lambda canvases: detect(network, canvases.to(device), counting), stored, pictures, what)
 
 

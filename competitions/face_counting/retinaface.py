@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import box_convert, box_iou
 
-from competitions.face_counting.detector import FaceDetector
+from competitions.face_counting.detector import DenseDetector
 
 STRIDES = (8, 16, 32)
 ANCHOR_SIDES = ((10, 20), (32, 64), (128, 256))
@@ -41,8 +41,10 @@ NAMES = (
 """Names in the usual state dicts, and here; there some count from 1."""
 
 
-class RetinaFace(FaceDetector):
+class RetinaFace(DenseDetector):
     """MobileNet 0.25, a feature pyramid of 64 channels, context modules, and heads at three strides."""
+
+    any_size = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +94,7 @@ class RetinaFace(FaceDetector):
 
     def losses(self, canvases: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         """Cross-entropy with the hardest negatives, and smooth L1 of the offsets, per anchor with a face."""
-        classes, edges = self(as_input(canvases))
+        classes, edges = self(self.as_input(canvases))
         places = anchors(canvases.shape[-2], canvases.shape[-1]).to(edges)
         class_loss, box_loss = edges.new_zeros(()), edges.new_zeros(())
         matched = 0
@@ -112,10 +114,19 @@ class RetinaFace(FaceDetector):
             "box_loss": BOX_GAIN * box_loss / max(1, matched),
         }
 
-    def candidates(self, canvases: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
+        """Float BGR less the mean, channels last in memory."""
+        mean = torch.tensor(MEAN_BGR, device=canvases.device).view(3, 1, 1)
+        return (canvases.flip(1).float() - mean).contiguous(memory_format=torch.channels_last)
+
+    def decoded(
+        self, outputs: list[torch.Tensor], height: int, width: int
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """All anchors' boxes and scores."""
-        classes, edges = self(as_input(canvases))
-        return decoded(classes, edges, canvases.shape[-2], canvases.shape[-1])
+        classes, edges = outputs
+        places = anchors(height, width).to(edges)
+        scores = classes.float().softmax(dim=-1)[..., 1]
+        return [(decode(offsets, places), each) for offsets, each in zip(edges.float(), scores, strict=True)]
 
     def own_name(self, foreign: str) -> str:
         """From the names of the usual state dicts."""
@@ -126,21 +137,6 @@ class RetinaFace(FaceDetector):
         if counted and name != foreign.removeprefix("module."):
             name = f"{counted[1]}.{int(counted[2]) - 1}{counted[3]}"
         return name
-
-
-def as_input(canvases: torch.Tensor) -> torch.Tensor:
-    """Canvases (uint8 RGB) as the network takes them: float BGR less the mean, channels last in memory."""
-    mean = torch.tensor(MEAN_BGR, device=canvases.device).view(3, 1, 1)
-    return (canvases.flip(1).float() - mean).contiguous(memory_format=torch.channels_last)
-
-
-def decoded(
-    classes: torch.Tensor, edges: torch.Tensor, height: int, width: int
-) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """Boxes (anchors, 4) in px and scores (anchors,) of each canvas, from what `RetinaFace.forward` gives."""
-    places = anchors(height, width).to(edges)
-    scores = classes.float().softmax(dim=-1)[..., 1]
-    return [(decode(offsets, places), each) for offsets, each in zip(edges.float(), scores, strict=True)]
 
 
 def anchors(height: int, width: int) -> torch.Tensor:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torchvision.ops import box_convert
 
-from competitions.face_counting.detector import FaceDetector
+from competitions.face_counting.detector import DenseDetector
 from competitions.face_counting.experiment import DetectorSettings
 
 LOSS_GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, class_weights=None)
@@ -23,8 +23,10 @@ BATCH_NORM_MOMENTUM = 0.1
 """torch's default; with ultralytics' 0.03 the statistics lag behind in trainings of a few hundred steps."""
 
 
-class Yolo(FaceDetector):
+class Yolo(DenseDetector):
     """A YOLOv5 or YOLO11 for the single class `face`."""
+
+    any_size = False  # ultralytics keeps the places of the last size
 
     def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
@@ -54,25 +56,33 @@ class Yolo(FaceDetector):
             "cls": torch.zeros(len(owner), device=canvases.device),
             "bboxes": box_convert(torch.cat(boxes).float() / side, "xyxy", "cxcywh"),
         }
-        loss, parts = self.criterion(self.network(as_input(canvases)), batch)
+        loss, parts = self.criterion(self.network(self.as_input(canvases)), batch)
         # The sum of a batch is minimised over its pictures; the parts are shown by name.
         return {name: value / len(canvases) for name, value in zip(parts, loss.reshape(-1), strict=True)}
 
-    def candidates(self, canvases: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(batch, 5, places): middle x, middle y, width, height in px, and confidence; in evaluation mode."""
+        found: torch.Tensor = self.network(pixels)[0]
+        return (found,)
+
+    def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
+        """Float from 0 to 1, channels last in memory."""
+        return canvases.to(memory_format=torch.channels_last).float() / 255
+
+    def decoded(
+        self,
+        outputs: list[torch.Tensor],
+        height: int,  # noqa: ARG002
+        width: int,  # noqa: ARG002
+    ) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """All places' boxes and scores."""
-        # (batch, 5, places): middle x, middle y, width, height, confidence
-        found = self.network(as_input(canvases))[0].float().transpose(1, 2)
-        return [(box_convert(places[:, :4], "cxcywh", "xyxy"), places[:, 4]) for places in found]
+        places = outputs[0].float().transpose(1, 2)
+        return [(box_convert(own[:, :4], "cxcywh", "xyxy"), own[:, 4]) for own in places]
 
     def own_name(self, foreign: str) -> str:
         """Names of a DetectionModel, or of the module inside it."""
         own = f"network.{foreign}"
         return own if foreign.startswith("model.") else f"network.model.{foreign}"
-
-
-def as_input(canvases: torch.Tensor) -> torch.Tensor:
-    """Canvases of uint8 as the network takes them: float from 0 to 1, channels last in memory."""
-    return canvases.to(memory_format=torch.channels_last).float() / 255
 
 
 @contextlib.contextmanager

@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+import torch
+
+from common.seeding import seed_everything
+from competitions.face_counting.compiled_detector import CompiledDetector
+from competitions.face_counting.detector import DenseDetector, build_detector, detect
+from competitions.face_counting.experiment import CountingSettings, DetectorSettings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DetectorSettings(family="retinaface"),
+        DetectorSettings(size="n"),
+        DetectorSettings(family="yolo11", size="n"),
+    ],
+)
+def test_a_compiled_network_finds_the_same(settings: DetectorSettings) -> None:
+    seed_everything(5)
+    network = build_detector(settings).eval()
+    assert isinstance(network, DenseDetector)
+    everything = CountingSettings(floor=0.0)
+    compiled = CompiledDetector(network, everything, threads=1)
+    for batch, height, width in ((2, 64, 96), (1, 64, 96), (1, 96, 64)):
+        canvases = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
+        wanted, got = detect(network, canvases, everything), compiled.detect(canvases)
+        assert len(wanted) == len(got) == batch
+        for one, two in zip(wanted, got, strict=True):
+            np.testing.assert_allclose(one.scores.sum(), two.scores.sum(), rtol=1e-3)
+            np.testing.assert_allclose(one.scores[:5], two.scores[:5], atol=1e-4)
+            assert abs(len(one.boxes) - len(two.boxes)) <= 2  # ties fall either way
