@@ -57,7 +57,7 @@ class FaceDetector(torch.nn.Module):
 
 
 class DenseDetector(FaceDetector):
-    """A network that gives a box and a score at every place of its maps, and nothing else: it can be compiled."""
+    """A network that gives a box and a score at every place of its maps, so that it can be compiled."""
 
     any_size: bool
     """Whether a trace of it holds for canvases of other sizes."""
