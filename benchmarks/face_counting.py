@@ -2,14 +2,15 @@
 
     python -m benchmarks.face_counting
 
-Reads nothing: the photos are drawn, and a YOLOv5n is trained on some of them for a minute, so that there are boxes
-to be found.
+Reads nothing: the photos are drawn, and a YOLOv5n is trained on some of them for a minute, so that there are
+boxes to be found.
 """
 
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +18,12 @@ import torch
 from PIL import Image
 from torchvision.ops import box_iou
 
-from benchmarks.side_by_side import compare, keep
+from benchmarks.side_by_side import Comparison, compare, keep
 from common.console import say
 from common.pictures import read_rgb
 from common.seeding import seed_everything
 from competitions.face_counting.compiled_detector import CompiledDetector
-from competitions.face_counting.detector import DenseDetector, build_detector
+from competitions.face_counting.detector import build_detector
 from competitions.face_counting.detector_training import train_detector
 from competitions.face_counting.experiment import (
     AugmentationSettings,
@@ -70,7 +71,7 @@ def main() -> None:
 # ---- photos a second
 
 
-def detection(data: Path, folder: Path):  # type: ignore[no-untyped-def]
+def detection(data: Path, folder: Path) -> Comparison:
     """Our batches through OpenVINO against ultralytics' predict, called file by file with its defaults."""
     photos = folder / "photos"
     photos.mkdir()
@@ -130,7 +131,7 @@ def _our_boxes(files: list[Path], detector: CompiledDetector) -> list[npt.NDArra
     return boxes
 
 
-def _ultralytics(network: Yolo):  # type: ignore[no-untyped-def]
+def _ultralytics(network: Yolo) -> Any:
     """ultralytics' own front end around the same weights."""
     with quiet_ultralytics():
         from ultralytics import YOLO
@@ -142,14 +143,12 @@ def _ultralytics(network: Yolo):  # type: ignore[no-untyped-def]
     assert isinstance(own, Yolo)  # noqa: S101
     own.network.names = {0: "face"}
     own.network.args = {}  # type: ignore[assignment]
-    front.model = own.network.eval()
+    front.model = own.network.eval()  # type: ignore[assignment]
     return front
 
 
-def _peer_boxes(files: list[Path], front) -> list[npt.NDArray[np.float32]]:  # type: ignore[no-untyped-def]
-    return [
-        front.predict(str(path), verbose=False, device="cpu")[0].boxes.xyxy.numpy() for path in files
-    ]
+def _peer_boxes(files: list[Path], front: Any) -> list[npt.NDArray[np.float32]]:
+    return [front.predict(str(path), verbose=False, device="cpu")[0].boxes.xyxy.numpy() for path in files]
 
 
 def _same_boxes(ours: list[npt.NDArray[np.float32]], peer: list[npt.NDArray[np.float32]]) -> None:
@@ -171,7 +170,7 @@ def _same_boxes(ours: list[npt.NDArray[np.float32]], peer: list[npt.NDArray[np.f
 # ---- picture sets
 
 
-def picture_sets(data: Path):  # type: ignore[no-untyped-def]
+def picture_sets(data: Path) -> list[Comparison]:
     """All three picture sets with their boxes, ours and as a plain Pillow loop makes them."""
     boxes = {str(name): own[BOX_COLUMNS].to_numpy() for name, own in training_boxes(data).groupby("Name")}
     files = [data / "image_data" / name for name in boxes]
