@@ -107,10 +107,12 @@ class _Run:
 
     def experiment(self, name: str) -> None:
         given = self.inputs.of(name)
+        own_data = bool(self.stage.record_name and self.stage.record_name(self.flags.own))
         for parent in given.settings.parents:
-            self.experiment(parent)
+            if not own_data:  # an ensemble asks its parents' models for that itself
+                self.experiment(parent)
             if self.stage.name != "preprocess":
-                given.upstream.update(self.inputs.parent_records(parent))
+                given.upstream.update(self.inputs.parent_records(parent, own_data))
         if self.stage.name == "train_folds":
             self._folds(given)
             return

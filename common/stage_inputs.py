@@ -38,10 +38,10 @@ class StageInputs:
     flags: StageFlags
     paths: WorkPaths
 
-    def parent_records(self, parent: str) -> dict[str, RunRecord]:
-        """What an ensemble needs to know of one of its parents."""
+    def parent_records(self, parent: str, own_data: bool = False) -> dict[str, RunRecord]:
+        """What an ensemble needs to know of one of its parents; on a user's own data nothing of the test."""
         found = {f"{parent}/oof": read_record(self.paths.oof_record(parent))}
-        if self.stage != "train_folds":
+        if self.stage != "train_folds" and not own_data:
             found[f"{parent}/test"] = read_record(self.paths.test_record(parent))
         return found
 

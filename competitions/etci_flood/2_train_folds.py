@@ -1,12 +1,12 @@
-"""Train one network per fold and predict the tiles that it never saw.
+"""Train one model per fold and predict the tiles that it never saw.
 
     python competitions/etci_flood/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
-A network learns flood pixels from VV, VH and their ratio on the tiles of all folds but one, then maps the
-held-out tiles. When all folds are there, the maps are pooled: the threshold on the probability is the one
-with the highest pooled IoU. Naive maps are measured beside: the water mask, and the best VV threshold,
-which is flattered by being chosen on the tiles that it is measured on. The intervals come from resampling
-tiles.
+A network (or boosted trees) learns flood pixels on the tiles of all folds but one, then maps the held-out
+tiles; a mixture of experiments takes its parents' maps. When all folds are there, the maps are pooled: the
+threshold on the probability is the one with the highest pooled IoU. Naive maps are measured beside: the water
+mask, the best VV threshold and the best linear rule on VV and VH, which are flattered by being chosen on the
+tiles that they are measured on. The intervals come from resampling tiles.
 
 Reads
     <work>/processed/  what 1_preprocess.py wrote
@@ -14,6 +14,7 @@ Reads
 
 Writes
     <work>/<experiment>/fold<k>/checkpoint.safetensors  the fold's network
+    <work>/<experiment>/fold<k>/checkpoint.txt  or its trees
     <work>/<experiment>/fold<k>/oof.npy  probability of flood x 255 on held-out tiles, uint8 (tiles, 256, 256)
     <work>/<experiment>/fold<k>/oof_tiles.parquet  which tiles they are: row in processed/tiles.parquet, name
     <work>/<experiment>/oof_scenes.csv  out-of-fold IoU of each scene beside the naive maps
@@ -22,7 +23,7 @@ Writes
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from common.stage import Job, Outcome, Stage
 from competitions.etci_flood.competition import COMPETITION
@@ -31,77 +32,84 @@ from competitions.etci_flood.experiment import FloodExperiment
 if TYPE_CHECKING:
     import pandas as pd
 
+    from competitions.etci_flood.map_mixture import Bytes, Rows
+
 
 def train_fold(job: Job) -> Outcome:
     """Train on the other folds, predict this one."""
     import numpy as np
-    from torch.utils.data import DataLoader
 
-    from common.device import torch_device
-    from common.training import fit
-    from common.weights import save_weights
-    from competitions.etci_flood.flood_maps import predicted_maps, write_maps
-    from competitions.etci_flood.flood_training import (
-        FloodTiles,
-        FloodTraining,
-        seed_of_fold,
-        settle_batch_statistics,
-        settling_loader,
-        training_loader,
-    )
-    from competitions.etci_flood.segmentation_networks import build_network
+    from competitions.etci_flood.flood_maps import equal_shares, predicted_maps, write_maps
+    from competitions.etci_flood.fold_models import TRAINERS
     from competitions.etci_flood.tile_arrays import open_tile_arrays
     from competitions.etci_flood.tile_folds import training_and_held_out
 
     settings = cast(FloodExperiment, job.settings)
-    device = torch_device(job.device)
+    if settings.model == "mixture":
+        return mix_fold(job)
     arrays = open_tile_arrays(job.processed)
     training, held_out = training_and_held_out(arrays.tiles, settings.tiles, job.fold)
+    trained = TRAINERS[settings.model](job, arrays, training, held_out)
 
-    seed = seed_of_fold(job.seed, job.fold)
-    network = build_network(settings.network, settings.channels, job.own.weights)
-    settling = settling_loader(arrays, training, settings.channels, settings.training)
-    history = fit(
-        FloodTraining(network, settings.training, settling),
-        training_loader(arrays, training, settings.channels, settings.training, seed),
-        DataLoader(FloodTiles(arrays, held_out, settings.channels), batch_size=settings.prediction.batch)
-        if len(held_out)
-        else None,
-        epochs=settings.training.epochs,
-        folder=job.scratch,
-        device=device,
-        what=f"fold {job.fold}",
-        validate_every=settings.training.validate_every,
-    )
-    settle_batch_statistics(network, settling)
-
-    checkpoint = job.fold_folder / "checkpoint.safetensors"
     maps, tiles = job.fold_folder / "oof.npy", job.fold_folder / "oof_tiles.parquet"
-    save_weights(checkpoint, network.state_dict())
-    predicted = predicted_maps([network], arrays, held_out, settings.channels, settings.prediction, device)
+    predicted = predicted_maps(equal_shares([trained.model]), arrays, held_out, settings.prediction.batch)
     write_maps(maps, len(held_out), predicted, f"mapping fold {job.fold}")
     write_table(tiles, arrays.tiles.loc[held_out, ["tile"]].assign(row=np.int64(held_out)))
+    metrics = {"training_tiles": float(len(training)), "held_out_tiles": float(len(held_out))}
     return Outcome(
-        [checkpoint, maps, tiles],
-        metrics={"training_tiles": float(len(training)), "held_out_tiles": float(len(held_out))},
-        history=history,
+        [trained.checkpoint, maps, tiles], metrics={**metrics, **trained.metrics}, history=trained.history
     )
 
 
-def pool_folds(job: Job) -> Outcome:
-    """Choose the threshold on the pooled out-of-fold maps, and measure them."""
-    from competitions.etci_flood.out_of_fold import count_out_of_fold, pooled_figures
+def mix_fold(job: Job) -> Outcome:
+    """Mix the parents' held-out maps, with the shares that are best on the other folds."""
+    from competitions.etci_flood.flood_maps import write_maps
+    from competitions.etci_flood.map_mixture import best_shares, mixed_maps
     from competitions.etci_flood.tile_arrays import open_tile_arrays
 
     arrays = open_tile_arrays(job.processed)
-    counted = count_out_of_fold(arrays, job.fold_folders)
-    figures = pooled_figures(counted, job.seed)
+    found = held_out_by_fold(job)
+    others = [each for fold, each in enumerate(found) if fold != job.fold]
+    shares = best_shares(others, arrays.flood, len(job.settings.parents))
+    rows, of_parents = found[job.fold]
+    maps, tiles = job.fold_folder / "oof.npy", job.fold_folder / "oof_tiles.parquet"
+    write_maps(maps, len(rows), mixed_maps(of_parents, shares), f"mixing fold {job.fold}")
+    write_table(tiles, arrays.tiles.loc[rows, ["tile"]].assign(row=rows))
+    metrics = {f"share_{parent}": share for parent, share in zip(job.settings.parents, shares, strict=True)}
+    return Outcome([maps, tiles], metrics=metrics)
+
+
+def held_out_by_fold(job: Job) -> "list[tuple[Rows, list[Bytes]]]":
+    """Held-out rows of each fold, and the parents' maps of them."""
+    from competitions.etci_flood.map_mixture import held_out_maps
+
+    return [
+        held_out_maps([job.paths.fold(parent, fold) for parent in job.settings.parents])
+        for fold in range(job.settings.folds)
+    ]
+
+
+def pool_folds(job: Job) -> Outcome:
+    """Choose threshold (and shares) on the pooled out-of-fold maps, and measure them beside naive maps."""
+    from common.console import say
+    from competitions.etci_flood.map_mixture import best_shares
+    from competitions.etci_flood.out_of_fold import count_out_of_fold, pooled_figures, scene_lines
+    from competitions.etci_flood.tile_arrays import open_tile_arrays
+
+    settings = cast(FloodExperiment, job.settings)
+    arrays = open_tile_arrays(job.processed)
+    figures = pooled_figures(count_out_of_fold(arrays, job.fold_folders), job.seed)
+    decision: dict[str, Any] = {"threshold": figures.threshold}
+    if settings.model == "mixture":
+        decision["shares"] = best_shares(held_out_by_fold(job), arrays.flood, len(settings.parents))
     scenes, thresholds = (
-        job.paths.experiment(job.settings.name) / name for name in ("oof_scenes.csv", "oof_thresholds.csv")
+        job.paths.experiment(settings.name) / name for name in ("oof_scenes.csv", "oof_thresholds.csv")
     )
     write_table(scenes, figures.scenes)
     write_table(thresholds, figures.thresholds)
-    return Outcome([scenes, thresholds], figures.metrics, {"threshold": figures.threshold})
+    for line in scene_lines(figures.scenes):
+        say(f"  {line}")
+    return Outcome([scenes, thresholds], figures.metrics, decision)
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

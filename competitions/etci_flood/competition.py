@@ -19,6 +19,6 @@ COMPETITION = Competition(
     validate=imported_when_called("competitions.etci_flood.submission_archive", "submission_faults"),
     score=imported_when_called("competitions.etci_flood.submission_archive", "score_submission"),
     baselines=imported_when_called("competitions.etci_flood.naive_floods", "naive_scores"),
-    naive=("all flood", "water mask", "VV below"),
+    naive=("all flood", "water mask", "VV below", "linear"),
     figures=imported_when_called("competitions.etci_flood.flood_figures", "draw_figures"),
 )

@@ -2,13 +2,30 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from common.experiments import Experiment, Settings
 
+CHANNELS = ("vv", "vh", "ratio", "clipped", "water")
+"""What input_channels.py can make of a tile."""
+
+
+def _known_channels(channels: str) -> str:
+    names = channels.split("_")
+    unknown = [name for name in names if name not in CHANNELS]
+    if unknown or len(set(names)) < len(names):
+        raise ValueError(f"{channels!r}: expected different ones of {', '.join(CHANNELS)}, joined by _")
+    return channels
+
+
 Split = Literal["spatial", "scene", "block", "random", "phase", "all"]
-Channels = Literal["vv_vh", "vv_vh_ratio", "vv_vh_water", "vv_vh_ratio_water"]
-Encoder = Literal["vgg16", "vgg19", "resnet18", "resnet34", "mobilenet_v2"]
+Channels = Annotated[str, AfterValidator(_known_channels)]
+"""Names of channels joined by `_`: `vv_vh_ratio_water`."""
+Decoder = Literal["unet", "unetplusplus", "pan", "deeplabv3plus", "segformer", "fcn32s", "fcn16s", "fcn8s"]
+Encoder = Literal[
+    "vgg16", "vgg16_bn", "vgg19", "resnet18", "resnet34", "mobilenet_v2", "efficientnet-b0", "mit_b0"
+]
+Loss = Literal["cross_entropy", "dice", "dice_cross_entropy", "lovasz", "lovasz_cross_entropy", "focal"]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -22,31 +39,38 @@ class TileSettings(Settings):
 
     split: Split = "spatial"
     """spatial: by scene where there are at least two scenes a part, else by block. scene: whole scenes are
-    held out. block: contiguous bands of each scene. random: a tenth of the tiles, as printed; it leaks, for
-    neighbours share rivers. phase: phase 1 is held out. all: nothing is, so nothing can be measured."""
+    held out. block: bands of each scene; a tile that touches a held-out one is not trained on. random: a
+    tenth of the tiles, as printed; it leaks, for neighbours share rivers. phase: phase 1 is held out. all:
+    nothing is, so nothing can be measured."""
     parts: Annotated[int, Field(ge=2)] = 3
     """Parts that scenes and blocks are cut into; `folds` of them are held out in turn."""
     phase1: bool = True
     """Whether labelled phase 1 tiles belong to the labelled tiles."""
     without_blanks: bool = False
     """Whether tiles beyond the swath's edge (VV only 0 and 255) are left out of training."""
+    without_bright_floods: bool = False
+    """Whether tiles whose labelled flood is as bright as their dry land are left out of training."""
 
 
 class NetworkSettings(Settings):
-    """The network, from segmentation-models-pytorch."""
+    """The network, from segmentation-models-pytorch, or one of the FCNs."""
 
-    decoder: Literal["unet", "pan"] = "unet"
-    """unet: Ronneberger et al. 2015. pan: pyramid attention network, Li et al. 2018."""
+    decoder: Decoder = "unet"
+    """unet: Ronneberger et al. 2015. unetplusplus: Zhou et al. 2018. pan: pyramid attention network, Li et
+    al. 2018. deeplabv3plus: Chen et al. 2018. segformer: Xie et al. 2021. fcn32s, fcn16s, fcn8s: Long et al.
+    2015."""
     encoder: Encoder = "resnet34"
     """The classification network that the encoder is."""
     pretrained: bool = False
     """Whether 2_train_folds.py must be given ImageNet weights of the encoder by --weights."""
     decoder_channels: list[Positive] = Field(default=[256, 128, 64, 32, 16], min_length=5, max_length=5)
-    """Widths of the U-Net's decoder, coarse to fine."""
+    """Widths of the decoder of U-Net and U-Net++, coarse to fine."""
+    dropout: Share = 0.0
+    """Chance that a feature map is dropped before the last convolution (Tompson et al. 2015)."""
 
 
 class TrainingSettings(Settings):
-    """One training."""
+    """One training of a network."""
 
     epochs: Positive = 20
     """Visits of every training tile."""
@@ -56,16 +80,38 @@ class TrainingSettings(Settings):
     """Side of the random square cut out of a tile at each visit, pixels; 256 is the whole tile."""
     transform: bool = True
     """Whether a tile and its mask are turned and mirrored alike (the eight symmetries of the square)."""
-    loss: Literal["cross_entropy", "dice_cross_entropy"] = "cross_entropy"
-    """dice_cross_entropy: the mean of both; Dice is computed over the whole batch."""
+    level_shift: Annotated[int, Field(ge=0, le=100)] = 0
+    """A tile's VV and VH are each made darker or brighter by up to so many levels at each visit: scenes
+    differ in brightness, and few scenes are there to learn that from."""
+    loss: Loss = "cross_entropy"
+    """dice, lovasz: over the whole batch. ..._cross_entropy: the mean of both. focal: gamma 2."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
     """Adam's step size, the highest one of the schedule."""
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    """Decoupled from the step size (AdamW)."""
     schedule: Literal["constant", "one_cycle"] = "constant"
     """one_cycle: up in the first third, then down to nothing by a cosine."""
     flood_share: Share | None = None
     """Chance that a drawn tile has flood in it; None visits each tile once an epoch."""
+    pseudo_labels: bool = False
+    """Whether unlabelled tiles that the parent (of the same fold) is sure of are trained on with its maps."""
     validate_every: Positive = 1
     """Epochs between two looks at the held-out tiles, for the training curves only."""
+
+
+class PixelSettings(Settings):
+    """Boosted trees on what surrounds a pixel (LightGBM, Ke et al. 2017)."""
+
+    trees: Positive = 300
+    """Rounds of boosting."""
+    leaves: Annotated[int, Field(ge=2)] = 63
+    """Leaves of a tree."""
+    learning_rate: Annotated[float, Field(gt=0)] = 0.06
+    """Share of each tree that is added."""
+    pixels: Positive = 5000
+    """Pixels drawn at random from each training tile."""
+    leaf_pixels: Positive = 300
+    """Fewest pixels of a leaf."""
 
 
 class PredictionSettings(Settings):
@@ -73,6 +119,8 @@ class PredictionSettings(Settings):
 
     views: Literal["one", "flips", "d4"] = "one"
     """Averaged views of a tile: itself; four mirrored ones; all eight symmetries of the square."""
+    margin: Annotated[int, Field(ge=0, le=128, multiple_of=32)] = 0
+    """Pixels around a tile that the network sees, too: of its neighbours, mirrored where there is none."""
     batch: Positive = 8
     """Tiles at a time."""
 
@@ -82,12 +130,21 @@ class FloodExperiment(Experiment):
 
     folds: int = 3
     """How many parts are held out in turn."""
+    model: Literal["network", "pixels", "mixture"] = "network"
+    """network: a segmentation network. pixels: boosted trees, pixel by pixel. mixture: the weighted mean of
+    the parents' maps."""
     channels: Channels = "vv_vh_ratio"
-    """What the network sees of a tile."""
+    """What a network sees of a tile."""
+    backscatter: Literal["levels", "scene"] = "levels"
+    """What VV and VH are measured against: levels: mean and deviation of the official training split. scene:
+    the median and spread of their own scene."""
     tiles: TileSettings = TileSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
+    pixels: PixelSettings = PixelSettings()
     prediction: PredictionSettings = PredictionSettings()
+    ablation: str | None = None
+    """What this run adds to the one named first, or to the one before, in the table of gains."""
 
     def preprocessing(self) -> dict[str, Any]:
         """The number of parts: arrays and fold columns serve all experiments alike."""
@@ -104,4 +161,12 @@ class FloodExperiment(Experiment):
             raise ValueError(
                 f"training.crop: PAN's pyramid needs {PAN_SIDE} pixels, not {self.training.crop}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _parents_that_are_used(self) -> Self:
+        if self.model == "mixture" and len(self.parents) < 2:
+            raise ValueError("parents: a mixture needs at least two")
+        if self.model != "mixture" and len(self.parents) != int(self.training.pseudo_labels):
+            raise ValueError("parents: one where training.pseudo_labels = true, else none")
         return self

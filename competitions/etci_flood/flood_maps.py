@@ -2,50 +2,87 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor, nn
 
 from common.atomic import whole_array
 from common.console import progress
-from competitions.etci_flood.experiment import Channels, PredictionSettings
-from competitions.etci_flood.input_channels import input_channels
 from competitions.etci_flood.official_layout import TILE_SIDE
 from competitions.etci_flood.tile_arrays import TileArrays
+from competitions.etci_flood.tile_neighbours import SurroundedTiles
 
 Bytes = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 
-VIEWS: dict[str, list[tuple[int, bool]]] = {
-    "one": [(0, False)],
-    "flips": [(0, False), (0, True), (2, False), (2, True)],
-    "d4": [(turns, mirrored) for turns in range(4) for mirrored in (False, True)],
-}
-"""Quarter turns, and whether the tile is mirrored first."""
+
+class FloodModel(Protocol):
+    """What maps floods, whatever it has learned with."""
+
+    margin: int
+    """Pixels around what is mapped that it needs to see, too."""
+
+    def probability(self, layers: Bytes, scale: FloatArray) -> FloatArray:
+        """Probability of flood at each pixel.
+
+        Parameters
+        ----------
+        layers : (n, 3, height + 2 margin, width + 2 margin) uint8: VV, VH, permanent water (0 or 1).
+        scale : (n, 2, 2), median and spread of VV and VH in the scene.
+
+        Returns
+        -------
+        (n, height, width) float32.
+        """
 
 
-def predicted_maps(
-    networks: Sequence[nn.Module],
-    arrays: TileArrays,
-    rows: Rows,
-    channels: Channels,
-    settings: PredictionSettings,
-    device: str,
-) -> Iterator[Bytes]:
-    """Yield (batch, 256, 256) uint8 maps for `rows`, in order: mean probability x 255 of networks and views.
+Weighted = Sequence[tuple[float, FloodModel]]
+"""Models and their shares in a mean; the shares add up to 1."""
+
+
+def equal_shares(models: Sequence[FloodModel]) -> Weighted:
+    """The plain mean of some models."""
+    return [(1 / len(models), model) for model in models]
+
+
+def mean_probability(models: Weighted, layers: Bytes, scale: FloatArray, margin: int) -> FloatArray:
+    """The weighted mean of the models' maps; `layers` have `margin` pixels around, enough for any model."""
+    total: FloatArray | None = None
+    for share, model in models:
+        spare = margin - model.margin
+        seen = layers[..., spare : layers.shape[-2] - spare, spare : layers.shape[-1] - spare]
+        probability = np.float32(share) * model.probability(seen, scale)
+        total = probability if total is None else total + probability
+    if total is None:
+        raise ValueError("a mean of no models")
+    return total
+
+
+def widest_margin(models: Weighted) -> int:
+    """Pixels that must be seen around what is mapped."""
+    return max(model.margin for _, model in models)
+
+
+def levels_of(probability: FloatArray) -> Bytes:
+    """Probability x 255, rounded, as one byte."""
+    return np.rint(probability * 255).clip(0, 255).astype(np.uint8)
+
+
+def predicted_maps(models: Weighted, arrays: TileArrays, rows: Rows, batch: int) -> Iterator[Bytes]:
+    """Yield (batch, 256, 256) uint8 maps for `rows`, in order: mean probability x 255.
 
     Tiles that could not be read are predicted as no flood.
     """
-    networks = [network.to(device).eval() for network in networks]
     readable = arrays.tiles["readable"].to_numpy()
-    for start in range(0, len(rows), settings.batch):
-        batch = rows[start : start + settings.batch]
-        layers = np.stack([arrays.vv[batch], arrays.vh[batch], arrays.water[batch]], axis=1)
-        seen = torch.from_numpy(input_channels(layers, channels)).to(device)
-        maps = np.rint(_mean_probability(networks, seen, settings).cpu().numpy() * 255).astype(np.uint8)
-        maps[~readable[batch]] = 0
+    surrounded = SurroundedTiles(arrays)
+    margin = widest_margin(models)
+    for start in range(0, len(rows), batch):
+        some = rows[start : start + batch]
+        layers = np.stack([surrounded.layers_of(row, margin) for row in some])
+        maps = levels_of(mean_probability(models, layers, arrays.scale(some), margin))
+        maps[~readable[some]] = 0
         yield maps
 
 
@@ -56,17 +93,3 @@ def write_maps(path: Path, tiles: int, batches: Iterable[Bytes], what: str) -> N
         for batch in progress(batches, what, "batches"):
             maps[start : start + len(batch)] = batch
             start += len(batch)
-
-
-@torch.inference_mode()
-def _mean_probability(networks: Sequence[nn.Module], seen: Tensor, settings: PredictionSettings) -> Tensor:
-    """Mean probability, (n, height, width), over all networks and views of the tiles."""
-    views = VIEWS[settings.views]
-    total = torch.zeros_like(seen[:, 0])
-    for turns, mirrored in views:
-        view = torch.rot90(seen.flip(-1) if mirrored else seen, turns, (-2, -1))
-        for network in networks:
-            probability = torch.sigmoid(network(view)[:, 0].float())
-            back = torch.rot90(probability, -turns, (-2, -1))
-            total += back.flip(-1) if mirrored else back
-    return total / (len(views) * len(networks))

@@ -1,6 +1,7 @@
 """Training of one network on the tiles of one fold."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # albumentations looks for a newer version at import
@@ -9,48 +10,78 @@ import albumentations
 import lightning
 import numpy as np
 import numpy.typing as npt
-import segmentation_models_pytorch as smp
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from common.seeding import derived_seed, seed_everything
 from common.training import EpochSampler
-from competitions.etci_flood.experiment import Channels, TrainingSettings
+from competitions.etci_flood.experiment import FloodExperiment, TrainingSettings
+from competitions.etci_flood.flood_losses import FloodLoss
 from competitions.etci_flood.input_channels import input_channels
 from competitions.etci_flood.official_layout import TILE_SIDE
 from competitions.etci_flood.tile_arrays import TileArrays
 
+Bytes = npt.NDArray[np.uint8]
 Rows = npt.NDArray[np.int64]
 
 SETTLING_TILES = 256
 
 
 class FloodTiles(Dataset[tuple[Tensor, Tensor]]):
-    """Labelled tiles as (channels, side, side) input and (1, side, side) mask."""
+    """Tiles with labels as (channels, side, side) input and (1, side, side) mask.
+
+    Parameters
+    ----------
+    rows : of the processed table.
+    changes : what happens to a tile and its mask alike.
+    labels : masks of rows that have no label of their own, by row.
+    """
 
     def __init__(
         self,
         arrays: TileArrays,
         rows: Rows,
-        channels: Channels,
+        settings: FloodExperiment,
         changes: albumentations.Compose | None = None,
+        labels: Mapping[int, Bytes] | None = None,
     ) -> None:
-        self.arrays, self.rows, self.channels, self.changes = arrays, rows, channels, changes
+        self.arrays, self.rows, self.settings, self.changes = arrays, rows, settings, changes
+        self.labels = labels or {}
+        self.scale = arrays.scale(rows) if settings.backscatter == "scene" else None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
-        row = self.rows[position]
+        row = int(self.rows[position])
         arrays = self.arrays
         layers = np.stack([arrays.vv[row], arrays.vh[row], arrays.water[row]], axis=-1)
-        flood = np.asarray(arrays.flood[row])
+        flood = np.asarray(self.labels[row] if row in self.labels else arrays.flood[row])
         if self.changes is not None:
             changed = self.changes(image=layers, mask=flood)
             layers, flood = changed["image"], changed["mask"]
-        seen = input_channels(np.moveaxis(layers, -1, 0), self.channels)
+        scale = None if self.scale is None else self.scale[position]
+        seen = input_channels(np.moveaxis(layers, -1, 0), self.settings.channels, scale)
         return torch.from_numpy(seen), torch.from_numpy(flood[None].astype(np.float32))
+
+
+class LevelShift(albumentations.ImageOnlyTransform):
+    """Make VV and VH, the first two of three layers, each darker or brighter by up to `most` levels."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(p=1.0)
+        self.most = most
+
+    def get_params(self) -> dict[str, Any]:
+        """One shift for each of the two."""
+        return {"shifts": [self.py_random.randint(-self.most, self.most) for _ in range(2)]}
+
+    def apply(self, img: Bytes, shifts: list[int], **params: Any) -> Bytes:  # noqa: ARG002
+        """(height, width, 3) uint8 to the same."""
+        shifted = img.astype(np.int16)
+        shifted[..., :2] += np.array(shifts, np.int16)
+        return shifted.clip(0, 255).astype(np.uint8)
 
 
 def tile_changes(settings: TrainingSettings) -> albumentations.Compose:
@@ -60,32 +91,47 @@ def tile_changes(settings: TrainingSettings) -> albumentations.Compose:
         steps.append(albumentations.RandomCrop(settings.crop, settings.crop))
     if settings.transform:
         steps.append(albumentations.D4(p=1.0))
+    if settings.level_shift:
+        steps.append(LevelShift(settings.level_shift))
     return albumentations.Compose(steps)
 
 
 def training_loader(
-    arrays: TileArrays, rows: Rows, channels: Channels, settings: TrainingSettings, seed: int
+    arrays: TileArrays,
+    rows: Rows,
+    settings: FloodExperiment,
+    seed: int,
+    pseudo_labels: Mapping[int, Bytes] | None = None,
 ) -> DataLoader[Any]:
-    """Shuffled and changed tiles; an interrupted training goes on with the very same ones."""
-    changes = tile_changes(settings)
+    """Shuffled and changed tiles; an interrupted training goes on with the very same ones.
+
+    Parameters
+    ----------
+    rows : labelled tiles.
+    pseudo_labels : masks of unlabelled tiles that are trained on, too.
+    """
+    training, extra = settings.training, pseudo_labels or {}
+    changes = tile_changes(training)
+    has_flood = arrays.tiles["has_flood"].to_numpy()[rows]
+    has_flood = np.concatenate([has_flood, [bool(mask.any()) for mask in extra.values()]]).astype(bool)
+    rows = np.concatenate([rows, np.array(list(extra), np.int64)])
     weights = None
-    if settings.flood_share is not None:
-        has_flood = arrays.tiles["has_flood"].to_numpy()[rows]
-        weights = draw_chances(has_flood, settings.flood_share)
+    if training.flood_share is not None:
+        weights = draw_chances(has_flood, training.flood_share)
     sampler = EpochSampler(len(rows), seed, weights=weights, augmentations=changes)
-    batch = min(settings.batch, len(rows))
-    data = FloodTiles(arrays, rows, channels, changes)
+    batch = min(training.batch, len(rows))
+    data = FloodTiles(arrays, rows, settings, changes, extra)
     # A last batch of a single tile would leave batch normalisation nothing to average over.
     return DataLoader(data, batch_size=batch, sampler=sampler, drop_last=len(rows) % batch == 1)
 
 
-def settling_loader(
-    arrays: TileArrays, rows: Rows, channels: Channels, settings: TrainingSettings
-) -> DataLoader[Any]:
+def settling_loader(arrays: TileArrays, rows: Rows, settings: FloodExperiment) -> DataLoader[Any]:
     """At most 256 training tiles, their middle cut out: what batch statistics are settled on."""
     some = rows[:: -(-len(rows) // SETTLING_TILES)]
-    middle = albumentations.Compose([albumentations.CenterCrop(settings.crop, settings.crop)])
-    return DataLoader(FloodTiles(arrays, some, channels, middle), batch_size=max(8, settings.batch // 4))
+    side = settings.training.crop
+    middle = albumentations.Compose([albumentations.CenterCrop(side, side)])
+    batch = max(8, settings.training.batch // 4)
+    return DataLoader(FloodTiles(arrays, some, settings, middle), batch_size=batch)
 
 
 def settle_batch_statistics(network: nn.Module, tiles: DataLoader[Any]) -> None:
@@ -117,16 +163,8 @@ class FloodTraining(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.settings, self.settling = network, settings, settling
-        self.cross_entropy = nn.BCEWithLogitsLoss()
-        self.dice = smp.losses.DiceLoss("binary")
+        self.loss = FloodLoss(settings.loss)
         self.register_buffer("overlap", torch.zeros(2, dtype=torch.float64))
-
-    def loss(self, logits: Tensor, flood: Tensor) -> Tensor:
-        """Loss of (n, 1, height, width) logits."""
-        loss: Tensor = self.cross_entropy(logits, flood)
-        if self.settings.loss == "dice_cross_entropy":
-            loss = (loss + self.dice(logits, flood)) / 2
-        return loss
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:  # noqa: ARG002
         """One step; logs the loss."""
@@ -155,8 +193,13 @@ class FloodTraining(lightning.LightningModule):
         self.overlap.zero_()
 
     def configure_optimizers(self) -> Any:
-        """Adam, with the schedule of the settings."""
-        optimizer = torch.optim.Adam(self.network.parameters(), lr=self.settings.learning_rate)
+        """Adam (AdamW where weights decay), with the schedule of the settings."""
+        parameters, rate = self.network.parameters(), self.settings.learning_rate
+        optimizer: torch.optim.Optimizer
+        if self.settings.weight_decay:
+            optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=self.settings.weight_decay)
+        else:
+            optimizer = torch.optim.Adam(parameters, lr=rate)
         if self.settings.schedule == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

@@ -1,5 +1,6 @@
 """Naive flood maps that any model must beat."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from common.paths import shown
 from common.pictures import UnreadablePictureError
 from competitions.etci_flood.dark_water import DarkRule, best_dark_rule
 from competitions.etci_flood.flood_iou import level_counts, overlaps, pooled_iou
+from competitions.etci_flood.linear_rule import LinearRule, best_linear_rule, joint_counts
 from competitions.etci_flood.official_layout import TILE_SIDE, Tile, find_tiles
 from competitions.etci_flood.submission_archive import read_truth
 from competitions.etci_flood.tile_arrays import read_layer
@@ -21,33 +23,49 @@ MOST_TILES = 2000
 
 
 def naive_scores(data: Path, truth: Path) -> dict[str, float]:
-    """Pooled IoU on the test split: all flood, the water mask, the labelled tiles' best VV threshold."""
+    """Pooled IoU on the test split: all flood, the water mask, the labelled tiles' best rules."""
     flood, _ = read_truth(truth)
     tiles = find_tiles(data)
     if len(tiles.predicted) != len(flood):
         raise InputError(
             f"{shown(truth)}: {len(flood)} masks, but {shown(data)} has {len(tiles.predicted)} test tiles"
         )
-    rule = dark_rule_of(tiles.labelled[:: -(-len(tiles.labelled) // MOST_TILES)])
+    some = tiles.labelled[:: -(-len(tiles.labelled) // MOST_TILES)]
+    rule, linear = dark_rule_of(some), linear_rule_of(some)
     whole = np.ones((TILE_SIDE, TILE_SIDE), np.uint8)
     masks = {
         "all flood": (whole for _ in tiles.predicted),
         "water mask": (_layer_or_empty(tile, "water_body_label") for tile in tiles.predicted),
         str(rule): (rule.mask(_layer_or_empty(tile, "vv")) for tile in tiles.predicted),
+        f"linear: {linear}": (
+            linear.mask(_layer_or_empty(tile, "vv"), _layer_or_empty(tile, "vh")) for tile in tiles.predicted
+        ),
     }
     return {name: float(pooled_iou(overlaps(predicted, flood))) for name, predicted in masks.items()}
 
 
 def dark_rule_of(labelled: list[Tile]) -> DarkRule:
     """The rule on VV with the highest pooled IoU on these tiles."""
-    counts = []
+    counts = [level_counts(vv[None], flood[None])[0] for vv, _, flood in _labelled_layers(labelled)]
+    return best_dark_rule(np.array(counts).reshape(-1, 2, 256))
+
+
+def linear_rule_of(labelled: list[Tile]) -> LinearRule:
+    """The rule on VV and VH with the highest pooled IoU on these tiles."""
+    total = np.zeros((2, 256, 256), np.int64)
+    for vv, vh, flood in _labelled_layers(labelled):
+        total += next(joint_counts([vv], [vh], [flood]))
+    return best_linear_rule(total)
+
+
+def _labelled_layers(labelled: list[Tile]) -> Iterator[tuple[Bytes, Bytes, Bytes]]:
+    """VV, VH and flood (0 or 1) of the tiles that can be read."""
     for tile in labelled:
         try:
-            vv, flood = (read_layer(tile.files[layer]) for layer in ("vv", "flood_label"))
+            vv, vh, flood = (read_layer(tile.files[layer]) for layer in ("vv", "vh", "flood_label"))
         except UnreadablePictureError:
             continue
-        counts.append(level_counts(vv[None], (flood[None] > 127).astype(np.uint8))[0])
-    return best_dark_rule(np.array(counts).reshape(-1, 2, 256))
+        yield vv, vh, (flood > 127).astype(np.uint8)
 
 
 def _layer_or_empty(tile: Tile, layer: str) -> Bytes:

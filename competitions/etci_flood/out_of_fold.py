@@ -1,8 +1,8 @@
 """Out-of-fold maps of all folds pooled: the threshold, and honest figures beside naive maps.
 
 Only what is counted here decides anything. The threshold is chosen and measured on the same pooled maps;
-being one number against millions of pixels, it flatters the figure by very little. The naive VV threshold is
-given the same favour.
+being one number against millions of pixels, it flatters the figure by very little. The naive rules on VV and
+VH are given the same favour.
 """
 
 from collections.abc import Iterator, Sequence
@@ -27,8 +27,20 @@ from competitions.etci_flood.flood_iou import (
     overlaps_at_or_above,
     pooled_iou,
 )
+from competitions.etci_flood.linear_rule import best_linear_rule, joint_counts
 from competitions.etci_flood.tile_arrays import TileArrays
 
+SCENE_COLUMNS = [
+    "scene",
+    "tiles",
+    "iou",
+    "vv_threshold",
+    "linear_rule",
+    "water_mask",
+    "bright_tiles",
+    "iou_without_bright",
+    "iou_possible",
+]
 EVEN_CHANCE = 128
 """The threshold where nothing was held out to choose one on: probability one half."""
 
@@ -44,6 +56,10 @@ class OutOfFold:
     """(n, 2) overlaps of the permanent water."""
     vv_threshold: Counts
     """(n, 2) overlaps of dark VV, by the threshold that is best on these very tiles."""
+    linear_rule: dict[str, Counts]
+    """Scene -> (2,) overlap of the linear rule on VV and VH that is best on these very tiles."""
+    bright: npt.NDArray[np.bool_]
+    """(n,) whether the labelled flood is as bright as dry land (bright_floods.py)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,8 @@ class PooledFigures:
     """A pixel is flood when its level (probability x 255) is at least this."""
     metrics: dict[str, float]
     scenes: pd.DataFrame
-    """scene, tiles, iou, vv_threshold, water_mask"""
+    """scene, tiles, iou, vv_threshold, linear_rule, water_mask, bright_tiles, iou_without_bright,
+    iou_possible"""
     thresholds: pd.DataFrame
     """threshold, iou"""
 
@@ -75,12 +92,20 @@ def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOf
         maps.append(overlaps_at_or_above(level_counts(levels, _tile_by_tile(arrays.flood, held_out))))
     if not rows:
         nothing = np.zeros((0, 2), np.int64)
-        return OutOfFold(np.array([], str), np.zeros((0, LEVELS, 2), np.int64), nothing, nothing)
+        maps_of_none = np.zeros((0, LEVELS, 2), np.int64)
+        return OutOfFold(np.array([], str), maps_of_none, nothing, nothing, {}, np.zeros(0, bool))
     order = np.concatenate(rows)
     water = overlaps(_tile_by_tile(arrays.water, order), _tile_by_tile(arrays.flood, order))
     dark = level_counts(_tile_by_tile(arrays.vv, order), _tile_by_tile(arrays.flood, order))
     scenes = arrays.tiles["scene"].to_numpy().astype(str)[order]
-    return OutOfFold(scenes, np.concatenate(maps), water, best_dark_rule(dark).overlaps(dark))
+    return OutOfFold(
+        scenes,
+        np.concatenate(maps),
+        water,
+        best_dark_rule(dark).overlaps(dark),
+        _linear_rule(arrays, order, scenes),
+        arrays.tiles["bright_flood"].to_numpy(bool)[order],
+    )
 
 
 def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
@@ -89,8 +114,9 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
     Metrics are empty where nothing was held out: a figure on training tiles would say nothing.
     """
     if not len(counted.scenes):
-        scenes = pd.DataFrame(columns=["scene", "tiles", "iou", "vv_threshold", "water_mask"])
-        return PooledFigures(EVEN_CHANCE, {}, scenes, pd.DataFrame(columns=["threshold", "iou"]))
+        return PooledFigures(
+            EVEN_CHANCE, {}, pd.DataFrame(columns=SCENE_COLUMNS), pd.DataFrame(columns=["threshold", "iou"])
+        )
     threshold = best_threshold(counted.maps)
     ours = counted.maps[:, threshold]
     low, high = bootstrap_interval(ours.astype(np.float64), pooled_iou, seed)
@@ -100,11 +126,59 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
         "oof_iou_high": high,
         "oof_mean_tile_iou": mean_tile_iou(ours),
         "oof_vv_threshold_iou": float(pooled_iou(counted.vv_threshold)),
+        "oof_linear_rule_iou": float(pooled_iou(np.array(list(counted.linear_rule.values())))),
         "oof_water_mask_iou": float(pooled_iou(counted.water_mask)),
     }
+    if counted.bright.any():
+        plausible = counted.maps[~counted.bright]
+        metrics["oof_bright_flood_tiles"] = float(counted.bright.sum())
+        metrics["oof_iou_possible"] = possible_iou(counted.maps, counted.bright)
+        metrics["oof_iou_without_bright"] = float(pooled_iou(plausible[:, best_threshold(plausible)]))
     curve = pooled_iou(counted.maps.swapaxes(0, 1))
     thresholds = pd.DataFrame({"threshold": np.arange(LEVELS) / (LEVELS - 1), "iou": curve})
     return PooledFigures(threshold, metrics, _by_scene(counted, ours), thresholds)
+
+
+def possible_iou(maps: Counts, bright: npt.NDArray[np.bool_]) -> float:
+    """The highest IoU of a map that is right everywhere, but dry on the floods as bright as dry land.
+
+    Parameters
+    ----------
+    maps : (n, 256, 2) overlaps at each threshold; at threshold 0 everything is called, so the intersection is
+        the labelled flood.
+    """
+    flood = maps[:, 0, 0]
+    return float(flood[~bright].sum() / flood.sum()) if flood.sum() else 1.0
+
+
+def scene_lines(scenes: pd.DataFrame) -> list[str]:
+    """The table of scenes for people, one line a scene."""
+    lines = []
+    for row in scenes.to_dict("records"):
+        naive = ", ".join(
+            f"{name.replace('_', ' ')} {row[name]:.3f}"
+            for name in ("vv_threshold", "linear_rule", "water_mask")
+        )
+        line = f"{row['scene']}: IoU {row['iou']:.3f} ({naive}; {row['tiles']} tiles"
+        if row["bright_tiles"]:
+            line += (
+                f", of which {row['bright_tiles']} with floods as bright as land: "
+                f"without them {row['iou_without_bright']:.3f}, possible with them {row['iou_possible']:.3f}"
+            )
+        lines.append(line + ")")
+    return lines
+
+
+def _linear_rule(
+    arrays: TileArrays, order: npt.NDArray[np.int64], scenes: npt.NDArray[np.str_]
+) -> dict[str, Counts]:
+    """Overlap of the best linear rule in each scene."""
+    layers = (_tile_by_tile(array, order) for array in (arrays.vv, arrays.vh, arrays.flood))
+    by_scene: dict[str, Counts] = {}
+    for scene, counts in zip(scenes, joint_counts(*layers), strict=True):
+        by_scene[str(scene)] = by_scene.get(str(scene), 0) + counts
+    rule = best_linear_rule(np.sum(list(by_scene.values()), axis=0))
+    return {scene: rule.overlap(counts) for scene, counts in by_scene.items()}
 
 
 def _tile_by_tile(
@@ -115,13 +189,21 @@ def _tile_by_tile(
 
 
 def _by_scene(counted: OutOfFold, ours: Counts) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "scene": scene,
-            "tiles": int((of := counted.scenes == scene).sum()),
-            "iou": float(pooled_iou(ours[of])),
-            "vv_threshold": float(pooled_iou(counted.vv_threshold[of])),
-            "water_mask": float(pooled_iou(counted.water_mask[of])),
-        }
-        for scene in np.unique(counted.scenes)
-    )
+    rows = []
+    for scene in np.unique(counted.scenes):
+        of = counted.scenes == scene
+        bright = of & counted.bright
+        rows.append(
+            {
+                "scene": scene,
+                "tiles": int(of.sum()),
+                "iou": float(pooled_iou(ours[of])),
+                "vv_threshold": float(pooled_iou(counted.vv_threshold[of])),
+                "linear_rule": float(pooled_iou(counted.linear_rule[scene][None])),
+                "water_mask": float(pooled_iou(counted.water_mask[of])),
+                "bright_tiles": int(bright.sum()),
+                "iou_without_bright": float(pooled_iou(ours[of & ~counted.bright])),
+                "iou_possible": possible_iou(counted.maps[of], counted.bright[of]),
+            }
+        )
+    return pd.DataFrame(rows, columns=SCENE_COLUMNS)

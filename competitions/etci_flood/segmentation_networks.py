@@ -1,21 +1,21 @@
-"""The networks, from segmentation-models-pytorch, with one output: the logit of flood at each pixel."""
+"""The networks, most from segmentation-models-pytorch, with one output: the logit of flood at each pixel."""
 
 from pathlib import Path
+from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
-from segmentation_models_pytorch.base import SegmentationModel
+from torch import nn
 
 from common.errors import InputError
 from common.paths import shown
 from common.weights import find_weights, load_weights
 from competitions.etci_flood.experiment import NetworkSettings
-from competitions.etci_flood.input_channels import Channels, channel_names
+from competitions.etci_flood.fully_convolutional import FullyConvolutionalNetwork
+from competitions.etci_flood.input_channels import channel_names
 
 
-def build_network(
-    settings: NetworkSettings, channels: Channels, weights: Path | None = None
-) -> SegmentationModel:
+def build_network(settings: NetworkSettings, channels: str, weights: Path | None = None) -> nn.Module:
     """Build an untrained network, its encoder pretrained where the settings say so.
 
     Parameters
@@ -48,10 +48,11 @@ def build_network(
                 f"{shown(path)}: not the weights of a {settings.encoder} classifier ({reason})"
             ) from None
         network.encoder.set_in_channels(number, pretrained=True)
-    return network
+    built: nn.Module = network
+    return built
 
 
-def trained_network(settings: NetworkSettings, channels: Channels, checkpoint: Path) -> SegmentationModel:
+def trained_network(settings: NetworkSettings, channels: str, checkpoint: Path) -> nn.Module:
     """A network with the weights of a finished training; InputError when they belong to another network."""
     network = _assemble(settings, len(channel_names(channels)))
     try:
@@ -60,16 +61,33 @@ def trained_network(settings: NetworkSettings, channels: Channels, checkpoint: P
         raise InputError(
             f"{shown(checkpoint)}: weights of another network; delete it and train the fold again"
         ) from None
-    network.eval()
-    return network
+    trained: nn.Module = network.eval()
+    return trained
 
 
-def _assemble(settings: NetworkSettings, in_channels: int) -> SegmentationModel:
+def _assemble(settings: NetworkSettings, in_channels: int) -> Any:  # parts that nn.Module does not declare
     shared = {"encoder_weights": None, "in_channels": in_channels, "classes": 1}
-    network: SegmentationModel
-    if settings.decoder == "pan":
-        network = smp.PAN(settings.encoder, **shared)
-    else:
-        network = smp.Unet(settings.encoder, decoder_channels=settings.decoder_channels, **shared)
+    widths = {"decoder_channels": settings.decoder_channels}
+    network: Any
+    match settings.decoder:
+        case "unet":
+            network = smp.Unet(settings.encoder, **shared, **widths)
+        case "unetplusplus":
+            network = smp.UnetPlusPlus(settings.encoder, **shared, **widths)
+        case "pan":
+            network = smp.PAN(settings.encoder, **shared)
+        case "deeplabv3plus":
+            network = smp.DeepLabV3Plus(settings.encoder, **shared)
+        case "segformer":
+            network = smp.Segformer(settings.encoder, **shared)
+        case "fcn32s":
+            network = FullyConvolutionalNetwork(settings.encoder, in_channels, 32)
+        case "fcn16s":
+            network = FullyConvolutionalNetwork(settings.encoder, in_channels, 16)
+        case "fcn8s":
+            network = FullyConvolutionalNetwork(settings.encoder, in_channels, 8)
+    if settings.dropout:
+        head = network.segmentation_head
+        network.segmentation_head = nn.Sequential(nn.Dropout2d(settings.dropout), head)
     # Channels last in memory: a training step takes half the time on a CPU.
     return network.to(memory_format=torch.channels_last)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +16,17 @@ from common.console import progress
 from common.errors import InputError
 from common.paths import shown
 from common.pictures import UnreadablePictureError, read_rgb
+from competitions.etci_flood.backscatter_scale import centre_and_spread_of_levels
+from competitions.etci_flood.bright_floods import is_bright_flood
 from competitions.etci_flood.official_layout import TILE_SIDE, Tile
 
 Bytes = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
 ARRAYS = {"vv": "vv", "vh": "vh", "water": "water_body_label", "flood": "flood_label"}
 """Array -> official layer."""
 TABLE = "tiles.parquet"
 _MASKS = ("water", "flood")
+_SCALE = ("vv_centre", "vv_spread", "vh_centre", "vh_spread")
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class TileArrays:
     """Processed tiles; row r of the table belongs to row r of the arrays."""
 
     tiles: pd.DataFrame
-    """tile, scene, region, x, y, split, labelled, readable, blank, has_flood, fold_<split> columns."""
+    """tile, scene, region, x, y, split, labelled, readable, blank, has_flood, bright_flood, the scene's
+    vv_centre, vv_spread, vh_centre, vh_spread, and fold_<split> columns."""
     vv: Bytes
     """(n, 256, 256), as in the pictures."""
     vh: Bytes
@@ -39,6 +44,17 @@ class TileArrays:
     """(n, 256, 256), 1 = permanent water; 0 where the layer is missing."""
     flood: Bytes
     """(labelled, 256, 256), 1 = flood; the labelled tiles are the table's first rows."""
+
+    def scale(self, rows: npt.NDArray[np.int64]) -> FloatArray:
+        """Median and spread (backscatter_scale.py) of VV and VH of each row's scene, (n, 2, 2)."""
+        table = self.tiles[list(_SCALE)].to_numpy(np.float32)
+        return table[rows].reshape(-1, 2, 2)
+
+
+def typical_scale(arrays: TileArrays) -> FloatArray:
+    """Median and spread of VV and VH in the labelled scenes, (2, 2): the middle one of all labelled tiles."""
+    scale: FloatArray = np.median(arrays.scale(np.flatnonzero(arrays.tiles["labelled"])), axis=0)
+    return scale
 
 
 def open_tile_arrays(folder: Path) -> TileArrays:
@@ -67,7 +83,6 @@ def write_tile_arrays(
     The table, without fold columns, and the files written.
     """
     tiles = [*labelled, *predicted]
-    faults: list[list[str]] = []
     with ExitStack() as stack:
         arrays = {
             name: stack.enter_context(
@@ -80,17 +95,28 @@ def write_tile_arrays(
             for name in ARRAYS
         }
 
-        def fill(row: int) -> tuple[list[str], bool, bool]:
+        def fill(row: int) -> _Filled:
             wrong = _fill_row(arrays, row, tiles[row], row < len(labelled))
-            blank = is_blank(arrays["vv"][row])
-            return wrong, blank, row < len(labelled) and bool(arrays["flood"][row].any())
+            vv, vh = arrays["vv"][row], arrays["vh"][row]
+            flood = arrays["flood"][row] if row < len(labelled) else np.zeros_like(vv)
+            blank = is_blank(vv)
+            counts = np.stack([np.bincount(layer.ravel(), minlength=256) for layer in (vv, vh)])
+            bright = not blank and is_bright_flood(vv, flood)
+            return _Filled(wrong, blank, bool(flood.any()), bright, None if blank or wrong else counts)
 
+        filled = []
+        levels: dict[str, npt.NDArray[np.int64]] = {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            filled = list(progress(pool.map(fill, range(len(tiles))), "reading tiles", "tiles", len(tiles)))
-    faults = [wrong for wrong, _, _ in filled]
+            done = pool.map(fill, range(len(tiles)))
+            for tile, each in zip(tiles, progress(done, "reading tiles", "tiles", len(tiles)), strict=True):
+                if each.levels is not None:
+                    levels[tile.key.scene] = levels.get(tile.key.scene, 0) + each.levels
+                filled.append(replace(each, levels=None))
+    faults = [each.wrong for each in filled]
     for wrong in faults:
         for message in wrong:
             survive(message)
+    scales = np.array([_scale_of(levels.get(tile.key.scene)) for tile in tiles], np.float32).reshape(-1, 4)
     table = pd.DataFrame(
         {
             "tile": [str(tile.key) for tile in tiles],
@@ -101,11 +127,32 @@ def write_tile_arrays(
             "split": [tile.split for tile in tiles],
             "labelled": np.arange(len(tiles)) < len(labelled),
             "readable": [not wrong for wrong in faults],
-            "blank": [blank for _, blank, _ in filled],
-            "has_flood": [has_flood for _, _, has_flood in filled],
+            "blank": [each.blank for each in filled],
+            "has_flood": [each.has_flood for each in filled],
+            "bright_flood": [each.bright_flood for each in filled],
+            **dict(zip(_SCALE, scales.T, strict=True)),
         }
     )
     return table, [folder / f"{name}.npy" for name in ARRAYS]
+
+
+@dataclass(frozen=True)
+class _Filled:
+    """What was seen of one tile while it was read."""
+
+    wrong: list[str]
+    blank: bool
+    has_flood: bool
+    bright_flood: bool
+    levels: npt.NDArray[np.int64] | None
+    """(2, 256) counts of the levels of VV and VH."""
+
+
+def _scale_of(levels: npt.NDArray[np.int64] | None) -> list[float]:
+    """Median and spread of VV, then of VH, from (2, 256) counts; a byte's where nothing was counted."""
+    if levels is None:
+        return [128.0, 90.0] * 2
+    return [value for counts in levels for value in centre_and_spread_of_levels(counts)]
 
 
 def is_blank(vv: Bytes) -> bool:

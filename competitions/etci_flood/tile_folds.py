@@ -1,7 +1,8 @@
 """Which labelled tiles are held out together.
 
 Neighbouring tiles show the same river and the same fields. A random cut puts them on both sides and so
-measures memory; whole scenes, or contiguous bands of a scene, measure what the competition asks for.
+measures memory; whole scenes, or contiguous bands of a scene with a gap between what is trained on and what
+is held out, measure what the competition asks for.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from common.folds import assign_folds
 from common.seeding import derived_seed
 from competitions.etci_flood.experiment import RANDOM_TENTHS, TileSettings
 from competitions.etci_flood.official_layout import PHASE_1
+from competitions.etci_flood.tile_neighbours import touching
 
 NO_FOLD = -1
 Folds = npt.NDArray[np.int16]
@@ -50,8 +52,8 @@ def fold_columns(tiles: pd.DataFrame, parts: int, seed: int) -> pd.DataFrame:
 def block_folds(tiles: pd.DataFrame, parts: int) -> Folds:
     """Cut each scene into `parts` contiguous bands of about equally many tiles, across its longer side.
 
-    Whole rows or columns of tiles stay together, so tiles of different folds touch only along the `parts - 1`
-    borders between bands: few, but not none.
+    Whole rows or columns of tiles stay together, so bands touch only along the `parts - 1` borders between
+    them; `training_and_held_out` leaves the tiles that do out of training.
     """
     folds = np.full(len(tiles), NO_FOLD, dtype=np.int16)
     for _, positions in tiles.reset_index(drop=True).groupby("scene").groups.items():
@@ -90,7 +92,9 @@ def training_and_held_out(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Rows of the processed table that `fold` trains on, and rows that it holds out.
 
-    Blank tiles are left out of training where the settings say so, never out of what is held out.
+    Where a scene is cut into blocks, tiles that touch a held-out one are not trained on: what is measured
+    never touches what was learned from. Blank tiles, and those whose labelled flood is as bright as dry land,
+    are left out of training where the settings say so, never out of what is held out.
 
     Raises
     ------
@@ -98,8 +102,12 @@ def training_and_held_out(
     """
     folds = folds_of(tiles, settings)
     trains = (folds != NO_FOLD) & (folds != fold)
+    if settings.split in ("block", "spatial"):
+        trains &= ~touching(tiles, folds == fold)
     if settings.without_blanks:
         trains &= ~tiles["blank"].to_numpy()
+    if settings.without_bright_floods:
+        trains &= ~tiles["bright_flood"].to_numpy()
     training, held_out = np.flatnonzero(trains), np.flatnonzero(folds == fold)
     if len(training) < 2 or (settings.split != "all" and not len(held_out)):
         raise InputError(

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competitions.etci_flood.out_of_fold import EVEN_CHANCE, count_out_of_fold, pooled_figures
+from competitions.etci_flood.out_of_fold import EVEN_CHANCE, count_out_of_fold, pooled_figures, scene_lines
 from competitions.etci_flood.tile_arrays import TileArrays
 
 SHAPE = (4, 256, 256)
@@ -17,13 +17,10 @@ def arrays() -> TileArrays:
     flood[:, :, :64] = 1
     vv[:2] = np.where(flood[:2], 50, 90)
     vv[2:] = np.where(flood[2:], 120, 150)
+    vh = np.where(flood, 30, 60).astype(np.uint8)
     water[:, :, :32] = 1
-    tiles = pd.DataFrame(
-        {
-            "scene": ["a", "a", "b", "b"],
-        }
-    )
-    return TileArrays(tiles, vv, vv, water, flood)
+    tiles = pd.DataFrame({"scene": ["a", "a", "b", "b"], "bright_flood": False})
+    return TileArrays(tiles, vv, vh, water, flood)
 
 
 def write_fold(folder: Path, rows: list[int], maps: np.ndarray) -> Path:
@@ -59,6 +56,24 @@ def test_the_naive_threshold_is_the_best_on_the_pooled_tiles(arrays: TileArrays,
     scenes = pooled_figures(count_out_of_fold(arrays, [folder]), seed=1).scenes.set_index("scene")
     # From 51 to 90 it finds all of a and nothing of b: 2 / 4. From 121 to 150 all of b, but all of a: 4 / 10.
     assert scenes["vv_threshold"].to_dict() == {"a": 1.0, "b": 0.0}
+    # VH tells flood from land in both.
+    assert scenes["linear_rule"].to_dict() == {"a": 1.0, "b": 1.0}
+
+
+def test_floods_as_bright_as_land_are_told_of(arrays: TileArrays, tmp_path: Path) -> None:
+    arrays.tiles["bright_flood"] = [True, False, False, False]
+    maps = arrays.flood * np.uint8(200)
+    maps[0] = 0
+    folder = write_fold(tmp_path / "fold0", [0, 1, 2, 3], maps)
+    figures = pooled_figures(count_out_of_fold(arrays, [folder]), seed=1)
+    assert figures.metrics["oof_iou"] == figures.metrics["oof_iou_possible"] == 0.75
+    assert figures.metrics["oof_iou_without_bright"] == 1
+    scenes = figures.scenes.set_index("scene")
+    assert scenes["iou_possible"].to_dict() == {"a": 0.5, "b": 1.0}
+    assert scenes["bright_tiles"].to_dict() == {"a": 1, "b": 0}
+    first, second = scene_lines(figures.scenes)
+    assert "1 with floods as bright as land: without them 1.000, possible with them 0.500" in first
+    assert "bright" not in second
 
 
 def test_where_nothing_is_held_out_nothing_is_claimed(arrays: TileArrays, tmp_path: Path) -> None:

@@ -62,5 +62,5 @@ def test_truth_is_the_test_splits_and_no_naive_map_solves_it(data: Path) -> None
     assert flood.shape == (len(find_tiles(data).predicted), 256, 256)
     assert 0.01 < flood.mean() < 0.5
     scores = naive_scores(data, truth)
-    assert len(scores) == 3
+    assert len(scores) == 4
     assert max(scores.values()) < 0.8

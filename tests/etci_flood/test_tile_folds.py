@@ -18,7 +18,7 @@ def table(scenes: dict[str, tuple[int, int]], phase1: tuple[str, ...] = ()) -> p
             for x in range(rows)
             for y in range(columns)
         ]
-    ).assign(labelled=True, readable=True, blank=False)
+    ).assign(labelled=True, readable=True, blank=False, bright_flood=False)
     return tiles.join(fold_columns(tiles, 3, seed=1))
 
 
@@ -44,6 +44,26 @@ def test_blocks_are_about_equal_and_touch_along_two_borders() -> None:
         for dx, dy in ((0, 1), (1, 0))
     )
     assert touching == 2 * 5 + 2 * 4
+
+
+@given(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=30, max_size=80))
+def test_what_is_trained_on_never_touches_what_is_held_out(places: set[tuple[int, int]]) -> None:
+    tiles = pd.DataFrame(sorted(places), columns=["x", "y"]).assign(
+        scene="a", split="train", labelled=True, readable=True, blank=False, bright_flood=False
+    )
+    tiles = tiles.join(fold_columns(tiles, 3, seed=1))
+    for fold in range(3):
+        try:
+            training, held_out = training_and_held_out(tiles, TileSettings(), fold)
+        except InputError:
+            continue
+        x, y = tiles["x"].to_numpy(), tiles["y"].to_numpy()
+        apart = np.maximum(*(abs(axis[training][:, None] - axis[held_out]) for axis in (x, y)))
+        assert apart.min() >= 2
+        left_out = set(range(len(tiles))) - {*training, *held_out}
+        assert all(
+            (np.maximum(abs(x[row] - x[held_out]), abs(y[row] - y[held_out])) == 1).any() for row in left_out
+        )
 
 
 def test_whole_scenes_are_held_out_where_there_are_enough() -> None:
@@ -83,6 +103,15 @@ def test_blanks_leave_training_but_not_what_is_measured() -> None:
     training, held_out = training_and_held_out(tiles, TileSettings(without_blanks=True), 0)
     assert not tiles["blank"][training].any()
     assert tiles["blank"][held_out].any()
+
+
+def test_bright_floods_leave_training_where_the_settings_say_so() -> None:
+    tiles = table(dict.fromkeys("abcdef", (2, 2))).assign(bright_flood=[True, False] * 12)
+    training, held_out = training_and_held_out(tiles, TileSettings(without_bright_floods=True), 0)
+    assert not tiles["bright_flood"][training].any()
+    assert tiles["bright_flood"][held_out].any()
+    training, _ = training_and_held_out(tiles, TileSettings(), 0)
+    assert tiles["bright_flood"][training].any()
 
 
 @pytest.mark.parametrize("split", ["spatial", "scene", "block", "random"])

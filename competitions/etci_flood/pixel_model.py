@@ -1,0 +1,115 @@
+"""Boosted trees that map floods pixel by pixel (LightGBM, Ke et al. 2017)."""
+
+import os
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+import numpy.typing as npt
+
+from common.atomic import whole_file
+from common.console import progress
+from common.errors import InputError
+from common.paths import shown
+from competitions.etci_flood.experiment import PixelSettings
+from competitions.etci_flood.pixel_features import MARGIN, feature_names, pixel_features
+from competitions.etci_flood.tile_arrays import TileArrays
+from competitions.etci_flood.tile_neighbours import SurroundedTiles
+
+Bytes = npt.NDArray[np.uint8]
+FloatArray = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.int64]
+
+MOST_PIXELS = 4_000_000
+"""Pixels to learn from; with more tiles fewer are drawn from each, so that memory stays bounded (1 GB)."""
+
+
+class PixelModel:
+    """Probability of flood from what surrounds a pixel (flood_maps.FloodModel)."""
+
+    margin = MARGIN
+
+    def __init__(self, trees: lightgbm.Booster) -> None:
+        self.trees = trees
+
+    @classmethod
+    def load(cls, file: Path) -> "PixelModel":
+        """Read what `train_trees` wrote; InputError when it is missing or damaged."""
+        if not file.is_file():
+            raise InputError(f"{shown(file)}: no such model file")
+        try:
+            trees = lightgbm.Booster(model_file=str(file))
+        except lightgbm.basic.LightGBMError as fault:
+            raise InputError(f"{shown(file)}: not a readable LightGBM model ({str(fault)[:80]})") from None
+        if trees.num_feature() != len(feature_names()):
+            raise InputError(f"{shown(file)}: trees of other features; delete it and train the fold again")
+        return cls(trees)
+
+    def probability(self, layers: Bytes, scale: FloatArray) -> FloatArray:
+        """(n, height, width) for (n, 3, height + 2 margin, width + 2 margin)."""
+        return np.stack([self._one(tile, its) for tile, its in zip(layers, scale, strict=True)])
+
+    def _one(self, layers: Bytes, scale: FloatArray) -> FloatArray:
+        features = pixel_features(layers, scale)
+        height, width, number = features.shape
+        flat = self.trees.predict(features.reshape(-1, number), num_threads=_threads())
+        return np.asarray(flat, np.float32).reshape(height, width)
+
+
+def train_trees(
+    arrays: TileArrays, rows: Rows, settings: PixelSettings, seed: int, file: Path
+) -> lightgbm.Booster:
+    """Learn from pixels drawn at random from the tiles of `rows`, and write the trees to `file` as text."""
+    features, flood = drawn_pixels(arrays, rows, settings.pixels, seed)
+    data = lightgbm.Dataset(features, flood, feature_name=_plain(feature_names()), free_raw_data=True)
+    trees = lightgbm.train(
+        {
+            "objective": "binary",
+            "learning_rate": settings.learning_rate,
+            "num_leaves": settings.leaves,
+            "min_data_in_leaf": settings.leaf_pixels,
+            "feature_fraction": 0.5,
+            "bagging_fraction": 0.5,
+            "bagging_freq": 1,
+            "max_bin": 127,
+            "seed": seed,
+            "deterministic": True,
+            "force_row_wise": True,
+            "num_threads": _threads(),
+            "verbosity": -1,
+        },
+        data,
+        settings.trees,
+    )
+    with whole_file(file) as partial:
+        trees.save_model(str(partial))
+    return trees
+
+
+def drawn_pixels(
+    arrays: TileArrays, rows: Rows, pixels: int, seed: int
+) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
+    """Features and labels of `pixels` random pixels of each tile (fewer where there are very many tiles)."""
+    generator = np.random.default_rng(seed)
+    surrounded = SurroundedTiles(arrays)
+    scale = arrays.scale(rows)
+    pixels = max(1, min(pixels, MOST_PIXELS // len(rows)))
+    features = np.empty((len(rows), pixels, len(feature_names())), np.float32)
+    flood = np.empty((len(rows), pixels), np.uint8)
+    for place, row in enumerate(progress(rows, "drawing pixels", "tiles")):
+        of_tile = pixel_features(surrounded.layers_of(int(row), MARGIN), scale[place])
+        chosen = generator.choice(of_tile.shape[0] * of_tile.shape[1], pixels, replace=False)
+        features[place] = of_tile.reshape(-1, of_tile.shape[-1])[chosen]
+        flood[place] = arrays.flood[row].ravel()[chosen]
+    return features.reshape(-1, features.shape[-1]), flood.ravel()
+
+
+def _plain(names: list[str]) -> list[str]:
+    """LightGBM writes names into its file, where a blank would end them."""
+    return [name.replace(" ", "_") for name in names]
+
+
+def _threads() -> int:
+    """Cores that this process may use; OMP_NUM_THREADS where it is set."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    return int(given) if given.isdigit() else len(os.sched_getaffinity(0))

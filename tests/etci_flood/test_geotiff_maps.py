@@ -1,0 +1,204 @@
+"""Rasters of one's own, mapped by a model that is quick to write down: dark in VV is flood."""
+
+import multiprocessing
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+from common.errors import InputError
+from common.paths import WorkPaths
+from common.run_record import read_record
+from competitions.etci_flood.geotiff_maps import NO_DATA, WINDOW, map_geotiff
+from tests.conftest import run_stage
+
+LEVELS = np.array([[140, 30], [180, 40]], np.float32)
+GRID = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
+
+
+class DarkIsFlood:
+    """Mean of VV over a square below 70; the square makes borders of windows show when a margin is wrong."""
+
+    margin = 32
+
+    def probability(self, layers: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        import cv2
+
+        smooth = np.stack([cv2.blur(vv.astype(np.float32), (33, 33)) for vv in layers[:, 0]])
+        inside = slice(self.margin, -self.margin)
+        return (smooth[:, inside, inside] < 70).astype(np.float32)
+
+
+def write_raster(path: Path, bands: np.ndarray, **profile: Any) -> Path:
+    count, height, width = bands.shape
+    shape = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
+    with rasterio.open(path, "w", **{**shape, **GRID, **profile}) as raster:
+        raster.write(bands)
+    return path
+
+
+def scene(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """VV and VH in decibels, and where the water is: a slanted river."""
+    rng = np.random.default_rng(1)
+    down, across = np.ogrid[:height, :width]
+    river = np.abs(across - width / 2 - 0.3 * down) < 60
+    decibels = np.stack([rng.normal(-10, 1, (height, width)), rng.normal(-16, 1, (height, width))])
+    decibels[:, river] -= 9
+    return decibels.astype(np.float32), river
+
+
+def mapped(source: Path, target: Path, **options: Any) -> tuple[np.ndarray, dict[str, float]]:
+    metrics = map_geotiff(source, target, [(1.0, DarkIsFlood())], 128, LEVELS, **options)
+    with rasterio.open(target) as raster:
+        assert (raster.crs, raster.transform) == (
+            rasterio.crs.CRS.from_string(GRID["crs"]),
+            GRID["transform"],
+        )
+        assert (raster.nodata, raster.dtypes) == (NO_DATA, ("uint8",))
+        return raster.read(1), metrics
+
+
+@pytest.mark.parametrize(("height", "width"), [(700, 1100), (512, 512), (90, 40)])
+def test_decibels_and_linear_power_lead_to_the_same_flood(tmp_path: Path, height: int, width: int) -> None:
+    decibels, river = scene(height, width)
+    first, metrics = mapped(write_raster(tmp_path / "db.tif", decibels), tmp_path / "db_flood.tif")
+    linear = write_raster(tmp_path / "linear.tif", 10 ** (decibels / 10))
+    second, _ = mapped(linear, tmp_path / "linear_flood.tif")
+    assert first.shape == (height, width)
+    assert (first != second).mean() < 1e-3
+    assert metrics["pixels_mapped"] == height * width
+    if width > 500:
+        wrong = (first == 1) != river
+        assert wrong.mean() < 0.04, "but for the river's banks, which the mean blurs"
+
+
+def test_windows_leave_no_seams(tmp_path: Path) -> None:
+    decibels, _ = scene(WINDOW + 100, WINDOW + 200)
+    whole, _ = mapped(write_raster(tmp_path / "whole.tif", decibels), tmp_path / "a.tif")
+    # The same land, cut so that windows lie elsewhere; median and spread, so levels, are nearly the same.
+    shifted, _ = mapped(write_raster(tmp_path / "part.tif", decibels[:, 37:, 53:]), tmp_path / "b.tif")
+    inside = np.s_[DarkIsFlood.margin : -DarkIsFlood.margin, DarkIsFlood.margin : -DarkIsFlood.margin]
+    assert (whole[37:, 53:][inside] != shifted[inside]).mean() < 2e-3
+
+
+def test_unknown_pixels_stay_unknown_and_bands_are_found_by_name(tmp_path: Path) -> None:
+    decibels, river = scene(300, 400)
+    decibels[:, :, :50] = -9999
+    bands = np.stack([decibels[1], np.zeros_like(decibels[0]), decibels[0]])
+    source = write_raster(tmp_path / "named.tif", bands, nodata=-9999)
+    with rasterio.open(source, "r+") as raster:
+        raster.descriptions = ("Sigma0_VH", "angle", "Sigma0_VV")
+    flood, metrics = mapped(source, tmp_path / "flood.tif")
+    assert (flood[:, :50] == NO_DATA).all()
+    assert (flood[:, 50:] != NO_DATA).all()
+    assert metrics["pixels_mapped"] == 300 * 350
+    assert flood[:, 100:][river[:, 100:]].mean() > 0.6
+
+
+def test_permanent_water_reaches_the_models(tmp_path: Path) -> None:
+    class WaterIsFlood(DarkIsFlood):
+        def probability(self, layers: np.ndarray, scale: np.ndarray) -> np.ndarray:
+            inside = slice(self.margin, -self.margin)
+            assert layers[:, 2].max() <= 1
+            return layers[:, 2, inside, inside].astype(np.float32)
+
+    decibels, river = scene(300, 400)
+    source = write_raster(tmp_path / "s1.tif", decibels)
+    water = write_raster(tmp_path / "water.tif", river[None].astype(np.uint8) * 255)
+    map_geotiff(source, tmp_path / "flood.tif", [(1.0, WaterIsFlood())], 128, LEVELS, water=water)
+    with rasterio.open(tmp_path / "flood.tif") as raster:
+        assert np.array_equal(raster.read(1) == 1, river)
+    small = write_raster(tmp_path / "small.tif", river[None, :200].astype(np.uint8))
+    with pytest.raises(InputError, match="another grid"):
+        map_geotiff(source, tmp_path / "f.tif", [(1.0, WaterIsFlood())], 128, LEVELS, water=small)
+
+
+def test_wrong_rasters_end_in_one_line_and_leave_nothing(tmp_path: Path) -> None:
+    one = write_raster(tmp_path / "one.tif", np.zeros((1, 50, 50), np.float32))
+    empty = write_raster(tmp_path / "empty.tif", np.full((2, 50, 50), np.nan, np.float32))
+    (tmp_path / "text.tif").write_text("no raster")
+    cut = tmp_path / "cut.tif"
+    cut.write_bytes(write_raster(tmp_path / "s.tif", scene(300, 300)[0]).read_bytes()[:100_000])
+    for source, words in (
+        (one, "has one band"),
+        (empty, "holds no values"),
+        (tmp_path / "text.tif", "not a readable raster"),
+        (cut, "not a readable raster"),
+    ):
+        with pytest.raises(InputError, match=words):
+            mapped(source, tmp_path / "out" / "flood.tif")
+    assert not (tmp_path / "out").exists() or list((tmp_path / "out").iterdir()) == []
+
+
+def large_raster(path: Path) -> Path:
+    """10,000 x 10,000, tiled and compressed; land and a river in a few blocks, the rest was never written."""
+    decibels, _ = scene(1024, 1024)
+    profile = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "sparse_ok": True}
+    with rasterio.open(
+        path, "w", "GTiff", 10_000, 10_000, 2, dtype="float32", nodata=-9999, **GRID, **profile
+    ) as raster:
+        for top, left in ((0, 0), (4608, 4608), (8976, 8976)):
+            raster.write(decibels, window=Window(left, top, 1024, 1024))
+    return path
+
+
+def _megabytes(field: str) -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(re.findall(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)[0]) / 1024
+
+
+def _memory_of_mapping(source: Path, target: Path) -> float:
+    mapped(
+        write_raster(target.with_name("small.tif"), scene(600, 600)[0]), target.with_name("small_flood.tif")
+    )
+    before = _megabytes("VmRSS")
+    mapped(source, target)
+    return _megabytes("VmHWM") - before
+
+
+def test_ten_thousand_pixels_square_in_bounded_memory(tmp_path: Path) -> None:
+    source, target = large_raster(tmp_path / "large.tif"), tmp_path / "flood.tif"
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        added = pool.apply(_memory_of_mapping, (source, target))
+    assert added < 350, "of which 95 MB are the test's own copy of the result"
+    with rasterio.open(target) as raster:
+        assert (raster.height, raster.width) == (10_000, 10_000)
+        flood = raster.read(1)
+    assert (flood != NO_DATA).sum() == 3 * 1024**2
+    assert (flood == 1).sum() > 100_000
+
+
+@pytest.fixture
+def work(trained: Callable[[str], WorkPaths], tmp_path: Path) -> WorkPaths:
+    """A copy: other tests look at the files of the original."""
+    shutil.copytree(trained("etci_flood").work, tmp_path / "work")
+    return WorkPaths(tmp_path / "work")
+
+
+def test_the_champion_maps_a_raster_by_the_command_line(work: WorkPaths, tmp_path: Path) -> None:
+    decibels, river = scene(400, 500)
+    source = write_raster(tmp_path / "s1_scene.tif", decibels)
+    flags = ("--work", work.work, "--geotiff", source)
+    done = run_stage("etci_flood", 3, *flags)
+    assert done.code == 0, done.text
+    target = work.experiment("champion") / "geotiff" / "s1_scene_flood.tif"
+    with rasterio.open(target) as raster:
+        flood = raster.read(1)
+    assert flood.shape == river.shape
+    assert set(np.unique(flood)) <= {0, 1}
+    assert flood[river].mean() > flood[~river].mean(), "the river is called more often than the land"
+    record = read_record(target.with_name("s1_scene.run.json"))
+    assert record.metrics["pixels_mapped"] == 400 * 500
+    assert "done already" in run_stage("etci_flood", 3, *flags).text
+    assert work.test_record("champion").is_file(), "the test tiles' maps are left alone"
+
+    done = run_stage("etci_flood", 3, "--work", work.work, "--geotiff", tmp_path / "missing.tif")
+    assert done.code == 2
+    assert "no such raster file" in done.text

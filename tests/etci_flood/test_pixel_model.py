@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from common.errors import InputError
+from competitions.etci_flood.experiment import PixelSettings
+from competitions.etci_flood.pixel_features import MARGIN, feature_names, pixel_features
+from competitions.etci_flood.pixel_model import PixelModel, train_trees
+from competitions.etci_flood.tile_arrays import TileArrays
+from competitions.etci_flood.tile_neighbours import SurroundedTiles
+
+SCALE = np.array([[128, 40], [150, 50]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def arrays() -> TileArrays:
+    """Two tiles: dark water in the middle, and a dark field in VV alone that is no flood."""
+    rng = np.random.default_rng(0)
+    vv, vh = (rng.normal(level, 20, (2, 256, 256)) for level in (150, 180))
+    vv[:, 100:180, 40:120], vh[:, 100:180, 40:120] = 40, 50
+    vv[:, 20:60, 180:240] = 45
+    flood = np.zeros((2, 256, 256), np.uint8)
+    flood[:, 100:180, 40:120] = 1
+    tiles = pd.DataFrame({"scene": "a", "x": [0, 1], "y": 0, "readable": True, "blank": False})
+    tiles = tiles.assign(vv_centre=150.0, vv_spread=20.0, vh_centre=180.0, vh_spread=20.0)
+    first, second = (layer.clip(0, 255).astype(np.uint8) for layer in (vv, vh))
+    return TileArrays(tiles, first, second, np.zeros_like(flood), flood)
+
+
+def test_features_by_hand() -> None:
+    layers = np.zeros((3, 2 * MARGIN + 9, 2 * MARGIN + 9), np.uint8)
+    layers[0], layers[1] = 130, 200
+    centre = MARGIN + 4
+    layers[2, centre, centre + 3] = 1
+    layers[0, centre - 1 : centre + 2, centre - 1 : centre + 2] = 40
+    found = pixel_features(layers, SCALE)
+    assert found.shape == (9, 9, len(feature_names()))
+    assert np.isfinite(found).all()
+    middle = dict(zip(feature_names(), found[4, 4], strict=True))
+    assert (middle["vv"], middle["vh"], middle["vv - vh"], middle["water"]) == (40, 200, -160, 0)
+    assert middle["vv mean 3"] == pytest.approx(40)
+    assert middle["vv mean 5"] == pytest.approx((9 * 40 + 16 * 130) / 25)
+    assert middle["vv deviation 5"] == pytest.approx(90 * np.sqrt(9 / 25 * 16 / 25), rel=1e-3)
+    assert middle["vv of the scene"] == pytest.approx(40 - 128)
+    assert middle["distance to water"] == pytest.approx(3, abs=0.2)
+    assert middle["patch below 60"] == pytest.approx(np.log1p(1)), "one pixel's mean of nine is below 60"
+
+
+def test_trees_tell_water_from_a_dark_field_and_come_back_from_disk(
+    arrays: TileArrays, tmp_path: Path
+) -> None:
+    file = tmp_path / "checkpoint.txt"
+    few = PixelSettings(trees=10, leaves=8, learning_rate=0.3, pixels=2000, leaf_pixels=20)
+    trees = train_trees(arrays, np.arange(2), few, 1, file)
+    layers = SurroundedTiles(arrays).layers_of(0, MARGIN)[None]
+    model = PixelModel.load(file)
+    found = model.probability(layers, SCALE[None])
+    assert found.shape == (1, 256, 256)
+    assert (found[0, 110:170, 50:110] > 0.7).all()
+    assert (found[0, 25:55, 185:235] < 0.3).mean() > 0.95
+    assert np.array_equal(found, PixelModel(trees).probability(layers, SCALE[None]))
+    again = tmp_path / "again.txt"
+    train_trees(arrays, np.arange(2), few, 1, again)
+    assert again.read_bytes() == file.read_bytes(), "the same seed grows the same trees"
+
+
+def test_damaged_trees_end_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "checkpoint.txt"
+    with pytest.raises(InputError, match="no such model file"):
+        PixelModel.load(file)
+    file.write_text("no trees\n")
+    with pytest.raises(InputError, match="not a readable LightGBM model"):
+        PixelModel.load(file)
