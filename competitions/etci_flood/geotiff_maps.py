@@ -52,7 +52,8 @@ class Stretch:
         centre, spread = self.decibels[:, 0, None, None], self.decibels[:, 1, None, None]
         levels = (decibels - centre) / spread * self.levels[:, 1, None, None] + self.levels[:, 0, None, None]
         all_known: npt.NDArray[np.bool_] = known[0] & known[1]
-        return np.where(known, np.rint(levels).clip(0, 255), 0).astype(np.uint8), all_known
+        # Level 0 means no data in most scenes.
+        return np.where(known, np.rint(levels).clip(1, 255), 0).astype(np.uint8), all_known
 
 
 def to_decibels(

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from competitions.etci_flood.batch_norm_folding import without_batch_norms
 from competitions.etci_flood.experiment import FloodExperiment
 from competitions.etci_flood.input_channels import input_channels
 
@@ -29,7 +30,7 @@ class NetworkModel:
     """
 
     def __init__(self, network: nn.Module, settings: FloodExperiment, device: str) -> None:
-        self.network = network.to(device).eval()
+        self.network = without_batch_norms(network).to(device)
         self.settings, self.device = settings, device
         self.margin = settings.prediction.margin
 

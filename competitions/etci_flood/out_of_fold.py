@@ -58,8 +58,8 @@ class OutOfFold:
     """(n, 2) overlaps of dark VV, by the threshold that is best on these very tiles."""
     linear_rule: dict[str, Counts]
     """Scene -> (2,) overlap of the linear rule on VV and VH that is best on these very tiles."""
-    bright: npt.NDArray[np.bool_]
-    """(n,) whether the labelled flood is as bright as dry land (bright_floods.py)."""
+    bright: npt.NDArray[np.int64]
+    """(n,) pixels of labelled floods that are as bright as dry land (bright_floods.py)."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOf
     if not rows:
         nothing = np.zeros((0, 2), np.int64)
         maps_of_none = np.zeros((0, LEVELS, 2), np.int64)
-        return OutOfFold(np.array([], str), maps_of_none, nothing, nothing, {}, np.zeros(0, bool))
+        return OutOfFold(np.array([], str), maps_of_none, nothing, nothing, {}, np.zeros(0, np.int64))
     order = np.concatenate(rows)
     water = overlaps(_tile_by_tile(arrays.water, order), _tile_by_tile(arrays.flood, order))
     dark = level_counts(_tile_by_tile(arrays.vv, order), _tile_by_tile(arrays.flood, order))
@@ -104,7 +104,7 @@ def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOf
         water,
         best_dark_rule(dark).overlaps(dark),
         _linear_rule(arrays, order, scenes),
-        arrays.tiles["bright_flood"].to_numpy(bool)[order],
+        arrays.tiles["bright_pixels"].to_numpy(np.int64)[order],
     )
 
 
@@ -130,8 +130,8 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
         "oof_water_mask_iou": float(pooled_iou(counted.water_mask)),
     }
     if counted.bright.any():
-        plausible = counted.maps[~counted.bright]
-        metrics["oof_bright_flood_tiles"] = float(counted.bright.sum())
+        plausible = counted.maps[counted.bright == 0]
+        metrics["oof_bright_flood_tiles"] = float((counted.bright > 0).sum())
         metrics["oof_iou_possible"] = possible_iou(counted.maps, counted.bright)
         metrics["oof_iou_without_bright"] = float(pooled_iou(plausible[:, best_threshold(plausible)]))
     curve = pooled_iou(counted.maps.swapaxes(0, 1))
@@ -139,16 +139,17 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
     return PooledFigures(threshold, metrics, _by_scene(counted, ours), thresholds)
 
 
-def possible_iou(maps: Counts, bright: npt.NDArray[np.bool_]) -> float:
-    """The highest IoU of a map that is right everywhere, but dry on the floods as bright as dry land.
+def possible_iou(maps: Counts, bright: npt.NDArray[np.int64]) -> float:
+    """The highest IoU of a map of water: right everywhere, but dry where a labelled flood is bright as land.
 
     Parameters
     ----------
     maps : (n, 256, 2) overlaps at each threshold; at threshold 0 everything is called, so the intersection is
         the labelled flood.
+    bright : (n,) pixels of labelled flood that are as bright as dry land.
     """
-    flood = maps[:, 0, 0]
-    return float(flood[~bright].sum() / flood.sum()) if flood.sum() else 1.0
+    flood = maps[:, 0, 0].sum()
+    return float(1 - bright.sum() / flood) if flood else 1.0
 
 
 def scene_lines(scenes: pd.DataFrame) -> list[str]:
@@ -192,7 +193,7 @@ def _by_scene(counted: OutOfFold, ours: Counts) -> pd.DataFrame:
     rows = []
     for scene in np.unique(counted.scenes):
         of = counted.scenes == scene
-        bright = of & counted.bright
+        believed = of & (counted.bright == 0)
         rows.append(
             {
                 "scene": scene,
@@ -201,8 +202,8 @@ def _by_scene(counted: OutOfFold, ours: Counts) -> pd.DataFrame:
                 "vv_threshold": float(pooled_iou(counted.vv_threshold[of])),
                 "linear_rule": float(pooled_iou(counted.linear_rule[scene][None])),
                 "water_mask": float(pooled_iou(counted.water_mask[of])),
-                "bright_tiles": int(bright.sum()),
-                "iou_without_bright": float(pooled_iou(ours[of & ~counted.bright])),
+                "bright_tiles": int(of.sum() - believed.sum()),
+                "iou_without_bright": float(pooled_iou(ours[believed])),
                 "iou_possible": possible_iou(counted.maps[of], counted.bright[of]),
             }
         )

@@ -1,7 +1,7 @@
 """Synthetic SAR scenes: terrain, rivers and lakes, a flood, and the radar's picture of it all.
 
-What a single VV threshold gets wrong, and texture and context get right, is there on purpose: dry bare fields
-as dark as water in VV but not in VH, flood water roughened by wind, speckle, lakes that are no flood.
+What thresholds on VV and VH get wrong, and texture and context get right, is there on purpose: dry bare
+fields as dark as water, flood water roughened by wind, speckle, lakes that are no flood.
 """
 
 from dataclasses import dataclass
@@ -93,8 +93,8 @@ def _land(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Raster, Ras
     for _ in range(round(shape[0] * shape[1] / 256**2 * 9)):
         top, left = rng.integers(0, shape[0]), rng.integers(0, shape[1])
         field = np.s_[top : top + rng.integers(24, 80), left : left + rng.integers(24, 80)]
-        if rng.random() < 0.4:  # dry and smooth: as dark as water in VV, less so in VH
-            vv[field], vh[field] = rng.uniform(-19.0, -16.0), rng.uniform(-21.5, -19.5)
+        if rng.random() < 0.4:  # dry and smooth: as dark as water in VV, and nearly so in VH
+            vv[field], vh[field] = rng.uniform(-19.0, -16.0), rng.uniform(-25.0, -20.0)
         else:
             change = rng.uniform(-3.0, 2.0)
             vv[field] += change

@@ -1,12 +1,14 @@
 """Tiles as memory-mapped arrays: read once from a hundred thousand pictures, then at the disk's speed."""
 
+import mmap
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -17,7 +19,7 @@ from common.errors import InputError
 from common.paths import shown
 from common.pictures import UnreadablePictureError, read_rgb
 from competitions.etci_flood.backscatter_scale import centre_and_spread_of_levels
-from competitions.etci_flood.bright_floods import is_bright_flood
+from competitions.etci_flood.bright_floods import bright_flood_pixels
 from competitions.etci_flood.official_layout import TILE_SIDE, Tile
 
 Bytes = npt.NDArray[np.uint8]
@@ -25,6 +27,8 @@ FloatArray = npt.NDArray[np.float32]
 ARRAYS = {"vv": "vv", "vh": "vh", "water": "water_body_label", "flood": "flood_label"}
 """Array -> official layer."""
 TABLE = "tiles.parquet"
+TILES_BETWEEN_RELEASES = 1000
+"""After so many tiles their memory (260 kB each) is given back."""
 _MASKS = ("water", "flood")
 _SCALE = ("vv_centre", "vv_spread", "vh_centre", "vh_spread")
 
@@ -34,7 +38,7 @@ class TileArrays:
     """Processed tiles; row r of the table belongs to row r of the arrays."""
 
     tiles: pd.DataFrame
-    """tile, scene, region, x, y, split, labelled, readable, blank, has_flood, bright_flood, the scene's
+    """tile, scene, region, x, y, split, labelled, readable, blank, has_flood, bright_pixels, the scene's
     vv_centre, vv_spread, vh_centre, vh_spread, and fold_<split> columns."""
     vv: Bytes
     """(n, 256, 256), as in the pictures."""
@@ -101,7 +105,7 @@ def write_tile_arrays(
             flood = arrays["flood"][row] if row < len(labelled) else np.zeros_like(vv)
             blank = is_blank(vv)
             counts = np.stack([np.bincount(layer.ravel(), minlength=256) for layer in (vv, vh)])
-            bright = not blank and is_bright_flood(vv, flood)
+            bright = 0 if blank else bright_flood_pixels(vv, flood)
             return _Filled(wrong, blank, bool(flood.any()), bright, None if blank or wrong else counts)
 
         filled = []
@@ -112,6 +116,8 @@ def write_tile_arrays(
                 if each.levels is not None:
                     levels[tile.key.scene] = levels.get(tile.key.scene, 0) + each.levels
                 filled.append(replace(each, levels=None))
+                if len(filled) % TILES_BETWEEN_RELEASES == 0:
+                    _release(arrays.values())
     faults = [each.wrong for each in filled]
     for wrong in faults:
         for message in wrong:
@@ -129,11 +135,18 @@ def write_tile_arrays(
             "readable": [not wrong for wrong in faults],
             "blank": [each.blank for each in filled],
             "has_flood": [each.has_flood for each in filled],
-            "bright_flood": [each.bright_flood for each in filled],
+            "bright_pixels": np.array([each.bright_pixels for each in filled], dtype=np.int64),
             **dict(zip(_SCALE, scales.T, strict=True)),
         }
     )
     return table, [folder / f"{name}.npy" for name in ARRAYS]
+
+
+def _release(arrays: Iterable[Bytes]) -> None:
+    """Give back the memory of what was written to memory-mapped arrays; the files keep it."""
+    for array in arrays:
+        if isinstance(array.base, mmap.mmap):
+            array.base.madvise(mmap.MADV_DONTNEED)
 
 
 @dataclass(frozen=True)
@@ -143,7 +156,7 @@ class _Filled:
     wrong: list[str]
     blank: bool
     has_flood: bool
-    bright_flood: bool
+    bright_pixels: int
     levels: npt.NDArray[np.int64] | None
     """(2, 256) counts of the levels of VV and VH."""
 
@@ -162,7 +175,12 @@ def is_blank(vv: Bytes) -> bool:
 
 def read_layer(path: Path) -> Bytes:
     """Read one layer, (256, 256) uint8; UnreadablePictureError when it is corrupt or of another size."""
-    picture = read_rgb(path)
+    try:
+        decoded = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except (OSError, cv2.error):
+        decoded = None
+    # OpenCV reads PNGs faster than Pillow; Pillow knows what is wrong with a picture, and odder kinds.
+    picture: Bytes = read_rgb(path) if decoded is None else np.asarray(decoded, np.uint8)
     if picture.shape[:2] != (TILE_SIDE, TILE_SIDE):
         size = f"{picture.shape[1]} x {picture.shape[0]}"
         raise UnreadablePictureError(f"{shown(path)}: {size} pixels, expected {TILE_SIDE} x {TILE_SIDE}")

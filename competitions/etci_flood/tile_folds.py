@@ -107,7 +107,7 @@ def training_and_held_out(
     if settings.without_blanks:
         trains &= ~tiles["blank"].to_numpy()
     if settings.without_bright_floods:
-        trains &= ~tiles["bright_flood"].to_numpy()
+        trains &= tiles["bright_pixels"].to_numpy() == 0
     training, held_out = np.flatnonzero(trains), np.flatnonzero(folds == fold)
     if len(training) < 2 or (settings.split != "all" and not len(held_out)):
         raise InputError(

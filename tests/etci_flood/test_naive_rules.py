@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from competitions.etci_flood.bright_floods import is_bright_flood
+from competitions.etci_flood.bright_floods import bright_flood_pixels
 from competitions.etci_flood.flood_iou import overlaps, pooled_iou
 from competitions.etci_flood.linear_rule import WEIGHTS, LinearRule, best_linear_rule, joint_counts
 
@@ -41,13 +41,20 @@ def test_a_rule_names_itself() -> None:
 
 @pytest.mark.parametrize(
     ("wet", "share", "bright"),
-    [(40, 0.5, False), (150, 0.5, True), (131, 0.5, True), (129, 0.5, False), (150, 0.01, False)],
+    [(40, 0.5, 0), (150, 0.5, 5000), (131, 0.5, 5000), (129, 0.5, 0), (150, 0.01, 0), (150, 1.0, 0)],
 )
-def test_a_flood_as_bright_as_its_dry_land_is_found(wet: int, share: float, bright: bool) -> None:
+def test_a_flood_as_bright_as_its_dry_land_is_found(wet: int, share: float, bright: int) -> None:
     flood = np.zeros((100, 100), np.uint8)
     flood[: round(100 * share)] = 1
-    assert is_bright_flood(np.where(flood, wet, 150).astype(np.uint8), flood) is bright
+    vv = np.where(flood, wet, 150).astype(np.uint8)
+    assert bright_flood_pixels(vv, flood) == pytest.approx(bright, abs=200)
 
 
-def test_a_tile_without_dry_land_is_believed() -> None:
-    assert not is_bright_flood(np.full((8, 8), 200, np.uint8), np.ones((8, 8), np.uint8))
+def test_a_lake_in_a_rectangle_over_land_does_not_save_the_label() -> None:
+    flood = np.zeros((100, 100), np.uint8)
+    flood[:50] = 1
+    vv = np.full((100, 100), 150, np.uint8)
+    vv[:50, :40] = 10
+    assert 2500 < bright_flood_pixels(vv, flood) < 3000
+    vv[:50, :60] = 10
+    assert bright_flood_pixels(vv, flood) == 0

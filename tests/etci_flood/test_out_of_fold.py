@@ -19,7 +19,7 @@ def arrays() -> TileArrays:
     vv[2:] = np.where(flood[2:], 120, 150)
     vh = np.where(flood, 30, 60).astype(np.uint8)
     water[:, :, :32] = 1
-    tiles = pd.DataFrame({"scene": ["a", "a", "b", "b"], "bright_flood": False})
+    tiles = pd.DataFrame({"scene": ["a", "a", "b", "b"], "bright_pixels": 0})
     return TileArrays(tiles, vv, vh, water, flood)
 
 
@@ -61,7 +61,7 @@ def test_the_naive_threshold_is_the_best_on_the_pooled_tiles(arrays: TileArrays,
 
 
 def test_floods_as_bright_as_land_are_told_of(arrays: TileArrays, tmp_path: Path) -> None:
-    arrays.tiles["bright_flood"] = [True, False, False, False]
+    arrays.tiles["bright_pixels"] = [256 * 64, 0, 0, 0]
     maps = arrays.flood * np.uint8(200)
     maps[0] = 0
     folder = write_fold(tmp_path / "fold0", [0, 1, 2, 3], maps)

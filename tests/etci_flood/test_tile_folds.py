@@ -18,7 +18,7 @@ def table(scenes: dict[str, tuple[int, int]], phase1: tuple[str, ...] = ()) -> p
             for x in range(rows)
             for y in range(columns)
         ]
-    ).assign(labelled=True, readable=True, blank=False, bright_flood=False)
+    ).assign(labelled=True, readable=True, blank=False, bright_pixels=0)
     return tiles.join(fold_columns(tiles, 3, seed=1))
 
 
@@ -49,7 +49,7 @@ def test_blocks_are_about_equal_and_touch_along_two_borders() -> None:
 @given(st.sets(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=30, max_size=80))
 def test_what_is_trained_on_never_touches_what_is_held_out(places: set[tuple[int, int]]) -> None:
     tiles = pd.DataFrame(sorted(places), columns=["x", "y"]).assign(
-        scene="a", split="train", labelled=True, readable=True, blank=False, bright_flood=False
+        scene="a", split="train", labelled=True, readable=True, blank=False, bright_pixels=0
     )
     tiles = tiles.join(fold_columns(tiles, 3, seed=1))
     for fold in range(3):
@@ -106,12 +106,12 @@ def test_blanks_leave_training_but_not_what_is_measured() -> None:
 
 
 def test_bright_floods_leave_training_where_the_settings_say_so() -> None:
-    tiles = table(dict.fromkeys("abcdef", (2, 2))).assign(bright_flood=[True, False] * 12)
+    tiles = table(dict.fromkeys("abcdef", (2, 2))).assign(bright_pixels=[900, 0] * 12)
     training, held_out = training_and_held_out(tiles, TileSettings(without_bright_floods=True), 0)
-    assert not tiles["bright_flood"][training].any()
-    assert tiles["bright_flood"][held_out].any()
+    assert not tiles["bright_pixels"][training].any()
+    assert tiles["bright_pixels"][held_out].any()
     training, _ = training_and_held_out(tiles, TileSettings(), 0)
-    assert tiles["bright_flood"][training].any()
+    assert tiles["bright_pixels"][training].any()
 
 
 @pytest.mark.parametrize("split", ["spatial", "scene", "block", "random"])
