@@ -181,10 +181,10 @@ def _provenance(results: list[Result]) -> str:
     return f"Made by `python -m competitions report --readme` from runs of {when} on {'; '.join(hardware)}."
 
 
-def fill_markers(file: Path, table: str) -> None:
+def fill_markers(file: Path, table: str, markers: tuple[str, str] = MARKERS) -> None:
     """Replace what stands between the markers of a README; InputError when it has none."""
     text = file.read_text(encoding="utf-8")
-    pattern = re.compile(f"({re.escape(MARKERS[0])}\n).*?({re.escape(MARKERS[1])})", re.DOTALL)
+    pattern = re.compile(f"({re.escape(markers[0])}\n).*?({re.escape(markers[1])})", re.DOTALL)
     if not pattern.search(text):
-        raise InputError(f"{shown(file)}: the lines {MARKERS[0]} and {MARKERS[1]} are missing")
+        raise InputError(f"{shown(file)}: the lines {markers[0]} and {markers[1]} are missing")
     write_text(file, pattern.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text))

@@ -102,16 +102,18 @@ class TrainingSettings(Settings):
 class PixelSettings(Settings):
     """Boosted trees on what surrounds a pixel (LightGBM, Ke et al. 2017)."""
 
-    trees: Positive = 300
+    trees: Positive = 200
     """Rounds of boosting."""
-    leaves: Annotated[int, Field(ge=2)] = 63
+    leaves: Annotated[int, Field(ge=2)] = 31
     """Leaves of a tree."""
-    learning_rate: Annotated[float, Field(gt=0)] = 0.06
+    learning_rate: Annotated[float, Field(gt=0)] = 0.08
     """Share of each tree that is added."""
-    pixels: Positive = 5000
-    """Pixels drawn at random from each training tile."""
-    leaf_pixels: Positive = 300
+    pixels: Positive = 3000
+    """Pixels drawn at random from each training tile, on average."""
+    leaf_pixels: Positive = 200
     """Fewest pixels of a leaf."""
+    scene_balance: Share = 0.0
+    """0: as many pixels of each tile. 1: as many of each scene, however few tiles it has."""
 
 
 class PredictionSettings(Settings):

@@ -1,5 +1,6 @@
 """The report's pictures: maps of test tiles, a stitched scene, out-of-fold IoU by scene and by threshold."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,15 @@ from competitions.etci_flood.tile_arrays import TileArrays, open_tile_arrays
 Bytes = npt.NDArray[np.uint8]
 
 TILES_SHOWN = 4
+MOST_TILES = 2000
+"""Held-out tiles, evenly spread, that the shown ones are chosen from."""
 MOST_BYTES = 200_000
 WATER_BLUE, HIT, MISSED, FALSE_ALARM, PAPER = "#1f6fd0", "#2a9d8f", "#e9a820", "#d1495b", "#f4f1ea"
-NAIVE = {"vv_threshold": ("best VV threshold", "#8a939c"), "water_mask": ("permanent water", "#c3cdd6")}
+NAIVE = {
+    "linear_rule": ("best VV/VH rule", "#5c6670"),
+    "vv_threshold": ("best VV threshold", "#8a939c"),
+    "water_mask": ("permanent water", "#c3cdd6"),
+}
 
 
 def draw_figures(finished: Finished, out: Path) -> list[Figure]:
@@ -39,58 +46,110 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     threshold = int(pooled.decision["threshold"]) if pooled else 128
     truth = read_truth(finished.truth)[0] if finished.truth else None
     figures = [
-        _tile_figure(arrays, maps, threshold, truth, out),
+        _test_tiles(arrays, maps, threshold, truth, out),
         _scene_figure(arrays, maps, threshold, out),
     ]
     folder = finished.work / finished.experiment
     scenes = pd.read_csv(folder / "oof_scenes.csv")
     if len(scenes):
+        folds = [folder / f"fold{fold}" for fold in range(settings.folds)]
+        figures.append(_held_out_tiles(arrays, folds, threshold, out))
         figures.append(_scene_bars(scenes, out))
         figures.append(_threshold_curve(pd.read_csv(folder / "oof_thresholds.csv"), threshold / 255, out))
     return figures
 
 
-def _tile_figure(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes | None, out: Path) -> Figure:
-    """Columns VV, VH, truth, prediction, error; without truth the probability is shown instead."""
+@dataclass(frozen=True)
+class _Shown:
+    """One line of a figure of tiles."""
+
+    row: int
+    """Of the processed table."""
+    levels: Bytes
+    """The map: probability x 255."""
+    truth: Bytes | None
+
+
+def _test_tiles(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes | None, out: Path) -> Figure:
+    """Test tiles; without truth the probability is shown instead of label and error."""
     tiles = arrays.tiles[~arrays.tiles["labelled"]].reset_index()
     masks = truth if truth is not None else (levels >= threshold for levels in maps)
-    shown = _telling_tiles(tiles["scene"].to_numpy(), np.array([np.asarray(mask).mean() for mask in masks]))
+    chosen = _telling_tiles(tiles["scene"].to_numpy(), np.array([np.asarray(mask).mean() for mask in masks]))
+    shown = [
+        _Shown(int(tiles["index"][tile]), np.asarray(maps[tile]), None if truth is None else truth[tile])
+        for tile in chosen
+    ]
+    caption = "Sentinel-1 backscatter of test tiles and the flood found in it (blue)."
+    if truth is not None:
+        caption += " Error: green found, yellow missed, red false alarm."
+    path = _draw_tiles(arrays, shown, threshold, out / "test_tiles.png")
+    return Figure(path, "Flood maps of test tiles", caption)
+
+
+def _held_out_tiles(arrays: TileArrays, folds: list[Path], threshold: int, out: Path) -> Figure:
+    """Labelled tiles mapped by models that never saw them, one of unbelievable labels among them."""
+    held_out = [
+        (int(row), folder / "oof.npy", place)
+        for folder in folds
+        for place, row in enumerate(pd.read_parquet(folder / "oof_tiles.parquet")["row"])
+    ]
+    held_out = held_out[:: -(-len(held_out) // MOST_TILES)]
+    rows = np.array([row for row, _, _ in held_out])
+    tiles = arrays.tiles.loc[rows]
+    bright = tiles["bright_pixels"].to_numpy()
+    share = np.array([float(np.asarray(arrays.flood[row]).mean()) for row in rows])
+    chosen = _telling_tiles(tiles["scene"].to_numpy(), np.where(bright > 0, -1.0, share))
+    if (bright > 0).any():
+        chosen = [*chosen[:-1], int(bright.argmax())]
+    shown = []
+    for tile in chosen:
+        row, file, place = held_out[tile]
+        shown.append(
+            _Shown(row, np.array(np.load(file, mmap_mode="r")[place]), np.asarray(arrays.flood[row]))
+        )
+    caption = "Each tile was mapped by a model that never saw it. "
+    caption += "Error: green found, yellow missed, red false alarm."
+    if (bright > 0).any():
+        caption += " The last label lies over dry land: no map of water can meet it."
+    path = _draw_tiles(arrays, shown, threshold, out / "oof_tiles.png")
+    return Figure(path, "Flood maps of held-out tiles", caption)
+
+
+def _draw_tiles(arrays: TileArrays, shown: list[_Shown], threshold: int, path: Path) -> Path:
+    """Columns VV, VH, label, prediction, error; without truth VV, VH, probability, prediction."""
+    with_truth = all(line.truth is not None for line in shown)
     titles = ["VV", "VH", "flood label", "prediction", "error"]
-    if truth is None:
+    if not with_truth:
         titles = ["VV", "VH", "probability", "prediction"]
     canvas = Canvas(figsize=(1.75 * len(titles) + 0.25, 1.78 * len(shown) + 0.55), layout="constrained")
     axes = canvas.subplots(len(shown), len(titles), squeeze=False)
     for line, tile in zip(axes, shown, strict=True):
-        row = int(tiles["index"][tile])
-        predicted = np.asarray(maps[tile]) >= threshold
+        predicted = tile.levels >= threshold
         pictures: list[tuple[Any, dict[str, Any]]] = [
-            (_smaller(layer[row], 2), _GREY) for layer in (arrays.vv, arrays.vh)
+            (_smaller(layer[tile.row], 2), _GREY) for layer in (arrays.vv, arrays.vh)
         ]
-        if truth is None:
-            pictures += [(maps[tile], {"cmap": "Blues", "vmin": 0, "vmax": 255}), (predicted, _BLUE)]
+        if tile.truth is None:
+            pictures += [(tile.levels, {"cmap": "Blues", "vmin": 0, "vmax": 255}), (predicted, _BLUE)]
         else:
-            pictures += [(truth[tile], _BLUE), (predicted, _BLUE), (_error(predicted, truth[tile]), _ERROR)]
+            error = _error(predicted, tile.truth)
+            pictures += [(tile.truth, _BLUE), (predicted, _BLUE), (error, _ERROR)]
+            iou = float(pooled_iou(overlaps([predicted.astype(np.uint8)], [tile.truth])))
+            line[-1].set_xlabel(f"IoU {iou:.2f}", fontsize=7.5)
         for axis, (picture, style) in zip(line, pictures, strict=True):
             axis.imshow(np.asarray(picture), interpolation="nearest", **style)
             axis.set_xticks([])
             axis.set_yticks([])
-        region, _, when = str(tiles["scene"][tile]).rpartition("_")
-        line[0].set_ylabel(
-            f"{region}\n{when[:8]}  row {tiles['x'][tile]}, column {tiles['y'][tile]}", fontsize=6.5
-        )
-        if truth is not None:
-            iou = float(pooled_iou(overlaps([predicted.astype(np.uint8)], [truth[tile]])))
-            line[-1].set_xlabel(f"IoU {iou:.2f}", fontsize=7.5)
+        known = arrays.tiles.loc[tile.row]
+        region, _, when = str(known["scene"]).rpartition("_")
+        place = f"{when[:8]}  row {known['x']}, column {known['y']}"
+        line[0].set_ylabel(f"{region}\n{place}", fontsize=6.5)
     for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=10)
-    if truth is not None:
+    if with_truth:
         colours = {"flood found": HIT, "flood missed": MISSED, "false alarm": FALSE_ALARM}
         handles = [Patch(color=colour, label=name) for name, colour in colours.items()]
         canvas.legend(handles=handles, loc="outside lower right", ncols=3, frameon=False, fontsize=8)
-    caption = "Sentinel-1 backscatter of test tiles and the flood found in it (blue)."
-    if truth is not None:
-        caption += " Error: green found, yellow missed, red false alarm."
-    return Figure(_save(canvas, out / "test_tiles.png"), "Flood maps of test tiles", caption)
+    return _save(canvas, path)
 
 
 _GREY = {"cmap": "gray", "vmin": 0, "vmax": 255}
@@ -145,7 +204,7 @@ def _scene_bars(scenes: pd.DataFrame, out: Path) -> Figure:
     """IoU of each scene, model beside naive maps."""
     shown = scenes.sort_values("iou", ascending=False)
     series = {"iou": ("model", WATER_BLUE), **NAIVE}
-    canvas = Canvas(figsize=(7, 0.8 + 0.5 * len(shown)), layout="constrained")
+    canvas = Canvas(figsize=(7, 0.8 + 0.6 * len(shown)), layout="constrained")
     axis = canvas.subplots()
     thick = 0.8 / len(series)
     for place, (column, (label, colour)) in enumerate(series.items()):
@@ -158,10 +217,10 @@ def _scene_bars(scenes: pd.DataFrame, out: Path) -> Figure:
     axis.set_xlim(0, 1.08)
     axis.set_xlabel("flood IoU, out of fold")
     axis.spines[["top", "right"]].set_visible(False)
-    canvas.legend(loc="outside upper right", ncols=3, frameon=False, fontsize=8)
+    canvas.legend(loc="outside upper right", ncols=len(series), frameon=False, fontsize=8)
     caption = (
         "Each scene, or band of a scene, was mapped by a network that never saw it. "
-        "The VV threshold is the best one on these very tiles."
+        "The VV threshold and the linear rule are the best ones on these very tiles."
     )
     return Figure(_save(canvas, out / "oof_scenes.png"), "Out-of-fold IoU by scene", caption)
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -12,6 +13,7 @@ from common.console import progress
 from common.errors import InputError
 from common.paths import shown
 from competitions.etci_flood.experiment import PixelSettings
+from competitions.etci_flood.official_layout import TILE_SIDE
 from competitions.etci_flood.pixel_features import MARGIN, feature_names, pixel_features
 from competitions.etci_flood.tile_arrays import TileArrays
 from competitions.etci_flood.tile_neighbours import SurroundedTiles
@@ -60,7 +62,7 @@ def train_trees(
     arrays: TileArrays, rows: Rows, settings: PixelSettings, seed: int, file: Path
 ) -> lightgbm.Booster:
     """Learn from pixels drawn at random from the tiles of `rows`, and write the trees to `file` as text."""
-    features, flood = drawn_pixels(arrays, rows, settings.pixels, seed)
+    features, flood = drawn_pixels(arrays, rows, settings, seed)
     data = lightgbm.Dataset(features, flood, feature_name=_plain(feature_names()), free_raw_data=True)
     trees = lightgbm.train(
         {
@@ -71,7 +73,7 @@ def train_trees(
             "feature_fraction": 0.5,
             "bagging_fraction": 0.5,
             "bagging_freq": 1,
-            "max_bin": 127,
+            "max_bin": 63,
             "seed": seed,
             "deterministic": True,
             "force_row_wise": True,
@@ -87,21 +89,33 @@ def train_trees(
 
 
 def drawn_pixels(
-    arrays: TileArrays, rows: Rows, pixels: int, seed: int
+    arrays: TileArrays, rows: Rows, settings: PixelSettings, seed: int
 ) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
-    """Features and labels of `pixels` random pixels of each tile (fewer where there are very many tiles)."""
+    """Features and labels of random pixels of each tile (fewer where there are very many tiles)."""
     generator = np.random.default_rng(seed)
     surrounded = SurroundedTiles(arrays)
     scale = arrays.scale(rows)
-    pixels = max(1, min(pixels, MOST_PIXELS // len(rows)))
-    features = np.empty((len(rows), pixels, len(feature_names())), np.float32)
-    flood = np.empty((len(rows), pixels), np.uint8)
+    numbers = pixels_of_tiles(arrays.tiles["scene"].to_numpy()[rows], settings)
+    features = np.empty((numbers.sum(), len(feature_names())), np.float32)
+    flood = np.empty(len(features), np.uint8)
+    end = 0
     for place, row in enumerate(progress(rows, "drawing pixels", "tiles")):
         of_tile = pixel_features(surrounded.layers_of(int(row), MARGIN), scale[place])
-        chosen = generator.choice(of_tile.shape[0] * of_tile.shape[1], pixels, replace=False)
-        features[place] = of_tile.reshape(-1, of_tile.shape[-1])[chosen]
-        flood[place] = arrays.flood[row].ravel()[chosen]
-    return features.reshape(-1, features.shape[-1]), flood.ravel()
+        of_tile = of_tile.reshape(-1, of_tile.shape[-1])
+        chosen = generator.choice(len(of_tile), numbers[place], replace=False)
+        start, end = end, end + len(chosen)
+        features[start:end] = of_tile[chosen]
+        flood[start:end] = arrays.flood[row].ravel()[chosen]
+    return features, flood
+
+
+def pixels_of_tiles(scenes: npt.NDArray[Any], settings: PixelSettings) -> npt.NDArray[np.int64]:
+    """How many pixels are drawn from each tile, of the tiles' scenes."""
+    _, scene_of, tiles = np.unique(scenes, return_inverse=True, return_counts=True)
+    shares = (1 / tiles[scene_of]) ** settings.scene_balance
+    total = min(settings.pixels * len(scenes), MOST_PIXELS)
+    numbers: npt.NDArray[np.int64] = np.rint(total * shares / shares.sum()).astype(np.int64)
+    return numbers.clip(1, TILE_SIDE**2)
 
 
 def _plain(names: list[str]) -> list[str]:

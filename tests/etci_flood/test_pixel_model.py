@@ -7,7 +7,7 @@ import pytest
 from common.errors import InputError
 from competitions.etci_flood.experiment import PixelSettings
 from competitions.etci_flood.pixel_features import MARGIN, feature_names, pixel_features
-from competitions.etci_flood.pixel_model import PixelModel, train_trees
+from competitions.etci_flood.pixel_model import MOST_PIXELS, PixelModel, pixels_of_tiles, train_trees
 from competitions.etci_flood.tile_arrays import TileArrays
 from competitions.etci_flood.tile_neighbours import SurroundedTiles
 
@@ -64,6 +64,21 @@ def test_trees_tell_water_from_a_dark_field_and_come_back_from_disk(
     again = tmp_path / "again.txt"
     train_trees(arrays, np.arange(2), few, 1, again)
     assert again.read_bytes() == file.read_bytes(), "the same seed grows the same trees"
+
+
+@pytest.mark.parametrize(
+    ("balance", "expected"), [(0.0, (1000, 1000)), (1.0, (667, 2000)), (0.5, (845, 1464))]
+)
+def test_scenes_of_few_tiles_can_be_drawn_more_densely(balance: float, expected: tuple[int, int]) -> None:
+    scenes = np.array(["a"] * 6 + ["b"] * 2)
+    numbers = pixels_of_tiles(scenes, PixelSettings(pixels=1000, scene_balance=balance))
+    assert (numbers[0], numbers[-1]) == expected
+    assert numbers.sum() == pytest.approx(8000, abs=8)
+
+
+def test_memory_is_bounded_however_many_tiles_there_are() -> None:
+    scenes = np.array(["a"] * 40_000)
+    assert pixels_of_tiles(scenes, PixelSettings()).sum() == pytest.approx(MOST_PIXELS, rel=0.01)
 
 
 def test_damaged_trees_end_in_one_line(tmp_path: Path) -> None:
