@@ -117,6 +117,8 @@ def paper_table(competition: Competition, results: list[Result]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, entry in read_experiments(competition.experiments_file).get("experiments", {}).items():
+        if "ablation" in entry:
+            continue  # it stands in a table of gains of its own
         reported = f"{entry['reported']:g}" if "reported" in entry else ""
         head = f"| `{name}` | {entry.get('paper', '')} | {reported} "
         rows = [row for row in results if row.experiment == name]
