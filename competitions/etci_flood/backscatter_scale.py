@@ -18,6 +18,8 @@ def centre_and_spread(values: npt.NDArray[np.floating]) -> tuple[float, float]:
 def centre_and_spread_of_levels(counts: npt.NDArray[np.integer]) -> tuple[float, float]:
     """The same of levels that were counted, (256,), as if they lay at `k - 1/2` to `k + 1/2`."""
     total = counts.cumsum()
+    if not total[-1]:
+        return len(counts) / 2, len(counts) / 3
     levels = [
         np.interp(share * total[-1], np.concatenate([[0], total]), np.arange(len(counts) + 1) - 0.5)
         for share in (0.5, 0.75)

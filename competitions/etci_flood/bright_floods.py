@@ -13,7 +13,7 @@ import numpy.typing as npt
 Bytes = npt.NDArray[np.uint8]
 
 LEAST_SHARE = 0.02
-"""Of the tile; in smaller floods a few bright boats and bridges would decide."""
+"""Of the tile, for flood and dry land alike; in smaller floods a few bright bridges would decide."""
 LEAST_CONTRAST = 20.0
 """Levels of VV that flood must lie below the median of its tile's dry land to be believed."""
 BRIGHT_SHARE = 0.5
@@ -32,8 +32,9 @@ def bright_flood_pixels(vv: Bytes, flood: Bytes) -> int:
     flood : (height, width), 1 = flood.
     """
     wet = flood > 0
-    if not LEAST_SHARE <= float(wet.mean()) < 1:
+    dry = ~wet & (vv > 0) & (vv < 255)  # 0 and 255 mean no data beyond the swath's edge
+    if min(float(wet.mean()), float(dry.mean())) < LEAST_SHARE:
         return 0
     smooth = np.asarray(cv2.blur(vv.astype(np.float32), (SMOOTHED, SMOOTHED)))
-    bright = int((smooth[wet] > np.median(vv[~wet]) - LEAST_CONTRAST).sum())
+    bright = int((smooth[wet] > np.median(vv[dry]) - LEAST_CONTRAST).sum())
     return bright if bright >= BRIGHT_SHARE * int(wet.sum()) else 0

@@ -105,6 +105,7 @@ def write_tile_arrays(
             flood = arrays["flood"][row] if row < len(labelled) else np.zeros_like(vv)
             blank = is_blank(vv)
             counts = np.stack([np.bincount(layer.ravel(), minlength=256) for layer in (vv, vh)])
+            counts[:, [0, 255]] = 0  # mostly what lies beyond the swath's edge
             bright = 0 if blank else bright_flood_pixels(vv, flood)
             return _Filled(wrong, blank, bool(flood.any()), bright, None if blank or wrong else counts)
 

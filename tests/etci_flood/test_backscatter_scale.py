@@ -25,3 +25,4 @@ def test_counted_levels_have_the_same_scale() -> None:
 def test_flat_pictures_have_some_spread() -> None:
     assert centre_and_spread(np.full(9, 7.0))[1] > 0
     assert centre_and_spread_of_levels(np.eye(256, dtype=np.int64)[7])[1] > 0
+    assert centre_and_spread_of_levels(np.zeros(256, np.int64))[1] > 0

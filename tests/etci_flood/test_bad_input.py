@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from common.run_record import read_record
+from competitions.etci_flood.official_layout import find_tiles
+from competitions.etci_flood.tile_arrays import write_tile_arrays
 from tests.conftest import run_stage
 from tests.etci_flood.official_folder import write_competition, write_scene
 
@@ -91,3 +94,15 @@ def test_arrays_hold_the_pictures(tmp_path: Path) -> None:
     assert vv.dtype == np.uint8
     assert (vv == (16 * tiles["x"] + tiles["y"]).to_numpy()[:, None, None]).all()
     assert len(np.load(folder / "flood.npy")) == 3
+
+
+def test_no_data_does_not_enter_a_scenes_scale(tmp_path: Path) -> None:
+    write_scene(tmp_path / "train", "a_20170213t002121", [(0, 1), (0, 2)])
+    write_scene(tmp_path / "test", "b_20170213t002121", [(2, 3)], labelled=False)
+    for file in tmp_path.glob("train/*/tiles/v[vh]/*y-1_*.png"):
+        half = np.full((256, 256, 3), 100, np.uint8)
+        half[:200] = 0
+        Image.fromarray(half).save(file)
+    found = find_tiles(tmp_path)
+    table, _ = write_tile_arrays(tmp_path / "out", found.labelled, found.predicted, pytest.fail)
+    assert np.allclose(table["vv_centre"], 100, atol=1)

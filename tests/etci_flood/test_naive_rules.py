@@ -50,6 +50,14 @@ def test_a_flood_as_bright_as_its_dry_land_is_found(wet: int, share: float, brig
     assert bright_flood_pixels(vv, flood) == pytest.approx(bright, abs=200)
 
 
+def test_no_data_is_no_dry_land() -> None:
+    flood = np.zeros((100, 100), np.uint8)
+    flood[:30] = 1
+    vv = np.where(flood, 60, 0).astype(np.uint8)
+    vv[90:] = 150
+    assert bright_flood_pixels(vv, flood) == 0
+
+
 def test_a_lake_in_a_rectangle_over_land_does_not_save_the_label() -> None:
     flood = np.zeros((100, 100), np.uint8)
     flood[:50] = 1
