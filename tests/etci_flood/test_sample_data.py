@@ -63,4 +63,4 @@ def test_truth_is_the_test_splits_and_no_naive_map_solves_it(data: Path) -> None
     assert 0.01 < flood.mean() < 0.5
     scores = naive_scores(data, truth)
     assert len(scores) == 4
-    assert max(scores.values()) < 0.8
+    assert max(scores.values()) < 0.85
