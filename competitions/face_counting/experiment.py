@@ -68,8 +68,8 @@ class DetectorSettings(Settings):
 class AugmentationSettings(Settings):
     """How a training picture may change each time that it is shown."""
 
-    crop: Annotated[int, Field(ge=64, multiple_of=32)] | None = None
-    """Side in px of a random window of the canvas that training sees instead of the whole."""
+    crop: Annotated[int, Field(ge=0, multiple_of=32)] = 0
+    """Side in px of a random window of the canvas that training sees; 0 for the whole."""
     mosaic: Share = 0.0
     """Chance of a canvas tiled from four pictures."""
     scale: Share = 0.2

@@ -24,6 +24,7 @@ def test_every_experiment_parses_in_both_profiles(name: str) -> None:
     assert sample.folds in (2, 3)
     assert not sample.detector.pretrained
     assert sample.pictures.canvas <= full.pictures.canvas
+    assert sample.augmentation.crop <= sample.pictures.canvas
     assert full.about
 
 

@@ -86,3 +86,18 @@ def test_a_batch_gives_each_face_its_canvas() -> None:
     assert (x1 - x0, y1 - y0) == pytest.approx((40, 50), abs=0.1)
     assert pixels[0, :, round(y0 + y1) // 2, round(x0 + x1) // 2].tolist() == list(GREEN)
     np.testing.assert_allclose(canvases.face_sides(), [[40, 50]] * 4, atol=0.1)
+
+
+def test_windows_of_the_canvas_show_faces_in_their_own_size() -> None:
+    changes = AugmentationSettings(crop=160, scale=0, flip=0, colour=0, grey=0, blur=0)
+    canvases = TrainingCanvases(_green_rectangles(4, 4), PictureSettings(canvas=320), changes, seed=2)
+    faces = 0
+    for item in range(12):
+        canvas = canvases[item % 4]
+        assert canvas.pixels.shape == (160, 160, 3)
+        # Windows lie inside the picture (320 x 240 px): no white.
+        assert not (canvas.pixels == 255).all(axis=-1).any()
+        sides = canvas.boxes[:, 2:] - canvas.boxes[:, :2]
+        assert (sides <= [40.1, 50.1]).all()
+        faces += int((np.abs(sides - [40, 50]) < 0.1).all(axis=1).sum())
+    assert faces > 6
