@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 from common.atomic import whole_file, write_text
 from common.console import progress
@@ -98,9 +99,11 @@ def forecast_series(series: npt.NDArray[np.float32], settings: Arima) -> Chunk:
     """The path of each row of `series` (n, lookback); never raises because of a series."""
     engine = ENGINES[settings.engine](settings.predicts)
     paths, troubles = np.empty((len(series), FUTURE_MINUTES), np.float32), []
-    for row, values in enumerate(series.astype(np.float64)):
-        paths[row], trouble = _forecast_one(values, engine, settings)
-        troubles.append(trouble)
+    # Matrices here are tiny: threads of the linear algebra would wait for each other, many times the work.
+    with threadpool_limits(1):
+        for row, values in enumerate(series.astype(np.float64)):
+            paths[row], trouble = _forecast_one(values, engine, settings)
+            troubles.append(trouble)
     return paths, troubles
 
 
