@@ -69,6 +69,8 @@ class FoundFaces:
             own, weight = torch.from_numpy(self.boxes[start:stop]), torch.from_numpy(self.scores[start:stop])
             leaders = nms(own, weight, overlap)
             overlaps = box_iou(own, own[leaders])
+            # A box goes to a surer one, though it may overlap a less sure one more.
+            overlaps[weight[:, None] > weight[leaders][None]] = -1.0
             overlaps[leaders, torch.arange(len(leaders))] = 2.0
             owner = overlaps.argmax(dim=1)
             total = torch.zeros(len(leaders)).index_add(0, owner, weight)
