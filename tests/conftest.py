@@ -4,6 +4,7 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,16 +30,22 @@ class Finished:
 
 
 def run_python(*arguments: str | Path, timeout: float = 600) -> Finished:
-    """Run the interpreter as a user would, warnings off, no network proxies needed."""
+    """Run the interpreter as a user would, warnings off; AssertionError when it reaches for the network."""
     environment = dict(os.environ, PYTHONWARNINGS="ignore")
+    environment.pop("CI", None)  # some libraries report their use, but not from there
+    paths = [str(Path(__file__).with_name("network_watch")), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        env=environment,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "network.log"
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            env=environment | {"NETWORK_WATCH": str(log)},
+        )
+        assert not log.exists(), log.read_text()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return Finished(done.returncode, done.stdout + done.stderr, cpu_seconds)

@@ -6,6 +6,7 @@ from common.seeding import seed_everything
 from competitions.face_counting.compiled_detector import CompiledDetector
 from competitions.face_counting.detector import DenseDetector, build_detector, detect
 from competitions.face_counting.experiment import CountingSettings, DetectorSettings
+from tests.conftest import run_python
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,17 @@ def test_a_compiled_network_finds_the_same(settings: DetectorSettings) -> None:
             np.testing.assert_allclose(one.scores.sum(), two.scores.sum(), rtol=1e-3)
             np.testing.assert_allclose(one.scores[:5], two.scores[:5], atol=1e-4)
             assert abs(len(one.boxes) - len(two.boxes)) <= 2  # ties fall either way
+
+
+def test_compiling_reports_to_nobody() -> None:
+    done = run_python(
+        "-c",
+        "import torch\n"
+        "from competitions.face_counting.compiled_detector import CompiledDetector\n"
+        "from competitions.face_counting.detector import build_detector\n"
+        "from competitions.face_counting.experiment import CountingSettings, DetectorSettings\n"
+        "network = build_detector(DetectorSettings(family='retinaface')).eval()\n"
+        "canvas = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)\n"
+        "CompiledDetector(network, CountingSettings()).detect(canvas)\n",
+    )
+    assert done.code == 0, done.text
