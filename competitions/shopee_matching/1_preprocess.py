@@ -3,8 +3,9 @@
     python competitions/shopee_matching/1_preprocess.py [--experiment NAME] [--data DIR] [--work DIR]
 
 Products never cross folds, nor do products that share a picture. Experiments on titles and hashes read no
-picture; those with a network keep the distinct pictures, shrunk to the network's size. A branch that the
-given data cannot feed (too few pictures, test titles that name no product) is found here and left out later.
+picture; those with a network keep the distinct pictures, shrunk to the network's size, those with hand-made
+descriptors keep these. A branch that the given data cannot feed (too few pictures, test titles that name no
+product) is found here and left out later.
 
 Reads
     <data>/train.csv      posting_id,image,image_phash,title,label_group; without it nothing is trained
@@ -15,24 +16,29 @@ Reads
 Writes
     <work>/processed/train.parquet  labelled listings: title, phash, label_group, fold, row of the picture
     <work>/processed/test.parquet  test listings: title, phash, row of the picture
-    <work>/processed/pictures<size>px/train.parquet  the same, with the rows of the pictures
-    <work>/processed/pictures<size>px/test.parquet  the same, with the rows of the pictures
-    <work>/processed/pictures<size>px/train_pictures.npy  distinct training pictures, uint8 (n, size, size, 3)
-    <work>/processed/pictures<size>px/test_pictures.npy  distinct test pictures, uint8 (n, size, size, 3)
+    <work>/processed/<pictures>/train.parquet  the same, with the rows of the pictures
+    <work>/processed/<pictures>/test.parquet  the same, with the rows of the pictures
+    <work>/processed/<pictures>/train_pictures.npy  distinct training pictures, uint8 (n, size, size, 3)
+    <work>/processed/<pictures>/test_pictures.npy  distinct test pictures, uint8 (n, size, size, 3)
+    <work>/processed/<pictures>/train_<kind>.npy  descriptors of distinct pictures, float16 (n, length)
+    <work>/processed/<pictures>/test_<kind>.npy  descriptors of distinct pictures, float16 (n, length)
+    <work>/processed/<pictures>/<split>_aligned.parquet  pairs of pictures laid over each other
+    <work>/processed/<pictures>/visual_words.npz  what keypoints are summed up by
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from common.stage import Job, Outcome, Stage
 from competitions.shopee_matching.competition import COMPETITION
+from competitions.shopee_matching.experiment import DESCRIBED, ShopeeExperiment
 
 if TYPE_CHECKING:
     from competitions.shopee_matching.listings import Listings
 
 
 def preprocess(job: Job) -> Outcome:
-    """Read both splits, cut the labelled one into folds, store the pictures."""
+    """Read both splits, cut the labelled one into folds, store the pictures or describe them."""
     from dataclasses import replace
 
     from common.console import say
@@ -45,6 +51,7 @@ def preprocess(job: Job) -> Outcome:
     from competitions.shopee_matching.picture_store import picture_paths
     from competitions.shopee_matching.product_folds import product_folds
 
+    settings = cast(ShopeeExperiment, job.settings)
     splits = {"test": read_listings(job.data / "test.csv", labelled=False)}
     if (job.data / "train.csv").exists():
         train = read_listings(job.data / "train.csv", labelled=True)
@@ -63,10 +70,11 @@ def preprocess(job: Job) -> Outcome:
     outputs: list[Path] = []
     without = {"titles": titles_without_information(splits["test"].title)}
     metrics = {}
-    for split, listings in splits.items():
-        if job.settings.preprocessing()["picture_size"]:
-            listings, pictures = with_pictures(job, listings, split, paths[split])
-            outputs.append(pictures)
+    for split in sorted(splits, reverse=True):  # visual words are learned from the labelled listings, if any
+        listings = splits[split]
+        if settings.preprocessing()["picture_size"]:
+            listings, written = with_pictures(job, listings, split, paths[split])
+            outputs += written
             without["pictures"] = without.get("pictures") or pictures_without_information(
                 listings.picture, split
             )
@@ -83,20 +91,33 @@ def preprocess(job: Job) -> Outcome:
 
 def with_pictures(
     job: Job, listings: "Listings", split: str, paths: dict[str, Path]
-) -> tuple["Listings", Path]:
-    """Store the split's distinct pictures, and note the row of each listing's picture."""
+) -> tuple["Listings", list[Path]]:
+    """Store the split's distinct pictures or their descriptors; note the row of each listing's picture."""
     from dataclasses import replace
 
+    import numpy as np
+
+    from common.seeding import derived_seed
+    from competitions.shopee_matching.descriptor_store import describe_split
     from competitions.shopee_matching.picture_store import store_pictures
 
-    out = job.processed / f"{split}_pictures.npy"
-    stored = store_pictures(paths, listings.image, job.settings.preprocessing()["picture_size"], out)
+    settings = cast(ShopeeExperiment, job.settings)
+    described = settings.branch in DESCRIBED
+    out = (job.scratch if described else job.processed) / f"{split}_pictures.npy"
+    stored = store_pictures(paths, listings.image, settings.preprocessing()["picture_size"], out)
     for fault in stored.corrupt:
         job.survive(fault)
     if stored.missing:
         names = ", ".join(stored.missing[:3])
         job.survive(f"{len(stored.missing)} pictures of {split}.csv are not in {split}_images/: {names}, ...")
-    return replace(listings, picture=stored.picture), out
+    listings = replace(listings, picture=stored.picture)
+    if not described:
+        return listings, [out]
+    seed = derived_seed(job.seed, "words")
+    pictures = np.load(out, mmap_mode="r")
+    return listings, describe_split(
+        pictures, listings.picture, job.processed, split, settings.descriptors, seed
+    )
 
 
 if __name__ == "__main__":

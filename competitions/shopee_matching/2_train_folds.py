@@ -2,117 +2,103 @@
 
     python competitions/shopee_matching/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
-Hashes and titles learn nothing from labels. A picture network learns to tell the label groups of the other
-folds apart; the epoch with the lowest training loss is kept, and embeds the whole pool of labelled listings,
-in which the neighbours of the held-out ones are searched. When all folds are there, the thresholds, and
-whether a listing without any match takes its nearest candidate, are tuned on the pooled held-out listings.
+Hashes, TF-IDF and descriptors learn nothing from labels. A network learns to tell the label groups of the
+other folds apart (`split = "paper"`: of all folds), and embeds the whole pool of labelled listings, in which
+the neighbours of the held-out ones are searched. A booster learns to judge the pairs of its parents.
+When all folds are there, the thresholds, how they move with the size of the pool, and whether a listing
+without any match takes its nearest candidate, are tuned on the pooled held-out listings.
 
 Reads
-    <work>/processed/train.parquet, <work>/processed/pictures<size>px/  see 1_preprocess.py
-    <work>/<parent>/oof.parquet  candidates of the branches that a union joins
+    <work>/processed/train.parquet, <work>/processed/<pictures>/  see 1_preprocess.py
+    <work>/<parent>/oof.parquet, <work>/<parent>/fold<k>/embeddings.npy  what an experiment joins
 
 Writes
-    <work>/<experiment>/fold<k>/checkpoint.safetensors  the fold's picture network
-    <work>/<experiment>/fold<k>/oof.parquet  candidates of the fold's held-out listings: query, match, score
+    <work>/<experiment>/fold<k>/checkpoint.safetensors  the fold's network
+    <work>/<experiment>/fold<k>/embeddings.npy  all labelled listings by it, float16 (1, listings, length)
+    <work>/<experiment>/fold<k>/first_look.txt  the fold's booster
+    <work>/<experiment>/fold<k>/oof.parquet  candidates of the fold's held-out listings: query, match, scores
+    <work>/<experiment>/second_look<k>.txt  boosters that know what the first ones think, one a fold
     <work>/<experiment>/oof.parquet  candidates of all labelled listings
 """
 
 import argparse
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import cast
 
 from common.stage import Job, Outcome, Stage
 from competitions.shopee_matching.competition import COMPETITION
-from competitions.shopee_matching.experiment import ShopeeExperiment
-
-if TYPE_CHECKING:
-    from competitions.shopee_matching.candidate_pairs import CandidatePairs
-    from competitions.shopee_matching.listings import Listings
+from competitions.shopee_matching.experiment import LEARNT, ShopeeExperiment
 
 
 def train_fold(job: Job) -> Outcome:
     """Candidates of the fold's listings in the whole labelled pool, by a model that saw none of them."""
+    import numpy as np
+
+    from common.console import say
+    from competitions.shopee_matching.branch_candidates import concatenate_fold, model_free_pairs
+    from competitions.shopee_matching.candidate_pairs import no_pairs, write_pairs
+    from competitions.shopee_matching.listings import load_listings
+    from competitions.shopee_matching.pair_judgement import first_look
+
     settings = cast(ShopeeExperiment, job.settings)
     found = job.upstream["processed"].decision
     if settings.branch == "union" or not found["labelled"]:
         return Outcome([])
-    import numpy as np
-
-    from common.console import say
-    from competitions.shopee_matching.candidate_pairs import no_pairs, write_pairs
-    from competitions.shopee_matching.hash_distance import hash_pairs
-    from competitions.shopee_matching.listings import load_listings
-    from competitions.shopee_matching.title_similarity import title_pairs
-
     listings = load_listings(job.processed / "train.parquet")
     queries = np.flatnonzero(listings.fold == job.fold)
-    out = job.fold_folder / "oof.parquet"
-    outcome = Outcome([out])
-    if settings.branch in found["without"]:
-        say(f"  skipped: {found['without'][settings.branch]}")
+    outcome = Outcome([])
+    if settings.source in found["without"]:
+        say(f"  skipped: {found['without'][settings.source]}")
         pairs = no_pairs(settings.name)
-    elif settings.branch == "phash":
-        pairs = hash_pairs(listings.phash, queries, settings.phash.largest_distance, settings.name)
-    elif settings.branch == "titles":
-        pairs = title_pairs(listings.title, queries, settings.titles, settings.name)
+    elif settings.branch in LEARNT:
+        from competitions.shopee_matching.fold_models import train_network
+
+        pairs = train_network(job, settings, listings, outcome)
+    elif settings.branch == "concat":
+        pairs = concatenate_fold(job, settings, queries)
+    elif settings.branch == "booster":
+        pairs = first_look(job, settings, listings, outcome)
     else:
-        outcome, pairs = train_network(job, settings, listings)
-        outcome.outputs.append(out)
+        pairs = model_free_pairs(settings, listings, queries, job.processed, "train")
+    out = job.fold_folder / "oof.parquet"
     write_pairs(out, pairs)
+    outcome.outputs.append(out)
     return outcome
-
-
-def train_network(
-    job: Job, settings: ShopeeExperiment, listings: "Listings"
-) -> tuple[Outcome, "CandidatePairs"]:
-    """Train on the pictures of the other folds; neighbours of the held-out ones in the whole pool."""
-    import numpy as np
-
-    from common.device import torch_device
-    from competitions.shopee_matching.embedding_network import embed, load_network
-    from competitions.shopee_matching.network_training import train_on_pictures
-    from competitions.shopee_matching.picture_neighbours import picture_pairs
-
-    pictures = np.load(job.processed / "train_pictures.npy", mmap_mode="r")
-    device = torch_device(job.device)
-    checkpoint = job.fold_folder / "checkpoint.safetensors"
-    history = train_on_pictures(job, settings.pictures, pictures, listings, device, checkpoint)
-    embeddings = embed(load_network(settings.pictures, checkpoint), pictures, device)
-    queries = np.flatnonzero(listings.fold == job.fold)
-    pairs = picture_pairs([embeddings], listings.picture, queries, settings.name)
-    return Outcome([checkpoint], {"loss": min(epoch["loss"] for epoch in history)}, history=history), pairs
 
 
 def pool_folds(job: Job) -> Outcome:
     """Tune the rule on the held-out listings of all folds as one pool."""
     from common.console import say
     from common.seeding import derived_seed
-    from competitions.shopee_matching.candidate_pairs import concatenated, joined, read_pairs, write_pairs
+    from competitions.shopee_matching.candidate_pairs import concatenated, read_pairs, write_pairs
     from competitions.shopee_matching.listings import load_listings
-    from competitions.shopee_matching.match_rule import MatchRule, select_matches, tune_rule
+    from competitions.shopee_matching.match_rule import select_matches
+    from competitions.shopee_matching.pair_judgement import joined_parents, second_look
     from competitions.shopee_matching.row_f1 import group_interval, row_f1
+    from competitions.shopee_matching.rule_tuning import initial_rule, tune_rule, with_slopes
 
     settings = cast(ShopeeExperiment, job.settings)
-    start = {settings.name: settings.default_threshold}
-    for parent in settings.parents:
-        start |= job.upstream[f"{parent}/oof"].decision["thresholds"]
-    if settings.branch == "union":
-        start.pop(settings.name)
-    if not job.upstream["processed"].decision["labelled"]:
+    parents = {parent: job.upstream[f"{parent}/oof"].decision for parent in settings.parents}
+    labelled = job.upstream["processed"].decision["labelled"]
+    start = initial_rule(settings, parents, labelled)
+    if not labelled:
         say(f"  no labelled listings to tune on: the default thresholds of {settings.name} are used")
-        return Outcome(
-            [], decision=MatchRule(thresholds=start, at_least_two=False, tuned=False, pool=0).model_dump()
-        )
+        return Outcome([], decision=start.model_dump())
 
     listings = load_listings(job.processed / "train.parquet")
+    outputs: list[Path] = []
     if settings.branch == "union":
-        pairs = joined(
-            [read_pairs(job.paths.experiment(parent) / "oof.parquet") for parent in settings.parents]
-        )
+        pairs = joined_parents(job, settings, listings, "oof")
     else:
         pairs = concatenated([read_pairs(folder / "oof.parquet") for folder in job.fold_folders])
+    if settings.branch == "booster" and settings.booster.second_look:
+        pairs, outputs = second_look(job, settings, listings, pairs)
     out = job.paths.experiment(settings.name) / "oof.parquet"
     write_pairs(out, pairs)
-    rule = tune_rule(pairs, listings.label_group, start, settings.try_two_matches)
+    rule = start.fitted_to(listings.label_group, settings.rule.training_sizes)
+    if settings.rule.tuned:
+        rule = tune_rule(pairs, listings.label_group, rule, settings.rule.try_two_matches)
+        rule = with_slopes(pairs, listings.label_group, rule, derived_seed(job.seed, "parts"))
     f1 = row_f1(*select_matches(pairs, rule), listings.label_group)
     low, high = group_interval(f1, listings.label_group, derived_seed(job.seed, "interval"))
     alone = row_f1(pairs.query[:0], pairs.match[:0], listings.label_group)
@@ -123,15 +109,16 @@ def pool_folds(job: Job) -> Outcome:
         "oof_only_oneself": float(alone.mean()),
         "oof_pool": float(len(listings)),
     }
-    return Outcome([out], metrics, rule.model_dump())
+    return Outcome([*outputs, out], metrics, rule.model_dump())
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """--weights."""
-    from pathlib import Path
-
     parser.add_argument(
-        "--weights", type=Path, metavar="DIR", help="folder with <network>.safetensors, .pt or .pth"
+        "--weights",
+        type=Path,
+        metavar="DIR",
+        help="folder with <network>.safetensors, .pt or .pth, or with a text encoder's folder",
     )
 
 

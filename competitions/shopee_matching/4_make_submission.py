@@ -2,8 +2,9 @@
 
     python competitions/shopee_matching/4_make_submission.py [--experiment NAME] [--work DIR]
 
-Candidates whose score reaches their branch's threshold are matches; where it helped out of fold, a listing
-without any takes its strongest candidate. The file appears only when it breaks no official rule.
+Candidates whose score reaches their branch's threshold, moved to the size of the test pool, are matches; or
+each row takes the list of highest expected F1. Where it helped out of fold, a listing without any match takes
+its strongest candidate. The file appears only when it breaks no official rule.
 
 Reads
     <work>/<experiment>/test.parquet  candidates
@@ -31,7 +32,8 @@ def make_submission(job: Job) -> Outcome:
 
     rule = MatchRule.model_validate(job.upstream["oof"].decision)
     listings = load_listings(job.processed / "test.parquet")
-    query, match = select_matches(read_pairs(job.paths.test(job.settings.name, ".parquet")), rule)
+    pairs = read_pairs(job.paths.test(job.settings.name, ".parquet"))
+    query, match = select_matches(pairs, rule, len(listings))
     draft = job.scratch / "submission.csv"
     write_submission(draft, listings.posting_id, query, match)
     faults = submission_faults(draft, job.data)

@@ -27,7 +27,8 @@ class CandidatePairs:
     match: Int32
     """(pairs,) row of the listing found."""
     scores: dict[str, Float32]
-    """Experiment -> (pairs,) similarity up to 1; NaN where that experiment does not propose the pair."""
+    """Experiment -> (pairs,) similarity up to 1; NaN where that experiment does not propose the pair.
+    `<experiment>/<detail>` holds what else the experiment measured of the pair, for the booster alone."""
 
     def __len__(self) -> int:
         return len(self.query)
@@ -43,10 +44,17 @@ def sorted_pairs(query: Int, match: Int, score: Float32, experiment: str) -> Can
     )
 
 
-def no_pairs(experiment: str) -> CandidatePairs:
-    """What a branch without information proposes."""
+def no_pairs(experiment: str, details: Sequence[str] = ()) -> CandidatePairs:
+    """What a branch without information proposes; `details` it would have measured."""
     empty = np.empty(0, dtype=np.int32)
-    return CandidatePairs(empty, empty, {experiment: np.empty(0, dtype=np.float32)})
+    names = [experiment, *(f"{experiment}/{name}" for name in details)]
+    return CandidatePairs(empty, empty, {name: np.empty(0, dtype=np.float32) for name in names})
+
+
+def restricted(pairs: CandidatePairs, kept: npt.NDArray[np.bool_]) -> CandidatePairs:
+    """The `kept` (pairs,) ones."""
+    scores = {name: score[kept] for name, score in pairs.scores.items()}
+    return CandidatePairs(pairs.query[kept], pairs.match[kept], scores)
 
 
 def strongest(query: Int, match: Int, score: Float32, most: int) -> tuple[Int, Int, Float32]:
@@ -73,14 +81,12 @@ def rank_in_query(query: Int) -> npt.NDArray[np.int64]:
 
 
 def concatenated(parts: Sequence[CandidatePairs]) -> CandidatePairs:
-    """Pairs of one branch from several folds, whose queries are different listings."""
-    (experiment,) = parts[0].scores
-    return sorted_pairs(
-        np.concatenate([part.query for part in parts]),
-        np.concatenate([part.match for part in parts]),
-        np.concatenate([part.scores[experiment] for part in parts]),
-        experiment,
-    )
+    """Pairs of the same branches from several folds, whose queries are different listings."""
+    query = np.concatenate([part.query for part in parts])
+    match = np.concatenate([part.match for part in parts])
+    order = np.lexsort((match, query))
+    scores = {name: np.concatenate([part.scores[name] for part in parts])[order] for name in parts[0].scores}
+    return CandidatePairs(query[order], match[order], scores)
 
 
 def joined(branches: Sequence[CandidatePairs]) -> CandidatePairs:

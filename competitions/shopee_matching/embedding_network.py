@@ -1,23 +1,20 @@
 """Networks whose picture embeddings are compared, trained to tell the label groups apart."""
 
-import math
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import numpy.typing as npt
 import timm
 import torch
-from pytorch_metric_learning.losses import ArcFaceLoss
-from timm.utils.agc import adaptive_clip_grad
 from torch import nn
 
-from common.console import say
+from common.console import progress, say
 from common.errors import InputError
 from common.paths import shown
-from common.weights import find_weights, load_weights, save_weights
+from common.weights import find_weights, load_weights
 from competitions.shopee_matching.experiment import Pictures
+from competitions.shopee_matching.group_classifier import split_state
 
 EMBEDDING_BATCH = 64
 LEAST_FITTING = 0.9
@@ -49,71 +46,6 @@ class EmbeddingNetwork(nn.Module):
         """(n, height, width, 3) uint8 RGB -> (n, embedding) float."""
         # A permuted batch of rows already lies in memory as channels last.
         return self.neck(self.backbone((pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std))
-
-
-class GroupClassifier(lightning.LightningModule):
-    """Trains an `EmbeddingNetwork` with a classifier over the label groups on top of it.
-
-    Parameters
-    ----------
-    groups : number of label groups in the training folds.
-    steps : training steps in all, for the learning rate's course.
-    best : file that gets the network of the epoch with the lowest mean loss.
-    """
-
-    def __init__(
-        self, network: EmbeddingNetwork, settings: Pictures, groups: int, steps: int, best: Path
-    ) -> None:
-        super().__init__()
-        self.network, self.settings, self.steps, self.best = network, settings, steps, best
-        self.head: nn.Module = nn.Linear(settings.embedding, groups)
-        self.loss: nn.Module = nn.CrossEntropyLoss()
-        if settings.loss == "arcface":
-            self.head = nn.Identity()
-            self.loss = ArcFaceLoss(groups, settings.embedding, margin=settings.margin, scale=settings.scale)
-        self.lowest_loss: torch.Tensor
-        self.register_buffer("lowest_loss", torch.tensor(math.inf))
-
-    def training_step(self, batch: list[torch.Tensor]) -> torch.Tensor:
-        """Mean loss of (pictures, groups)."""
-        pictures, groups = batch
-        embeddings = self.network(pictures)
-        # The angles of ArcFace become NaN in half precision.
-        with torch.autocast(self.device.type, enabled=False):
-            loss = self.loss(self.head(embeddings.float()), groups)
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(groups))
-        return loss
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,  # noqa: ARG002
-        gradient_clip_val: float | None = None,  # noqa: ARG002
-        gradient_clip_algorithm: str | None = None,  # noqa: ARG002
-    ) -> None:
-        """Adaptive gradient clipping of the backbone alone: not the classifier (Brock et al. 2021)."""
-        if self.settings.clip_factor:
-            adaptive_clip_grad(list(self.network.backbone.parameters()), self.settings.clip_factor)
-
-    def on_train_epoch_end(self) -> None:
-        """Keep the network of the epoch with the lowest loss, as the article does."""
-        loss = self.trainer.callback_metrics["loss"]
-        if not torch.isfinite(loss):
-            raise InputError(
-                f"{self.settings.network}: the training loss became {loss}; lower pictures.learning_rate"
-            )
-        if loss < self.lowest_loss:
-            self.lowest_loss.fill_(loss)
-            save_weights(self.best, self.network.state_dict())
-
-    def configure_optimizers(self) -> Any:
-        """AdamW; the rate rises over a tenth of the steps, then falls along a cosine."""
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
-        )
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, self.settings.learning_rate, total_steps=self.steps, pct_start=0.1
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
 def initial_network(settings: Pictures, weights: Path | None) -> EmbeddingNetwork:
@@ -149,7 +81,7 @@ def load_network(settings: Pictures, checkpoint: Path) -> EmbeddingNetwork:
     """A trained network; InputError when its file is missing, damaged or of other settings."""
     network = EmbeddingNetwork(settings)
     try:
-        network.load_state_dict(load_weights(checkpoint))
+        network.load_state_dict(split_state(load_weights(checkpoint))[0])
     except RuntimeError:
         raise InputError(
             f"{shown(checkpoint)}: does not fit {settings.network}; delete it and run 2_train_folds.py again"
@@ -157,13 +89,15 @@ def load_network(settings: Pictures, checkpoint: Path) -> EmbeddingNetwork:
     return network
 
 
-def embed(network: EmbeddingNetwork, pictures: npt.NDArray[np.uint8], device: str) -> npt.NDArray[np.float32]:
-    """Embeddings of unit length, (n, embedding), of (n, height, width, 3) pictures."""
+def picture_outputs(
+    network: EmbeddingNetwork, pictures: npt.NDArray[np.uint8], device: str
+) -> npt.NDArray[np.float32]:
+    """What the network makes of (n, height, width, 3) pictures, (n, embedding)."""
     network = network.to(device).eval()
     found = np.empty((len(pictures), network.embedding), dtype=np.float32)
+    starts = range(0, len(pictures), EMBEDDING_BATCH)
     with torch.inference_mode():
-        for start in range(0, len(pictures), EMBEDDING_BATCH):
+        for start in progress(starts, "embedding pictures", "batches"):
             batch = torch.from_numpy(np.array(pictures[start : start + EMBEDDING_BATCH])).to(device)
-            unit = nn.functional.normalize(network(batch).float())
-            found[start : start + EMBEDDING_BATCH] = unit.cpu().numpy()
+            found[start : start + EMBEDDING_BATCH] = network(batch).float().cpu().numpy()
     return found

@@ -14,8 +14,9 @@ from competitions.shopee_matching.candidate_pairs import CandidatePairs, read_pa
 from competitions.shopee_matching.experiment import ShopeeExperiment
 from competitions.shopee_matching.listings import Listings, load_listings
 from competitions.shopee_matching.match_gallery import draw_gallery
-from competitions.shopee_matching.match_rule import MatchRule, select_matches, threshold_grid
+from competitions.shopee_matching.match_rule import MatchRule, select_matches
 from competitions.shopee_matching.row_f1 import row_f1
+from competitions.shopee_matching.rule_tuning import threshold_grid
 from competitions.shopee_matching.submission import read_truth
 
 LIST_SIZES = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 10), (11, 20), (21, 51))

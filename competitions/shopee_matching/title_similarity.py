@@ -1,4 +1,4 @@
-"""Pairs of listings with similar titles: cosine of TF-IDF vectors over words."""
+"""Pairs of listings with similar titles: cosine of TF-IDF vectors over words, or over runs of signs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,20 +6,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
+from sparse_dot_topn import sp_matmul_topn
 
-from competitions.shopee_matching.candidate_pairs import (
-    CandidatePairs,
-    Float32,
-    Int,
-    merged,
-    no_pairs,
-    sorted_pairs,
-    strongest,
-)
+from competitions.shopee_matching.candidate_pairs import CandidatePairs, no_pairs, sorted_pairs
 from competitions.shopee_matching.experiment import Titles
 from competitions.shopee_matching.information import MOST_NAMES, informative_titles
-
-BLOCK_ROWS = 512
 
 
 def title_pairs(
@@ -39,31 +30,33 @@ def title_pairs(
     queries : rows of the pool to look for.
     further : titles outside the pool, from which word frequencies are learned too.
     """
-    usable = informative_titles(titles)
-    vectors = _vectors([*titles, *further], settings)
-    if vectors is None:
+    vectors = title_vectors([*titles, *further], settings)
+    if vectors is None or not len(queries):
         return no_pairs(experiment)
-    pool = vectors[: len(titles)]
-    columns = pool.T.tocsr()
-    found: list[tuple[Int, Int, Float32]] = []
-    for start in range(0, len(queries), BLOCK_ROWS):
-        rows = queries[start : start + BLOCK_ROWS]
-        similarity = (pool[rows] @ columns).tocoo()
-        query, match, score = rows[similarity.row], similarity.col, similarity.data
-        kept = (score >= settings.smallest_similarity) & (query != match) & usable[query] & usable[match]
-        found.append(strongest(query[kept], match[kept], score[kept], MOST_NAMES - 1))
-    query, match, score = merged(found)
-    return sorted_pairs(query, match, np.minimum(score, 1), experiment)
+    pool = vectors[: len(titles)].multiply(informative_titles(titles)[:, None]).tocsr()
+    # The product of sparse matrices that keeps the best of a row as it goes: the square is never there.
+    smallest = np.nextafter(np.float32(settings.smallest_similarity), np.float32(0))
+    best = sp_matmul_topn(
+        pool[queries],
+        pool.T.tocsr(),
+        top_n=min(MOST_NAMES, len(titles)),
+        threshold=float(smallest),
+        sort=True,
+    )
+    query = np.repeat(queries, np.diff(best.indptr))
+    other = query != best.indices
+    score = np.minimum(best.data[other], np.float32(1))
+    return sorted_pairs(query[other], best.indices[other], score, experiment)
 
 
-def _vectors(titles: list[str], settings: Titles) -> Any:
-    """(titles, words) sparse rows of unit length; None when no title has a word."""
+def title_vectors(titles: list[str], settings: Titles) -> Any:
+    """(titles, units) sparse rows of unit length; None when no title has a unit."""
+    kinds: dict[str, dict[str, Any]] = {
+        "words": {"token_pattern": settings.word_pattern, "binary": True},
+        "signs": {"analyzer": "char_wb", "ngram_range": (3, 4), "sublinear_tf": True},
+    }
     vectorizer = TfidfVectorizer(
-        binary=True,
-        max_features=settings.most_words,
-        token_pattern=settings.word_pattern,
-        strip_accents="unicode",
-        dtype=np.float32,
+        max_features=settings.most_units, strip_accents="unicode", dtype=np.float32, **kinds[settings.units]
     )
     try:
         return vectorizer.fit_transform(titles)

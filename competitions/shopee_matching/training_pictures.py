@@ -63,6 +63,10 @@ class TrainingPictures(Dataset[tuple[torch.Tensor, int]]):
     def __len__(self) -> int:
         return len(self.rows) * len(self.kinds)
 
+    def all_classes(self) -> npt.NDArray[np.int64]:
+        """(len(self),) class of each picture, copies included."""
+        return np.tile(self.classes, len(self.kinds))
+
     def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
         place, kind = index % len(self.rows), self.kinds[index // len(self.rows)]
         picture = np.array(self.pictures[self.rows[place]])
