@@ -1,20 +1,24 @@
 """Each branch's candidates against a plain computation, and data that say nothing."""
 
-from pathlib import Path
-from typing import Literal
-
 import numpy as np
 import pytest
 
+from competitions.shopee_matching.branch_candidates import by_picture, concatenated_embeddings
 from competitions.shopee_matching.competition import COMPETITION
-from competitions.shopee_matching.experiment import ShopeeExperiment, Titles
+from competitions.shopee_matching.embedding_neighbours import (
+    blended,
+    class_pairs,
+    embedding_pairs,
+    ensemble_nearest,
+    nearest,
+)
+from competitions.shopee_matching.experiment import Blending, Titles
 from competitions.shopee_matching.hash_distance import hash_pairs, hash_score
 from competitions.shopee_matching.information import (
     informative_titles,
     pictures_without_information,
     titles_without_information,
 )
-from competitions.shopee_matching.picture_neighbours import ensemble_nearest, nearest, picture_pairs
 from competitions.shopee_matching.product_folds import product_folds
 from competitions.shopee_matching.title_similarity import title_pairs
 from competitions.shopee_matching.training_pictures import (
@@ -105,11 +109,45 @@ def test_ensemble_keeps_the_scale_of_one_model() -> None:
 
 def test_listings_without_a_picture_neither_ask_nor_are_found() -> None:
     picture = np.array([0, -1, 1, 1, -1], dtype=np.int32)
-    pairs = picture_pairs([units(2)], picture, np.arange(5), "p")
+    pairs = embedding_pairs([by_picture(units(2), picture)], np.arange(5), "p")
     assert set(pairs.query.tolist()) == {0, 2, 3}
     assert set(pairs.match.tolist()) == {0, 2, 3}
     assert pairs.scores["p"][(pairs.query == 2) & (pairs.match == 3)] == pytest.approx(1)
-    assert len(picture_pairs([units(2)], np.full(3, -1, dtype=np.int32), np.arange(3), "p")) == 0
+    nobody = by_picture(units(2), np.full(3, -1, dtype=np.int32))
+    assert len(embedding_pairs([nobody], np.arange(3), "p")) == 0
+
+
+def test_a_row_with_more_twins_than_its_list_is_never_its_own_match() -> None:
+    found, _ = nearest(np.full((70, 4), 0.5, dtype=np.float32), np.arange(70))
+    assert found.shape == (70, 50)
+    assert (found != np.arange(70)[:, None]).all()
+
+
+def test_rows_of_one_predicted_class_match() -> None:
+    classes = np.array([4, 7, 4, -1, 4, -1])
+    pairs = class_pairs(classes, units(6), np.array([0, 1, 2, 3]), "c")
+    assert list(zip(pairs.query.tolist(), pairs.match.tolist(), strict=True)) == [
+        (0, 2),
+        (0, 4),
+        (2, 0),
+        (2, 4),
+    ]
+    assert (pairs.scores["c"] >= 0).all()
+
+
+def test_blending_moves_neighbours_together_and_leaves_strangers_alone() -> None:
+    near = np.array([[1, 0, 0], [0.9, np.sqrt(1 - 0.81), 0], [0, 0, 1]], dtype=np.float32)
+    moved = blended(near, Blending(rounds=1, nearest=1, smallest_similarity=0.5))
+    assert moved[0] @ moved[1] > 0.99
+    np.testing.assert_allclose(moved[2], near[2])
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(blended(near, Blending()), near)
+
+
+def test_concatenated_cosines_are_the_mean_of_the_parts() -> None:
+    one, other = units(6), units(6, 5)
+    (both,) = concatenated_embeddings([[one], [other]], Blending())
+    np.testing.assert_allclose(both @ both.T, (one @ one.T + other @ other.T) / 2, atol=1e-6)
 
 
 def test_folds_keep_products_and_shared_pictures_together() -> None:
@@ -153,85 +191,9 @@ def test_training_pictures_stand_once_a_kind() -> None:
     assert variations(32)(image=pictures[0])["image"].shape == (32, 32, 3)
 
 
-@pytest.mark.parametrize("profile", ["sample", "full"])
-def test_every_experiment_parses_and_its_network_builds(profile: str) -> None:
-    import tomllib
-
-    import torch
-
-    from competitions.shopee_matching.embedding_network import EmbeddingNetwork
-
-    names = list(tomllib.loads(COMPETITION.experiments_file.read_text())["experiments"])
-    assert {"champion", "phash", "tfidf", "nfnet_arcface"} <= set(names)
-    built: set[str] = set()
-    for name in names:
-        experiment = COMPETITION.experiment(name, profile)  # type: ignore[arg-type]
-        assert isinstance(experiment, ShopeeExperiment)
-        assert experiment.about
-        key = f"{experiment.pictures.network} {experiment.pictures.depths}"
-        if experiment.branch != "pictures" or key in built:
-            continue
-        built.add(key)
-        network = EmbeddingNetwork(experiment.pictures).eval()
-        with torch.inference_mode():
-            assert network(torch.zeros(1, 64, 64, 3, dtype=torch.uint8)).shape == (
-                1,
-                experiment.pictures.embedding,
-            )
-
-
 def test_paper_rows_carry_what_the_article_printed() -> None:
     reported = {
         name: COMPETITION.experiment(name, "full").reported
-        for name in ("efficientnet", "efficientnet_arcface", "resnet", "nfnet", "nfnet_copies")
+        for name in ("bert", "efficientnet", "efficientnet_arcface", "resnet", "nfnet", "nfnet_copies_seen")
     }
-    assert list(reported.values()) == [0.659, 0.735, 0.712, 0.876, 0.577]
-
-
-@pytest.mark.parametrize("loss_name", ["arcface", "softmax"])
-def test_one_training_step(tmp_path: Path, loss_name: Literal["arcface", "softmax"]) -> None:
-    import torch
-
-    from competitions.shopee_matching.embedding_network import EmbeddingNetwork, GroupClassifier
-    from competitions.shopee_matching.experiment import Pictures
-
-    settings = Pictures(size=32, depths=[1, 1, 1, 1], embedding=16, clip_factor=0.02, loss=loss_name)
-    torch.manual_seed(0)
-    module = GroupClassifier(
-        EmbeddingNetwork(settings), settings, groups=3, steps=2, best=tmp_path / "best.safetensors"
-    )
-    module.log = lambda *_, **__: None  # type: ignore[method-assign]
-    before = module.network.state_dict()["neck.0.weight"].clone()
-    optimizer = module.configure_optimizers()["optimizer"]
-    loss = module.training_step(
-        [torch.randint(0, 255, (4, 32, 32, 3), dtype=torch.uint8), torch.tensor([0, 1, 2, 0])]
-    )
-    loss.backward()
-    module.configure_gradient_clipping(optimizer)
-    optimizer.step()
-    assert torch.isfinite(loss)
-    assert not torch.equal(before, module.network.state_dict()["neck.0.weight"])
-
-
-def test_pretrained_weights_are_taken_or_named(tmp_path: Path) -> None:
-    import torch
-
-    from common.errors import InputError
-    from common.weights import save_weights
-    from competitions.shopee_matching.embedding_network import EmbeddingNetwork, initial_network
-    from competitions.shopee_matching.experiment import Pictures
-
-    settings = Pictures(size=32, depths=[1, 1, 1, 1], embedding=16, weights="imagenet")
-    with pytest.raises(InputError, match="--weights"):
-        initial_network(settings, None)
-    with pytest.raises(InputError, match=r"eca_nfnet_l0\.safetensors"):
-        initial_network(settings, tmp_path)
-    weights = tmp_path / "eca_nfnet_l0.safetensors"
-    save_weights(weights, {"conv.weight": torch.zeros(3)})
-    with pytest.raises(InputError, match="tensors fit"):
-        initial_network(settings, tmp_path)
-    source = EmbeddingNetwork(settings)
-    save_weights(weights, source.backbone.state_dict())
-    started = initial_network(settings, tmp_path)
-    for name, tensor in source.backbone.state_dict().items():
-        assert torch.equal(started.backbone.state_dict()[name], tensor)
+    assert list(reported.values()) == [0.466, 0.659, 0.735, 0.712, 0.876, 0.577]

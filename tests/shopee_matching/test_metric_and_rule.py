@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from competitions.shopee_matching.candidate_pairs import (
     CandidatePairs,
@@ -13,8 +15,10 @@ from competitions.shopee_matching.candidate_pairs import (
     sorted_pairs,
     write_pairs,
 )
-from competitions.shopee_matching.match_rule import MatchRule, select_matches, tune_rule
+from competitions.shopee_matching.expected_f1 import expected_f1_lists
+from competitions.shopee_matching.match_rule import MatchRule, select_matches, size_shares
 from competitions.shopee_matching.row_f1 import group_interval, row_f1
+from competitions.shopee_matching.rule_tuning import tune_rule, with_slopes
 
 
 def pairs_of(*triples: tuple[int, int, float], name: str = "a") -> CandidatePairs:
@@ -86,7 +90,7 @@ def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_branch() -> N
     good = [(row, row ^ 1, 0.7) for row in range(40)] + [(row, (row + 2) % 40, 0.4) for row in range(40)]
     noise = [(row, (row + 4) % 40, 0.99) for row in range(40)]
     rule = tune_rule(
-        joined([pairs_of(*good), pairs_of(*noise, name="noise")]), groups, {"a": 0.1, "noise": 0.5}, True
+        joined([pairs_of(*good), pairs_of(*noise, name="noise")]), groups, rule_of(a=0.1, noise=0.5), True
     )
     assert 0.4 < rule.thresholds["a"] <= 0.7 + 1e-6
     assert "noise" not in rule.thresholds
@@ -94,6 +98,62 @@ def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_branch() -> N
 
 
 def test_tuning_without_any_candidate_names_only_oneself() -> None:
-    rule = tune_rule(no_pairs("a"), np.repeat(np.arange(3), 2), {"a": 0.5}, True)
+    rule = tune_rule(no_pairs("a"), np.repeat(np.arange(3), 2), rule_of(a=0.5), True)
     assert rule.thresholds == {}
     assert chosen(no_pairs("a"), rule) == []
+
+
+def test_thresholds_move_with_the_pool() -> None:
+    rule = MatchRule(thresholds={"a": 0.5}, at_least_two=False, tuned=True, pool=1000, slopes={"a": 0.1})
+    assert rule.for_pool(1000).thresholds == {"a": 0.5}
+    assert rule.for_pool(2718).thresholds["a"] == pytest.approx(0.6, abs=1e-4)
+    pairs = pairs_of((0, 1, 0.55))
+    assert chosen(pairs, rule) == [(0, 1)]
+    assert len(select_matches(pairs, rule, rows=4000)[0]) == 0
+
+
+def test_slope_is_found_where_false_candidates_grow_with_the_pool() -> None:
+    random = np.random.default_rng(0)
+    rows = 1200
+    groups = np.repeat(np.arange(rows // 2), 2)
+    true = [(row, row ^ 1, score) for row, score in enumerate(random.normal(0.7, 0.12, rows).clip(0, 1))]
+    false = {(int(a), int(b)) for a, b in random.integers(0, rows, (40 * rows, 2)) if a // 2 != b // 2}
+    pairs = pairs_of(
+        *true, *((a, b, float(np.clip(random.normal(0.2, 0.13), 0, 1))) for a, b in sorted(false))
+    )
+    tuned = tune_rule(pairs, groups, rule_of(a=0.5), try_two_matches=False)
+    rule = with_slopes(pairs, groups, tuned, seed=1)
+    assert 0 < rule.slopes["a"] < 0.1
+    assert rule.for_pool(4 * rows).thresholds["a"] > rule.thresholds["a"]
+
+
+def test_rows_get_the_lengths_of_training_groups() -> None:
+    shares = size_shares(np.array([1, 1, 1, 1, 2, 2]))
+    assert shares[:3] == pytest.approx([1, 4 / 6, 4 / 6])
+    pairs = pairs_of(
+        *((row, other, 0.1 * row + 0.01 * other) for row in range(6) for other in range(6) if row != other)
+    )
+    rule = MatchRule(thresholds={"a": 0.9}, at_least_two=False, tuned=True, pool=6, sizes=shares)
+    query, _ = select_matches(pairs, rule)
+    assert sorted(np.bincount(query, minlength=6).tolist()) == [1, 1, 3, 3, 3, 3]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=8), st.booleans())
+def test_expected_f1_takes_the_best_of_all_prefixes(chance: list[float], two: bool) -> None:
+    pairs = pairs_of(*((0, other + 1, value) for other, value in enumerate(chance)))
+    taken = expected_f1_lists(pairs, np.array(chance), two)
+    ordered = np.sort(chance)[::-1]
+    total = max(1.0, ordered.sum()) if two else ordered.sum()
+    expected = [2 * (1 + ordered[:k].sum()) / (2 + k + total) for k in range(len(ordered) + 1)]
+    least = 1 if two else 0
+    assert expected[int(taken.sum())] == pytest.approx(max(expected[least:]))
+    assert taken.sum() == len(chance) or min(np.array(chance)[taken], default=1) >= max(
+        np.array(chance)[~taken]
+    )
+
+
+def test_a_row_keeps_only_its_strongest_where_the_rule_says_so() -> None:
+    pairs = pairs_of((0, 1, 0.97), (0, 2, 0.96), (0, 3, 0.99), (1, 0, 0.97))
+    rule = rule_of(a=0.95).model_copy(update={"most": 2})
+    assert chosen(pairs, rule) == [(0, 3), (0, 1), (1, 0)]

