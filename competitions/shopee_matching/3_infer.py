@@ -1,10 +1,15 @@
 """Test listings -> candidate pairs within the test pool.
 
     python competitions/shopee_matching/3_infer.py [--experiment NAME] [--work DIR] [--weights DIR]
+    python competitions/shopee_matching/3_infer.py --catalogue FILE.csv --columns id=sku,title=name,image=file
+        [--pictures DIR] [--index DIR]
 
-Every test listing is looked for among all test listings. Titles take their word frequencies from the labelled
-listings, too. The networks of all folds compare together; their scores are brought to the scale of one
-network's, on which the threshold was tuned. Boosters of all folds judge together.
+Every test listing is looked for among all test listings. Titles take their word frequencies from the
+labelled listings, too. The networks of all folds compare together; their scores are brought to the scale of
+one network's, on which the threshold was tuned. Boosters of all folds judge together.
+
+With --catalogue a table of one's own is matched instead, and an index of it is kept; with --index new
+listings are matched against the listings of an earlier call, which are not done again.
 
 Reads
     <work>/processed/test.parquet, <work>/processed/train.parquet  listings
@@ -14,11 +19,15 @@ Reads
     <work>/<parent>/test.parquet, <work>/<parent>/test_embeddings.npy  what an experiment joins
 
 Writes
+    <work>/<experiment>/catalogue_<name>/pairs.csv  with --catalogue: id,match,score of its matches
+    <work>/<experiment>/catalogue_<name>/groups.csv  id,group of the whole pool
+    <work>/<experiment>/catalogue_<name>/index/<part>  what --index takes
     <work>/<experiment>/test.parquet  candidates of all test listings: query, match, scores
     <work>/<experiment>/test_embeddings.npy  by each fold's network, float16 (models, listings, length)
 """
 
 import argparse
+from pathlib import Path
 from typing import cast
 
 from common.stage import Job, Outcome, Stage
@@ -44,6 +53,10 @@ def infer(job: Job) -> Outcome:
     from competitions.shopee_matching.pair_judgement import joined_parents, judge
 
     settings = cast(ShopeeExperiment, job.settings)
+    if job.own.catalogue:
+        from competitions.shopee_matching.catalogue_matching import match_catalogue
+
+        return match_catalogue(job, settings)
     listings = load_listings(job.processed / "test.parquet")
     queries = np.arange(len(listings))
     found = job.upstream["processed"].decision
@@ -79,16 +92,45 @@ def infer(job: Job) -> Outcome:
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """--weights."""
-    from pathlib import Path
-
+    """--weights, --catalogue and what belongs to it."""
     parser.add_argument(
         "--weights",
         type=Path,
         metavar="DIR",
         help="folder with a text encoder's folder, as in 2_train_folds.py",
     )
+    parser.add_argument(
+        "--catalogue", type=Path, metavar="FILE", help="match this CSV instead of the test split"
+    )
+    parser.add_argument(
+        "--columns",
+        default="id=posting_id,title=title,image=image",
+        metavar="LIST",
+        help="its columns: id=...,title=...,image=...[,phash=...] (%(default)s)",
+    )
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="folder of its pictures (the CSV's own)")
+    parser.add_argument("--index", type=Path, metavar="DIR", help="match against this index, too")
+
+
+def own_inputs(flags: argparse.Namespace) -> object:
+    """What of the catalogue's flags decides the result."""
+    from common.errors import InputError
+    from common.paths import readable_folder
+    from common.run_record import fingerprint
+
+    if not flags.catalogue:
+        return None
+    if not flags.catalogue.is_file():
+        raise InputError(f"{flags.catalogue}: no such file; --catalogue takes a CSV file")
+    folders = [flags.pictures or flags.catalogue.absolute().parent, *([flags.index] if flags.index else [])]
+    prints = [fingerprint(readable_folder(folder, "the folder")) for folder in folders]
+    return [fingerprint(flags.catalogue.absolute()), flags.columns, *prints]
+
+
+def record_name(flags: argparse.Namespace) -> str:
+    """A catalogue has a record of its own."""
+    return f"catalogue_{flags.catalogue.stem}" if flags.catalogue else ""
 
 
 if __name__ == "__main__":
-    Stage(COMPETITION, "infer", __doc__, add_flags).run(infer)
+    Stage(COMPETITION, "infer", __doc__, add_flags, own_inputs, record_name).run(infer)

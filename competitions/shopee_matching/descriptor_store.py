@@ -15,7 +15,14 @@ from common.paths import shown
 from competitions.shopee_matching.candidate_pairs import no_pairs, write_pairs
 from competitions.shopee_matching.embedding_neighbours import unit_rows
 from competitions.shopee_matching.experiment import Descriptors
-from competitions.shopee_matching.picture_alignment import ALIGNED, DETAILS, aligned_pairs
+from competitions.shopee_matching.picture_alignment import (
+    ALIGNED,
+    COLOUR_SIDE,
+    DETAILS,
+    DescribedPictures,
+    aligned_pairs,
+    lab_small,
+)
 from competitions.shopee_matching.picture_descriptors import (
     MOST_KEYPOINTS,
     SIFT_LENGTH,
@@ -27,6 +34,8 @@ from competitions.shopee_matching.picture_descriptors import (
 )
 
 WORDS_FILE = "visual_words.npz"
+STORED = ("colours", "keypoints", "places", "point_descriptors", "lab")
+"""Arrays with one entry per stored picture."""
 
 
 def describe_split(
@@ -59,9 +68,8 @@ def describe_split(
     if len(pictures) > settings.most_pictures:
         say(f"  {len(pictures)} pictures are too many to lay over each other; that branch proposes nothing")
     else:
-        points = stored_keypoints(folder, split)
-        near = joined_descriptors(folder, split)
-        pairs = aligned_pairs(pictures, points, near, picture, settings.checked, ALIGNED)
+        described = described_pictures(folder, split, settings.size)
+        pairs = aligned_pairs(described, picture, settings.checked, ALIGNED)
     write_pairs(out, pairs)
     return [*files, out]
 
@@ -102,7 +110,16 @@ def describe_pictures(
     with whole_array(files["point_descriptors"], (count, MOST_KEYPOINTS, SIFT_LENGTH), np.uint8) as stored:
         for row, points in enumerate(found):
             stored[row, : len(points.place)] = points.descriptor
+    with whole_array(files["lab"], (count, COLOUR_SIDE, COLOUR_SIDE, 3), np.uint8) as stored:
+        for row in range(count):
+            stored[row] = lab_small(pictures[row])
     return words, list(files.values())
+
+
+def described_pictures(folder: Path, split: str, side: int) -> DescribedPictures:
+    """Everything that was written of a split's pictures, `side` pixels wide."""
+    lab = np.load(folder / f"{split}_lab.npy", mmap_mode="r")
+    return DescribedPictures(joined_descriptors(folder, split), stored_keypoints(folder, split), lab, side)
 
 
 def stored_keypoints(folder: Path, split: str) -> list[Keypoints]:

@@ -13,6 +13,7 @@ from competitions.shopee_matching.information import MOST_NAMES
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 BLOCK_QUERIES = 4096
+SCALE_QUERIES, KNOTS = 4096, 257
 
 
 def unit_rows(vectors: Float32) -> Float32:
@@ -51,16 +52,38 @@ def nearest(embeddings: Float32, queries: Int64, most: int = MOST_NAMES - 1) -> 
     return rows, cosines
 
 
-def ensemble_nearest(models: Sequence[Float32], queries: Int64) -> tuple[Int64, Float32]:
-    """Neighbours by the mean cosine of several models, with scores on the scale of a single model's.
+def single_scale(models: Sequence[Float32], seed: int = 0) -> Float32:
+    """How the mean cosine of several models maps to the scale of a single one, on which thresholds were tuned.
 
     A mean of models is less spread than one model, so that a threshold tuned on single models out of fold
-    would keep another number of pairs. The r-th best pair of the ensemble therefore gets the mean score of
-    the r-th best pairs of the single models. This looks at embeddings only.
+    would keep another number of pairs. The r-th best pair of the ensemble is therefore given the mean score
+    of the r-th best pairs of the single models. This looks at embeddings only, of at most 4,096 rows.
+
+    Returns
+    -------
+    (2, knots) ascending cosines of the ensemble, and what they become.
+    """
+    rows = len(models[0])
+    asked = np.sort(np.random.default_rng(seed).permutation(rows)[:SCALE_QUERIES])
+    shares = np.linspace(0, 1, KNOTS) ** (1 / 4)  # dense where the best pairs are
+    of_ensemble = np.quantile(nearest(_together(models), asked)[1], shares)
+    of_single = np.mean([np.quantile(nearest(model, asked)[1], shares) for model in models], axis=0)
+    return np.stack([of_ensemble, of_single]).astype(np.float32)
+
+
+def _together(models: Sequence[Float32]) -> Float32:
+    return np.concatenate(models, axis=1) / np.float32(np.sqrt(len(models)))
+
+
+def ensemble_nearest(
+    models: Sequence[Float32], queries: Int64, scale: Float32 | None = None
+) -> tuple[Int64, Float32]:
+    """Neighbours by the mean cosine of several models, with scores on the scale of a single model's.
 
     Parameters
     ----------
     models : one (n, d) array of unit rows per model.
+    scale : as `single_scale` made it of a larger pool; made of these rows when None.
 
     Returns
     -------
@@ -68,28 +91,28 @@ def ensemble_nearest(models: Sequence[Float32], queries: Int64) -> tuple[Int64, 
     """
     if len(models) == 1:
         return nearest(models[0], queries)
-    together = np.concatenate(models, axis=1) / np.float32(np.sqrt(len(models)))
-    rows, cosines = nearest(together, queries)
-    single = np.mean([np.sort(nearest(model, queries)[1], axis=None) for model in models], axis=0)
-    scores = np.empty(cosines.size, dtype=np.float32)
-    scores[np.argsort(cosines, axis=None, kind="stable")] = single
-    return rows, scores.reshape(cosines.shape)
+    rows, cosines = nearest(_together(models), queries)
+    knots = single_scale(models) if scale is None else scale
+    return rows, np.interp(cosines, knots[0], knots[1]).astype(np.float32)
 
 
-def embedding_pairs(models: Sequence[Float32], queries: Int64, experiment: str) -> CandidatePairs:
+def embedding_pairs(
+    models: Sequence[Float32], queries: Int64, experiment: str, scale: Float32 | None = None
+) -> CandidatePairs:
     """Candidates of listings by their embeddings.
 
     Parameters
     ----------
     models : per model, (n, d) unit rows; a row of zeros says nothing, neither asks nor is found.
     queries : rows of the pool to look for.
+    scale : as in `ensemble_nearest`.
     """
     there = np.asarray(models[0].any(axis=1))
     pool = np.flatnonzero(there)
     asked = np.searchsorted(pool, queries[there[queries]])
     if len(pool) < 2 or not len(asked):
         return no_pairs(experiment)
-    rows, scores = ensemble_nearest([model[pool] for model in models], asked)
+    rows, scores = ensemble_nearest([model[pool] for model in models], asked, scale)
     query = np.repeat(pool[asked], rows.shape[1]).astype(np.int32)
     return sorted_pairs(query, pool[rows.ravel()].astype(np.int32), np.minimum(scores.ravel(), 1), experiment)
 

@@ -1,5 +1,7 @@
 """Networks of one fold: trained, embedding the whole pool, searched for the held-out listings."""
 
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 
@@ -45,7 +47,8 @@ def train_network(
         outcome.outputs.append(checkpoint)
         outcome.history.extend(history)
         outcome.metrics["loss"] = min(epoch["loss"] for epoch in history)
-    raw = listing_outputs(job, settings, listings, "train", job.fold)
+    pictures_file = job.processed / "train_pictures.npy"
+    raw = listing_outputs(job, settings, listings, pictures_file, job.fold)
     embeddings = unit_embeddings(settings, raw, listings)
     stored = job.fold_folder / "embeddings.npy"
     write_embeddings(stored, [embeddings])
@@ -66,7 +69,8 @@ def test_pairs(
 ) -> tuple[CandidatePairs, list[Float32]]:
     """Candidates of the test listings by the networks of all folds, and each network's embeddings."""
     folds = 1 if settings.training().loss == "none" else settings.folds
-    raw = [listing_outputs(job, settings, listings, "test", fold) for fold in range(folds)]
+    file = job.processed / "test_pictures.npy"
+    raw = [listing_outputs(job, settings, listings, file, fold) for fold in range(folds)]
     models = [unit_embeddings(settings, each, listings) for each in raw]
     queries = np.arange(len(listings))
     if (
@@ -78,10 +82,26 @@ def test_pairs(
     return embedding_pairs(models, queries, settings.name), models
 
 
+def network_rows(
+    job: Job, settings: ShopeeExperiment, listings: Listings, pictures_file: Path
+) -> list[Float32]:
+    """Unit rows of any listings by the networks of all folds."""
+    folds = 1 if settings.training().loss == "none" else settings.folds
+    return [
+        unit_embeddings(settings, listing_outputs(job, settings, listings, pictures_file, fold), listings)
+        for fold in range(folds)
+    ]
+
+
 def listing_outputs(
-    job: Job, settings: ShopeeExperiment, listings: Listings, split: str, fold: int
+    job: Job, settings: ShopeeExperiment, listings: Listings, pictures_file: Path, fold: int
 ) -> Float32:
-    """What a fold's network makes of each listing, (n, length); NaN without a picture."""
+    """What a fold's network makes of each listing, (n, length); NaN without a picture.
+
+    Parameters
+    ----------
+    pictures_file : the stored pictures, at the network's size; not read for titles.
+    """
     device = torch_device(job.device)
     checkpoint = job.paths.fold(settings.name, fold) / "checkpoint.safetensors"
     weights = getattr(job.own, "weights", None)
@@ -92,7 +112,7 @@ def listing_outputs(
             else load_encoder(settings.text, checkpoint, weights)
         )
         return title_outputs(encoder, listings.title, device)
-    pictures = np.load(job.processed / f"{split}_pictures.npy", mmap_mode="r")
+    pictures = np.load(pictures_file, mmap_mode="r")
     found = picture_outputs(load_network(settings.pictures, checkpoint), pictures, device)
     rows = np.full((len(listings), found.shape[1]), np.nan, dtype=np.float32)
     there = listings.picture >= 0

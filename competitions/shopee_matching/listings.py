@@ -74,21 +74,9 @@ def read_listings(path: Path, labelled: bool) -> Listings:
     InputError : the file is missing or cut short, a column is missing, an id occurs twice, a number is none.
     """
     columns = TRAIN_COLUMNS if labelled else TEST_COLUMNS
-    rows = _read_rows(path, columns)
-    ids = [row["posting_id"] for row in rows]
-    twice = [name for name, count in Counter(ids).items() if count > 1]
-    if twice:
-        raise InputError(
-            f"{shown(path)}: {len(twice)} posting_ids occur more than once ({twice[0]}, ...); "
-            f"each listing has one row"
-        )
-    unusable = [name for name in ids if not name or name.split() != [name]]
-    if unusable:
-        raise InputError(
-            f"{shown(path)}: posting_id {unusable[0]!r} is empty or has spaces; "
-            f"the submission separates ids by spaces"
-        )
-    phash = [_number(path, line, "image_phash", row["image_phash"], 16) for line, row in enumerate(rows, 2)]
+    rows = read_rows(path, columns)
+    ids = checked_ids(path, [row["posting_id"] for row in rows])
+    phash = [hash_number(path, line, "image_phash", row["image_phash"]) for line, row in enumerate(rows, 2)]
     groups = [-1] * len(rows)
     if labelled:
         groups = [
@@ -105,7 +93,30 @@ def read_listings(path: Path, labelled: bool) -> Listings:
     )
 
 
-def _read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+def checked_ids(path: Path, ids: list[str]) -> list[str]:
+    """The ids, which name each listing once; InputError when one is empty, has spaces or occurs twice."""
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{shown(path)}: {len(twice)} posting_ids occur more than once ({twice[0]}, ...); "
+            f"each listing has one row"
+        )
+    unusable = [name for name in ids if not name or name.split() != [name]]
+    if unusable:
+        raise InputError(
+            f"{shown(path)}: posting_id {unusable[0]!r} is empty or has spaces; "
+            f"the submission separates ids by spaces"
+        )
+    return ids
+
+
+def hash_number(path: Path, line: int, column: str, text: str) -> int:
+    """A perceptual hash as a number; InputError when it is no 16 hexadecimal digits."""
+    return _number(path, line, column, text, 16)
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Cells of the wanted columns, row by row; InputError when the table is cut short or lacks one."""
     if not path.is_file():
         raise InputError(f"{shown(path)}: no such file; expected a CSV file with columns {','.join(columns)}")
     try:

@@ -1,5 +1,7 @@
 """Two pictures laid over each other by their keypoints: how many agree, and how the colours compare then."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -12,11 +14,27 @@ from competitions.shopee_matching.embedding_neighbours import nearest
 from competitions.shopee_matching.picture_descriptors import Keypoints
 
 Float32 = npt.NDArray[np.float32]
+Lab = npt.NDArray[np.uint8]
 DETAILS = ("matches", "agreeing", "zoom", "turn", "chroma", "lightness", "area")
 """Keypoints that match; those of them that one similarity transform explains, its |log scale| and |angle|;
 inside the box around them the mean distance of a and b (Lab), the correlation of L, and the box's share."""
 ALIGNED = "aligned"
 """What 1_preprocess calls the scores of aligned pictures."""
+
+
+@dataclass(frozen=True)
+class DescribedPictures:
+    """What is known of stored pictures, one entry each."""
+
+    near: Float32
+    """(stored, d) unit rows by which pictures to be compared are found."""
+    points: Sequence[Keypoints]
+    lab: npt.NDArray[np.uint8]
+    """(stored, 128, 128, 3), as `lab_small` makes them."""
+    side: int
+    """Of the pictures that the keypoints are places in, in pixels."""
+
+
 RATIO = 0.8
 """A match must be so much nearer than the second nearest (Lowe 2004)."""
 LEAST_MATCHES = 4
@@ -24,9 +42,7 @@ COLOUR_SIDE = 128
 HALF_AGREEING, CHROMA_SCALE = 10.0, 20.0
 
 
-def aligned_details(
-    one: Keypoints, other: Keypoints, labs: tuple[Float32, Float32], side: int
-) -> list[float]:
+def aligned_details(one: Keypoints, other: Keypoints, labs: tuple[Lab, Lab], side: int) -> list[float]:
     """`DETAILS` of two pictures; NaN what cannot be told.
 
     Parameters
@@ -73,15 +89,17 @@ def _matches(one: Keypoints, other: Keypoints) -> tuple[npt.NDArray[np.int64], n
 
 
 def _colours_inside(
-    transform: npt.NDArray[Any], target: Float32, labs: tuple[Float32, Float32], side: int
+    transform: npt.NDArray[Any], target: Float32, labs: tuple[Lab, Lab], side: int
 ) -> list[float]:
     shrink = COLOUR_SIDE / side
     small = transform.copy()
     small[:, 2] *= shrink
-    laid = cv2.warpAffine(labs[0], small, (COLOUR_SIDE, COLOUR_SIDE), borderValue=(-1, -1, -1))
+    laid = cv2.warpAffine(
+        labs[0].astype(np.float32), small, (COLOUR_SIDE, COLOUR_SIDE), borderValue=(-1, -1, -1)
+    )
     left, top = np.maximum((target.min(axis=0) * shrink).astype(int), 0)
     right, bottom = (target.max(axis=0) * shrink).astype(int) + 1
-    over, under = laid[top:bottom, left:right], labs[1][top:bottom, left:right]
+    over, under = laid[top:bottom, left:right], labs[1][top:bottom, left:right].astype(np.float32)
     covered = over[..., 0] >= 0
     if covered.sum() < 20:
         return [float("nan")] * 3
@@ -92,41 +110,41 @@ def _colours_inside(
     return [chroma, correlation, float(covered.sum()) / COLOUR_SIDE**2]
 
 
-def lab_small(picture: npt.NDArray[np.uint8]) -> Float32:
-    """(128, 128, 3) Lab of a picture, slightly blurred, as float."""
+def lab_small(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """(128, 128, 3) Lab of a picture, slightly blurred."""
     small = cv2.resize(picture, (COLOUR_SIDE, COLOUR_SIDE), interpolation=cv2.INTER_AREA)
-    return cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), (5, 5), 0).astype(np.float32)
+    blurred = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), (5, 5), 0)
+    return blurred.astype(np.uint8)
 
 
 def aligned_pairs(
-    pictures: npt.NDArray[np.uint8],
-    points: list[Keypoints],
-    descriptors: Float32,
+    described: DescribedPictures,
     picture: npt.NDArray[np.int32],
     checked: int,
     experiment: str,
+    new: int = 0,
 ) -> CandidatePairs:
     """Pairs of listings whose pictures can be laid over each other, both directions, with all `DETAILS`.
 
     Parameters
     ----------
-    pictures : (stored, side, side, 3), in which `points` (per stored picture) are places.
-    descriptors : (stored, d) unit rows by which the pictures to be compared are found.
-    picture : (n,) picture of each listing; -1 without one.
+    picture : (n,) stored picture of each listing; -1 without one.
     checked : nearest pictures that each one is compared with.
+    new : only stored pictures from this row on look for others.
     """
     stored = np.unique(picture[picture >= 0])
-    if len(stored) < 2:
+    asking = np.flatnonzero(stored >= new)
+    if len(stored) < 2 or not len(asking):
         return no_pairs(experiment, DETAILS)
-    near, _ = nearest(descriptors[stored], np.arange(len(stored)), checked)
-    both = np.sort(np.stack([np.repeat(np.arange(len(stored)), near.shape[1]), near.ravel()], axis=1), axis=1)
+    near, _ = nearest(described.near[stored], asking, checked)
+    both = np.sort(np.stack([np.repeat(asking, near.shape[1]), near.ravel()], axis=1), axis=1)
     compared = np.unique(both, axis=0)
-    labs = {place: lab_small(pictures[row]) for place, row in enumerate(stored.tolist())}
-    side = pictures.shape[1]
     details = np.array(
         [
-            aligned_details(points[stored[a]], points[stored[b]], (labs[a], labs[b]), side)
-            for a, b in progress(compared.tolist(), "laying pictures over each other", "pairs")
+            aligned_details(
+                described.points[a], described.points[b], (described.lab[a], described.lab[b]), described.side
+            )
+            for a, b in progress(stored[compared].tolist(), "laying pictures over each other", "pairs")
         ],
         dtype=np.float32,
     )

@@ -8,7 +8,7 @@ import pytest
 
 from competitions.shopee_matching.descriptor_store import (
     describe_pictures,
-    joined_descriptors,
+    described_pictures,
     read_words,
     stored_keypoints,
     write_words,
@@ -83,8 +83,8 @@ def test_descriptors_survive_their_files_and_find_the_moved_picture(tmp_path: Pa
     points = stored_keypoints(tmp_path, "train")
     np.testing.assert_array_equal(points[2].descriptor, keypoints(pictures[2]).descriptor)
     listing_pictures = np.array([0, 1, 2, 3, 4, 5, 6, 7, -1, 0], dtype=np.int32)
-    near = joined_descriptors(tmp_path, "train")
-    pairs = aligned_pairs(pictures, points, near, listing_pictures, 7, "aligned")
+    described = described_pictures(tmp_path, "train", SIDE)
+    pairs = aligned_pairs(described, listing_pictures, 7, "aligned")
     key = list(zip(pairs.query.tolist(), pairs.match.tolist(), strict=True))
     assert key == sorted(set(key))
     assert 8 not in pairs.query
@@ -95,4 +95,7 @@ def test_descriptors_survive_their_files_and_find_the_moved_picture(tmp_path: Pa
         ]
         assert score[row, row + 4] > max(others)
         assert score[row, row + 4] == score[row + 4, row]
+    later = aligned_pairs(described, listing_pictures, 7, "aligned", new=7)
+    assert set(zip(later.query.tolist(), later.match.tolist(), strict=True)) <= set(key)
+    assert (np.maximum(later.query, later.match) >= 7).all()
     assert len(learn_words([keypoints(np.zeros((SIDE, SIDE, 3), np.uint8))], 1).words) == 1
