@@ -57,7 +57,7 @@ def single_scale(models: Sequence[Float32], seed: int = 0) -> Float32:
 
     A mean of models is less spread than one model, so that a threshold tuned on single models out of fold
     would keep another number of pairs. The r-th best pair of the ensemble is therefore given the mean score
-    of the r-th best pairs of the single models. This looks at embeddings only, of at most 4,096 rows.
+    of the r-th best pairs of the single models. This looks at embeddings only.
 
     Returns
     -------
