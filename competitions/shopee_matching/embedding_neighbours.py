@@ -53,7 +53,7 @@ def nearest(embeddings: Float32, queries: Int64, most: int = MOST_NAMES - 1) -> 
 
 
 def single_scale(models: Sequence[Float32], seed: int = 0) -> Float32:
-    """How the mean cosine of several models maps to the scale of a single one, on which thresholds were tuned.
+    """How the mean cosine of several models maps to the scale of a single one, on which rules were tuned.
 
     A mean of models is less spread than one model, so that a threshold tuned on single models out of fold
     would keep another number of pairs. The r-th best pair of the ensemble is therefore given the mean score

@@ -1,0 +1,342 @@
+"""Matching 70,000 listings: neighbours, titles, hashes, pictures, and all of it end to end.
+
+    python -m benchmarks.shopee_matching [neighbours titles hashes pictures end_to_end]
+
+Listings, embeddings and pictures are drawn: the work is the same everywhere. Neighbours are searched for
+7,000 of them, which takes a tenth of the time on every side.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.side_by_side import Comparison, compare, compare_processes, keep
+from common.console import say
+
+SLUG = "shopee_matching"
+LISTINGS, PICTURE_LENGTH, TEXT_LENGTH, NEIGHBOURS = 70_000, 1_792, 384, 51
+ASKED = 7_000
+LOOPED = 60
+"""Hashes that the plain loop compares with all others."""
+PHOTOS, PHOTO_SIDE, SIDE = 400, 640, 256
+Float32 = npt.NDArray[np.float32]
+
+
+def drawn_embeddings(rows: int, length: int, seed: int = 0) -> Float32:
+    """Unit rows; every three lie near each other, as the listings of a product do."""
+    random = np.random.default_rng(seed)
+    rows_of_products = random.standard_normal((rows // 3 + 1, length), dtype=np.float32)
+    vectors = rows_of_products[np.arange(rows) // 3]
+    vectors += 0.7 * random.standard_normal((rows, length), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
+
+
+def drawn_titles(rows: int, seed: int = 0) -> list[str]:
+    """Titles as sellers write them, three a product."""
+    from competitions.shopee_matching.drawn_products import draw_product
+    from competitions.shopee_matching.listing_titles import write_title
+    from competitions.shopee_matching.listings import decode_title
+
+    random = np.random.default_rng(seed)
+    products = [draw_product(random) for _ in range(rows // 3 + 1)]
+    return [decode_title(write_title(products[row // 3], random)) for row in range(rows)]
+
+
+def drawn_hashes(rows: int, seed: int = 0) -> npt.NDArray[np.uint64]:
+    """Hashes that differ in few bits within a product."""
+    random = np.random.default_rng(seed)
+    product = random.integers(0, 2**64, rows // 3 + 1, dtype=np.uint64)
+    flips = np.zeros(rows, dtype=np.uint64)
+    for _ in range(4):
+        flips |= np.uint64(1) << random.integers(0, 64, rows).astype(np.uint64)
+    return product[np.arange(rows) // 3] ^ flips
+
+
+# ---- neighbours
+
+
+def our_neighbours(file: str) -> npt.NDArray[np.int64]:
+    """The search that the stages use."""
+    from competitions.shopee_matching.embedding_neighbours import nearest
+
+    return nearest(np.load(file, mmap_mode="r"), np.arange(ASKED))[0]
+
+
+def faiss_neighbours(file: str) -> npt.NDArray[np.int64]:
+    """IndexFlatIP with everything added."""
+    import faiss
+
+    vectors = np.load(file, mmap_mode="r")
+    index = faiss.IndexFlatIP(vectors.shape[1])
+    index.add(vectors)
+    found: npt.NDArray[np.int64] = index.search(np.ascontiguousarray(vectors[:ASKED]), NEIGHBOURS)[1]
+    return found
+
+
+def sklearn_neighbours(file: str) -> npt.NDArray[np.int64]:
+    """Brute force with the cosine."""
+    from sklearn.neighbors import NearestNeighbors
+
+    vectors = np.load(file)
+    search = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute", metric="cosine").fit(vectors)
+    found: npt.NDArray[np.int64] = search.kneighbors(vectors[:ASKED], return_distance=False)
+    return found
+
+
+def measure_neighbours(folder: Path) -> list[Comparison]:
+    """Against faiss-cpu and scikit-learn."""
+    file = str(folder / "embeddings.npy")
+    vectors = drawn_embeddings(LISTINGS, PICTURE_LENGTH)
+    np.save(file, vectors)
+    data = f"{vectors.nbytes / 2**20:,.0f} MB of data counted"
+    del vectors
+    ours, theirs = our_neighbours(file), faiss_neighbours(file)
+    same = np.mean([len(set(a) - set(b)) <= 1 for a, b in zip(ours[:500], theirs[:500], strict=True)])
+    if same < 0.99:
+        raise RuntimeError(f"only {same:.3f} of the lists agree")
+    task = f"neighbours, {ASKED:,} of {LISTINGS:,} x {PICTURE_LENGTH:,} asked, k = {NEIGHBOURS}"
+    mine = ("embedding_neighbours.nearest", partial(our_neighbours, file))
+    return [
+        compare_processes(
+            SLUG, task, ours=mine, peer=("faiss-cpu IndexFlatIP", partial(faiss_neighbours, file)),
+            target="at most 1.05x its time, 1.5 GB above the data", runs=3, note=data,
+        ),
+        compare_processes(
+            SLUG, task, ours=mine, peer=("scikit-learn brute force", partial(sklearn_neighbours, file)),
+            target="at least 3x faster", runs=1, note=data,
+        ),
+    ]  # fmt: skip
+
+
+# ---- titles
+
+
+def measure_titles(folder: Path) -> list[Comparison]:  # noqa: ARG001
+    """Against scikit-learn's cosine in chunks."""
+    from sklearn.metrics.pairwise import cosine_similarity
+
+    from competitions.shopee_matching.experiment import Titles
+    from competitions.shopee_matching.title_similarity import title_pairs, title_vectors
+
+    titles, settings = drawn_titles(LISTINGS), Titles()
+
+    def ours() -> int:
+        return len(title_pairs(titles, np.arange(len(titles)), settings, "t"))
+
+    def plain(rows: int = LISTINGS) -> int:
+        vectors, found = title_vectors(titles, settings), 0
+        for start in range(0, rows, 1024):
+            block = vectors[start : start + 1024]
+            similarity = cosine_similarity(block, vectors)
+            best = np.argpartition(-similarity, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
+            scores = np.take_along_axis(similarity, best, axis=1)
+            found += int((scores >= settings.smallest_similarity).sum()) - len(similarity)
+        return found
+
+    part = 7168
+    start = time.perf_counter()
+    plain(part)
+    share = part / LISTINGS
+    say(f"  a tenth of the chunks took {time.perf_counter() - start:.1f} s")
+    result = compare(
+        SLUG, f"similar titles among {LISTINGS:,}", ours=("title_similarity.title_pairs", ours),
+        peer=("scikit-learn TfidfVectorizer + cosine_similarity in chunks of 1,024", partial(plain, part)),
+        target="at least 5x faster", runs=3,
+    )  # fmt: skip
+    return [
+        _extrapolated(
+            result, share, f"the peer's chunks for {part:,} listings, its time divided by {share:.3f}"
+        )
+    ]
+
+
+def _extrapolated(result: Comparison, share: float, note: str) -> Comparison:
+    """The comparison with the peer's times scaled up from a share of the work."""
+    scaled = {
+        name: getattr(result, name) / share for name in ("peer_seconds", "peer_fastest", "peer_slowest")
+    }
+    new = result.model_copy(update=scaled | {"note": f"extrapolated: {note}"})
+    say(f"  extrapolated to the whole work: {new.peer_seconds:.4g} s, {new.speed_up:.3g}x")
+    return new
+
+
+# ---- hashes
+
+
+def measure_hashes(folder: Path) -> list[Comparison]:  # noqa: ARG001
+    """Against a loop over imagehash objects."""
+    import imagehash
+
+    from competitions.shopee_matching.hash_distance import hash_pairs
+
+    numbers = drawn_hashes(LISTINGS)
+    objects = [imagehash.hex_to_hash(f"{int(number):016x}") for number in numbers]
+
+    def loop() -> list[tuple[int, int]]:
+        return [
+            (one, other)
+            for one in range(LOOPED)
+            for other in range(LISTINGS)
+            if one != other and objects[one] - objects[other] <= 8
+        ]
+
+    found = hash_pairs(numbers, np.arange(LOOPED), 8, "h")
+    if list(zip(found.query.tolist(), found.match.tolist(), strict=True)) != loop():
+        raise RuntimeError("the two do not find the same pairs")
+    result = compare(
+        SLUG, f"hashes within 8 bits among {LISTINGS:,}",
+        ours=("hash_distance.hash_pairs", lambda: hash_pairs(numbers, np.arange(LISTINGS), 8, "h")),
+        peer=("loop over imagehash objects", loop), target="at least 100x faster", runs=3,
+    )  # fmt: skip
+    share = LOOPED / LISTINGS
+    return [_extrapolated(result, share, f"the loop over {LOOPED} of {LISTINGS:,} listings")]
+
+
+# ---- pictures
+
+
+def measure_pictures(folder: Path) -> list[Comparison]:
+    """Against a plain loop of Pillow and torchvision."""
+    import torch
+    from PIL import Image
+    from torchvision.transforms import v2
+
+    from competitions.shopee_matching.picture_store import store_pictures
+
+    random = np.random.default_rng(0)
+    names = [f"{row}.jpg" for row in range(PHOTOS)]
+    for name in names:
+        coarse = Image.fromarray(random.integers(0, 255, (20, 20, 3), dtype=np.uint8))
+        coarse.resize((PHOTO_SIDE, PHOTO_SIDE), Image.Resampling.BICUBIC).save(folder / name, quality=85)
+    paths = {name: folder / name for name in names}
+    resize = v2.Resize((SIDE, SIDE), antialias=True)
+
+    def plain() -> torch.Tensor:
+        pictures = []
+        for name in names:
+            with Image.open(paths[name]) as picture:
+                array = np.asarray(picture.convert("RGB"))
+            pictures.append(resize(torch.from_numpy(array.copy()).permute(2, 0, 1)))
+        return torch.stack(pictures)
+
+    def ours() -> object:
+        return store_pictures(paths, names, SIDE, folder / "pictures.npy")
+
+    ours()
+    difference = np.abs(
+        np.load(folder / "pictures.npy").astype(int) - plain().permute(0, 2, 3, 1).numpy()
+    ).mean()
+    if difference > 2:
+        raise RuntimeError(f"the pictures differ by {difference:.2f} grey levels")
+    note = f"mean difference {difference:.2f} of 255 grey levels; ours also writes the array"
+    return [
+        compare(
+            SLUG, f"{PHOTOS} JPEG of {PHOTO_SIDE} x {PHOTO_SIDE} to {SIDE} x {SIDE}",
+            ours=("picture_store.store_pictures", ours),
+            peer=("loop of Pillow and torchvision Resize", plain), target="faster", runs=5, note=note,
+        )
+    ]  # fmt: skip
+
+
+# ---- all of it
+
+
+def match_everything() -> dict[str, float]:
+    """Titles, hashes, 1,792-d pictures and 384-d text of 70,000 listings to match lists."""
+    from competitions.shopee_matching.booster import SecondLook, chances, train_booster
+    from competitions.shopee_matching.candidate_pairs import CandidatePairs, joined
+    from competitions.shopee_matching.embedding_neighbours import embedding_pairs
+    from competitions.shopee_matching.experiment import Booster, Titles
+    from competitions.shopee_matching.hash_distance import hash_pairs
+    from competitions.shopee_matching.listings import Listings
+    from competitions.shopee_matching.match_rule import MatchRule, select_matches
+    from competitions.shopee_matching.pair_features import PairFeatures
+    from competitions.shopee_matching.row_f1 import row_f1
+    from competitions.shopee_matching.title_similarity import title_pairs
+
+    start = time.perf_counter()
+
+    def said(what: str) -> None:
+        say(f"  {what}: {time.perf_counter() - start:.0f} s")
+
+    titles, hashes, rows = drawn_titles(LISTINGS), drawn_hashes(LISTINGS), np.arange(LISTINGS)
+    said("drawn")
+    tables = [
+        title_pairs(titles, rows, Titles(), "words"),
+        title_pairs(titles, rows, Titles(units="signs", most_units=200_000), "signs"),
+        hash_pairs(hashes, rows, 12, "phash"),
+    ]
+    said("titles and hashes searched")
+    for name, length in (("text", TEXT_LENGTH), ("pictures", PICTURE_LENGTH)):
+        tables.append(embedding_pairs([drawn_embeddings(LISTINGS, length, length)], rows, name))
+        said(f"{name} searched")
+    pairs = joined(tables)
+    del tables
+    group = rows // 3
+    none = np.full(LISTINGS, -1, dtype=np.int32)
+    ids = [f"x_{row}" for row in rows]
+    listings = Listings(ids, ids, titles, hashes, group, none.astype(np.int16), none)
+    features = PairFeatures(pairs, listings, True, True)
+    same = group[pairs.query] == group[pairs.match]
+    places = np.flatnonzero(pairs.query < 3_000)
+    settings = Booster(trees=100)
+    first = train_booster(features, places, same[places], settings, 1)
+    chance = chances([first], features)
+    said(f"{len(pairs):,} pairs judged")
+    look = SecondLook(features, chance)
+    places = np.flatnonzero(look.worth_it() & (pairs.query < 3_000))
+    second = train_booster(look, places, same[places], settings, 1)
+    places = np.flatnonzero(look.worth_it())
+    chance = chance.copy()
+    chance[places] = chances([second], look, places)
+    rule = MatchRule(thresholds={"c": 0.4}, at_least_two=True, tuned=True, pool=LISTINGS)
+    query, match = select_matches(CandidatePairs(pairs.query, pairs.match, {"c": chance}), rule)
+    said("looked at again and matched")
+    return {"f1": float(row_f1(query, match, group).mean()), "pairs": float(len(pairs))}
+
+
+def measure_everything(folder: Path) -> list[Comparison]:  # noqa: ARG001
+    """Time and memory of the whole; there is no peer."""
+    from benchmarks.side_by_side import _in_a_process
+
+    seconds, memory = _in_a_process(match_everything)
+    say(
+        f"end to end: {LISTINGS:,} listings in {seconds / 60:.1f} min, {memory / 1024:.2f} GB (target: under 3 GB)"
+    )
+    return []
+
+
+MEASURES = {
+    "neighbours": measure_neighbours,
+    "titles": measure_titles,
+    "hashes": measure_hashes,
+    "pictures": measure_pictures,
+    "end_to_end": measure_everything,
+}
+
+
+def main() -> int:
+    """Measure what is asked for, all by default."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="*", metavar="WHAT", help=", ".join(MEASURES))
+    wanted = parser.parse_args().what or list(MEASURES)
+    unknown = sorted(set(wanted) - set(MEASURES))
+    if unknown:
+        parser.error(f"unknown {unknown[0]}; expected {', '.join(MEASURES)}")
+    for name in wanted:
+        with tempfile.TemporaryDirectory() as folder:
+            keep(MEASURES[name](Path(folder)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
