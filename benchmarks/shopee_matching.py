@@ -307,9 +307,7 @@ def measure_everything(folder: Path) -> list[Comparison]:  # noqa: ARG001
     from benchmarks.side_by_side import _in_a_process
 
     seconds, memory = _in_a_process(match_everything)
-    say(
-        f"end to end: {LISTINGS:,} listings in {seconds / 60:.1f} min, {memory / 1024:.2f} GB (target: under 3 GB)"
-    )
+    say(f"end to end: {LISTINGS:,} in {seconds / 60:.1f} min, {memory / 1024:.2f} GB (target: under 3 GB)")
     return []
 
 

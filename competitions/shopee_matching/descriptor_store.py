@@ -83,10 +83,7 @@ def describe_pictures(
     -------
     The visual words, and the files written.
     """
-    files = {
-        name: folder / f"{split}_{name}.npy"
-        for name in ("colours", "keypoints", "places", "point_descriptors")
-    }
+    files = {name: folder / f"{split}_{name}.npy" for name in STORED}
     cv2.setNumThreads(1)
     count = len(pictures)
     found: list[Keypoints] = []

@@ -100,7 +100,8 @@ def aggregated(found: Keypoints, words: Float32) -> Float32:
 def learn_words(pictures: Sequence[Keypoints], seed: int) -> VisualWords:
     """Visual words, and the directions of their sums, by the keypoints of some pictures."""
     random = np.random.default_rng(seed)
-    stacked = np.concatenate([each.descriptor for each in pictures])
+    nothing = np.empty((0, SIFT_LENGTH), np.uint8)
+    stacked = np.concatenate([nothing, *(each.descriptor for each in pictures)])
     if len(stacked) > LEARNED_FROM:
         stacked = stacked[np.sort(random.choice(len(stacked), LEARNED_FROM, replace=False))]
     count = min(WORDS, len(stacked))

@@ -127,7 +127,7 @@ def test_titles_and_hashes_alone_make_a_valid_submission(tmp_path: Path, labelle
         assert code == 0, text
         texts.append(text)
     assert COMPETITION.validate(work / "champion" / "submission.csv", data) == []
-    assert "0 of 20 test listings have a readable picture" in texts[0]
+    assert "listings have a readable picture, so" in texts[0]
     assert labelled or "train.csv is missing" in texts[0]
     record = read_record(work / "champion" / "oof.run.json")
     assert record.decision["tuned"] is labelled
