@@ -35,4 +35,6 @@ def pictures_without_information(picture: npt.NDArray[np.int32], split: str) -> 
     readable = int((picture >= 0).sum())
     if readable >= LEAST_SHARE * len(picture):
         return None
-    return f"{readable} of {len(picture)} {split} listings have a readable picture, so pictures are not compared"
+    return (
+        f"{readable} of {len(picture)} {split} listings have a readable picture, so pictures are not compared"
+    )
