@@ -40,9 +40,15 @@ def draw_gallery(
     pairs: CandidatePairs,
     rule: MatchRule,
     label_group: npt.NDArray[np.int64] | None,
+    mistakes: bool = False,
 ) -> None:
-    """Draw five listings with up to four matches each; frames tell right from wrong if labels are known."""
-    rows = gallery_rows(pairs, rule, listings, label_group)
+    """Draw five listings with up to four matches each; frames tell right from wrong if labels are known.
+
+    Parameters
+    ----------
+    mistakes : whether only listings with a wrong match are shown.
+    """
+    rows = gallery_rows(pairs, rule, listings, label_group, mistakes)
     cell = PHOTO + MARGIN
     height = HEAD + max(1, len(rows)) * (PHOTO + CAPTION) + MARGIN
     canvas = Image.new("RGB", (2 * MARGIN + COLUMNS * cell + MARGIN, height), PAPER)
@@ -71,13 +77,17 @@ def draw_gallery(
 
 
 def gallery_rows(
-    pairs: CandidatePairs, rule: MatchRule, listings: Listings, label_group: npt.NDArray[np.int64] | None
+    pairs: CandidatePairs,
+    rule: MatchRule,
+    listings: Listings,
+    label_group: npt.NDArray[np.int64] | None,
+    mistakes: bool = False,
 ) -> list[GalleryRow]:
     """Listings of different products with two to four matches, found by as many branches as possible.
 
     Where labels are known, the last one has a wrong match: a gallery of successes alone would mislead.
     """
-    query, match = select_matches(pairs, rule)
+    query, match = select_matches(pairs, rule, len(listings))
     found: dict[int, list[int]] = {}
     for row, other in zip(query.tolist(), match.tolist(), strict=True):
         found.setdefault(row, []).append(other)
@@ -94,8 +104,10 @@ def gallery_rows(
     size = dict(zip(*(values.tolist() for values in np.unique(label_group, return_counts=True)), strict=True))
     mistaken = {row for row in ordered if (label_group[found[row]] != label_group[row]).any()}
     good = _different([row for row in ordered if row not in mistaken], found, label_group, ROWS - 1)
-    bad = _different([row for row in ordered if row in mistaken], found, label_group, ROWS - len(good))
-    return [GalleryRow(row, found[row], size[int(label_group[row])] - 1) for row in good + bad[:1]]
+    most = ROWS if mistakes else ROWS - len(good)
+    bad = _different([row for row in ordered if row in mistaken], found, label_group, most)
+    chosen = bad if mistakes else good + bad[:1]
+    return [GalleryRow(row, found[row], size[int(label_group[row])] - 1) for row in chosen]
 
 
 def _different(
@@ -122,8 +134,15 @@ def _found(row: GalleryRow, label_group: npt.NDArray[np.int64] | None) -> str:
 
 
 def _reasons(pairs: CandidatePairs, rule: MatchRule) -> dict[tuple[int, int], str]:
-    """(query, match) -> the branches whose threshold the pair reaches."""
+    """(query, match) -> the branches whose threshold the pair reaches; of a single branch, the score."""
     query, match = pairs.query.tolist(), pairs.match.tolist()
+    if len(rule.thresholds) == 1:
+        ((name, _),) = rule.thresholds.items()
+        scores = pairs.scores[name].tolist()
+        return {
+            (one, other): f"{name} {score:.2f}"
+            for one, other, score in zip(query, match, scores, strict=True)
+        }
     reached = {name: pairs.scores[name] >= threshold for name, threshold in rule.thresholds.items()}
     reasons: dict[tuple[int, int], str] = {}
     for row in np.flatnonzero(np.any(list(reached.values()), axis=0)) if reached else []:

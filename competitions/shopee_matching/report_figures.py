@@ -16,7 +16,7 @@ from competitions.shopee_matching.listings import Listings, load_listings
 from competitions.shopee_matching.match_gallery import draw_gallery
 from competitions.shopee_matching.match_rule import MatchRule, select_matches
 from competitions.shopee_matching.row_f1 import row_f1
-from competitions.shopee_matching.rule_tuning import threshold_grid
+from competitions.shopee_matching.rule_tuning import PARTS, part_of, threshold_grid, within
 from competitions.shopee_matching.submission import read_truth
 
 LIST_SIZES = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 10), (11, 20), (21, 51))
@@ -63,10 +63,26 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
         read_pairs(paths.experiment(settings.name) / "oof.parquet"),
         rule,
     )
-    curves, sizes = out / "threshold.png", out / "list_sizes.png"
+    curves, sizes, wrong = out / "threshold.png", out / "list_sizes.png", out / "mistakes.jpg"
     draw_threshold_curves(curves, pool)
     draw_list_sizes(sizes, pool)
     pooled = f"Held-out listings, searched in one pool of {len(pool.listings):,}."
+    labels = pool.listings.label_group
+    draw_gallery(
+        wrong, pool.listings, finished.data / "train_images", pool.pairs, rule, labels, mistakes=True
+    )
+    figures.append(
+        Figure(wrong, "Wrongly matched products", f"{pooled} Only listings with a wrong match (red).")
+    )
+    if rule.slopes:
+        growth = out / "pool_size.png"
+        draw_pool_sizes(growth, pool)
+        moved = (
+            "Solid: the thresholds move with the pool's size; dashed: they stay as the whole pool has them."
+        )
+        figures.append(
+            Figure(growth, "F1 over the size of the pool", f"Parts of the held-out products. {moved}")
+        )
     figures.append(
         Figure(curves, "F1 over the threshold", f"{pooled} Each branch alone; the line is the tuned rule.")
     )
@@ -123,6 +139,32 @@ def draw_threshold_curves(path: Path, pool: HeldOut) -> None:
         va="bottom",
         transform=first.get_yaxis_transform(),
     )
+    figure.savefig(path, dpi=100)
+    pyplot.close(figure)
+
+
+def draw_pool_sizes(path: Path, pool: HeldOut) -> None:
+    """Mean F1 in pools of some of the products, with the thresholds moved to their size and as they are."""
+    mpl.use("Agg")
+    from matplotlib import pyplot
+
+    label_group = pool.listings.label_group
+    rows, moved, fixed = [], [], []
+    for part in (0.0625, *sorted(PARTS), 1.0):
+        kept = part_of(label_group, part, seed=0)
+        smaller, groups = within(pool.pairs, kept), label_group[kept]
+        rows.append(int(kept.sum()))
+        moved.append(row_f1(*select_matches(smaller, pool.rule, len(groups)), groups).mean())
+        fixed.append(row_f1(*select_matches(smaller, pool.rule), groups).mean())
+    figure, axis = pyplot.subplots(figsize=(5, 2.8), constrained_layout=True)
+    axis.plot(rows, moved, color=COLOURS[0], marker="o", markersize=4, label="moved to the pool's size")
+    axis.plot(rows, fixed, color=COLOURS[1], marker="o", markersize=4, linestyle="--", label="as they are")
+    axis.set_xscale("log")
+    axis.set_xlabel("listings in the pool", fontsize=8)
+    axis.set_ylabel("out-of-fold mean F1", fontsize=8)
+    axis.tick_params(labelsize=8)
+    axis.legend(fontsize=8, frameon=False)
+    axis.grid(alpha=0.25)
     figure.savefig(path, dpi=100)
     pyplot.close(figure)
 

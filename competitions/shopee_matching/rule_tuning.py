@@ -101,7 +101,7 @@ def with_slopes(
     """
     growths, thresholds = [], {name: list[float]() for name in rule.thresholds}
     for part in PARTS:
-        kept = _part_of(label_group, part, seed)
+        kept = part_of(label_group, part, seed)
         if kept.sum() < LEAST_PART:
             continue
         smaller, groups = within(pairs, kept), label_group[kept]
@@ -130,7 +130,8 @@ def within(pairs: CandidatePairs, kept: npt.NDArray[np.bool_]) -> CandidatePairs
     )
 
 
-def _part_of(label_group: npt.NDArray[np.int64], part: float, seed: int) -> npt.NDArray[np.bool_]:
+def part_of(label_group: npt.NDArray[np.int64], part: float, seed: int) -> npt.NDArray[np.bool_]:
+    """(n,) listings of a share of the products, drawn at random."""
     groups, group = np.unique(label_group, return_inverse=True)
     drawn = np.random.default_rng(seed).permutation(len(groups)) < round(part * len(groups))
     return np.asarray(drawn[group])

@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common.experiments import experiment_names
+from common.results_table import Result
+from competitions.shopee_matching.ablation import PARTS_OF_THE_RECIPE, ablation_table
 from competitions.shopee_matching.candidate_pairs import (
     CandidatePairs,
     joined,
@@ -15,6 +18,7 @@ from competitions.shopee_matching.candidate_pairs import (
     sorted_pairs,
     write_pairs,
 )
+from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.expected_f1 import expected_f1_lists
 from competitions.shopee_matching.match_rule import MatchRule, select_matches, size_shares
 from competitions.shopee_matching.row_f1 import group_interval, row_f1
@@ -157,3 +161,16 @@ def test_a_row_keeps_only_its_strongest_where_the_rule_says_so() -> None:
     pairs = pairs_of((0, 1, 0.97), (0, 2, 0.96), (0, 3, 0.99), (1, 0, 0.97))
     rule = rule_of(a=0.95).model_copy(update={"most": 2})
     assert chosen(pairs, rule) == [(0, 3), (0, 1), (1, 0)]
+
+
+def test_ablation_shows_what_was_run_and_what_was_not() -> None:
+    empty: dict[str, None] = dict.fromkeys(("low", "high", "test", "baseline_score"))
+    row = Result(
+        experiment="tfidf", data="titles", profile="full", out_of_fold=0.7205, baseline="", seconds=1,
+        peak_memory_mb=1, hardware="h", git_commit="c", date="2026-01-01", **empty,
+    )  # fmt: skip
+    table = ablation_table([row, row.model_copy(update={"data": "photos", "out_of_fold": 0.1})])
+    (line,) = [line for line in table.splitlines() if line.startswith("| `tfidf` ")]
+    assert line.endswith("| 0.7205 | 0.1000 |")
+    assert "not run" in table
+    assert set(PARTS_OF_THE_RECIPE) <= set(experiment_names(COMPETITION.experiments_file))
