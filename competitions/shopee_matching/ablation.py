@@ -28,31 +28,29 @@ from competitions.shopee_matching.row_f1 import row_f1
 from competitions.shopee_matching.rule_tuning import part_of, tune_rule, with_slopes, within
 
 MARKERS = ("<!-- ablation -->", "<!-- /ablation -->")
-PARTS_OF_THE_RECIPE = tuple(
-    [
-        "phash_equal",
-        "phash",
-        "tfidf",
-        "tfidf_signs",
-        "bert_untrained_tuned",
-        "minilm",
-        "minilm_blended",
-        "colours",
-        "keypoints",
-        "aligned",
-        "concat",
-        "concat_blended",
-        "union_plain",
-        "union_two",
-        "union_veto",
-        "union_sizes",
-        "union_all",
-        "booster_without_minilm",
-        "booster_first_look",
-        "champion",
-        "booster_expected_f1",
-        "booster_sizes",
-    ]
+PARTS_OF_THE_RECIPE = (
+    "phash_equal",
+    "phash",
+    "tfidf",
+    "tfidf_signs",
+    "bert_untrained_tuned",
+    "minilm",
+    "minilm_blended",
+    "colours",
+    "keypoints",
+    "aligned",
+    "concat",
+    "concat_blended",
+    "union_plain",
+    "union_two",
+    "union_veto",
+    "union_sizes",
+    "union_all",
+    "booster_without_minilm",
+    "booster_first_look",
+    "champion",
+    "booster_expected_f1",
+    "booster_sizes",
 )
 PART = 0.25
 
@@ -74,7 +72,7 @@ def ablation_table(results: list[Result]) -> str:
 
 
 def threshold_trial(work: Path, name: str, seed: int = 0) -> dict[str, float]:
-    """Mean F1 on the whole held-out pool of rules that were tuned on a quarter of its products, and on all."""
+    """Mean F1 on the whole held-out pool of rules that were tuned on a quarter of it, and on all of it."""
     paths = WorkPaths(work)
     record = read_record(paths.oof_record(name))
     settings = ShopeeExperiment.model_validate(record.experiment)
@@ -83,7 +81,8 @@ def threshold_trial(work: Path, name: str, seed: int = 0) -> dict[str, float]:
     whole = MatchRule.model_validate(record.decision)
     kept = part_of(groups, PART, seed)
     smaller, some = within(pairs, kept), groups[kept]
-    rule = with_slopes(smaller, some, tune_rule(smaller, some, whole, settings.rule.try_two_matches), seed)
+    tuned = tune_rule(smaller, some, whole, settings.rule.try_two_matches)
+    rule = with_slopes(smaller, some, tuned, seed)
 
     def f1(candidate: MatchRule, rows: int | None) -> float:
         return float(row_f1(*select_matches(pairs, candidate, rows), groups).mean())
