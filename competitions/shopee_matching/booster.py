@@ -20,6 +20,8 @@ Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
 MOST_PAIRS = 1_500_000
 """So many pairs are learned from at most, drawn at random."""
+SPARE_LEAVES, SHARE_OF_PRODUCT = 4, 25
+"""A tree has at most so many leaves more than there are products; a leaf at least 1/25 of one's pairs."""
 HOPELESS = 0.003
 """Pairs of a smaller chance get no second look."""
 
@@ -30,13 +32,17 @@ def train_booster(
     same: npt.NDArray[np.bool_],
     settings: Booster,
     seed: int,
+    products: int,
 ) -> Any:
     """Learn whether pairs are of one product.
+
+    The pairs of a product resemble each other: few products call for small trees, however many pairs.
 
     Parameters
     ----------
     places : pairs to learn from.
     same : (len(places),) whether they are of one product.
+    products : how many products their queries are of.
 
     Raises
     ------
@@ -50,12 +56,13 @@ def train_booster(
     if len(places) > MOST_PAIRS:
         drawn = np.sort(np.random.default_rng(seed).choice(len(places), MOST_PAIRS, replace=False))
         places, same = places[drawn], same[drawn]
+    least = min(settings.least_in_leaf, max(1, len(places) // 50))
     table = np.concatenate([block for _, block in features.blocks(places)])
     parameters = {
         "objective": "binary",
-        "num_leaves": settings.leaves,
+        "num_leaves": min(settings.leaves, products + SPARE_LEAVES),
         "learning_rate": settings.learning_rate,
-        "min_data_in_leaf": min(settings.least_in_leaf, max(1, len(places) // 50)),
+        "min_data_in_leaf": max(least, len(places) // (SHARE_OF_PRODUCT * products)),
         "feature_fraction": 0.6,
         "bagging_fraction": 0.7,
         "bagging_freq": 1,

@@ -21,6 +21,7 @@ from competitions.shopee_matching.title_similarity import title_pairs
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
+BLOCK_PAIRS = 50_000
 MODEL_FREE = ("phash", "titles", "descriptors", "alignment")
 """Branches that this module searches by itself."""
 
@@ -68,6 +69,17 @@ def by_picture(vectors: npt.NDArray[np.floating], picture: npt.NDArray[np.int32]
     rows = unit_rows(np.asarray(vectors[np.maximum(picture, 0)], dtype=np.float32))
     rows[picture < 0] = 0
     return rows
+
+
+def filled(pairs: CandidatePairs, score: Float32, rows: Float32) -> Float32:
+    """(pairs,) scores with the cosine of (n, d) unit rows where they are NaN and both rows say something."""
+    known = np.asarray(rows.any(axis=1))
+    missing = np.flatnonzero(np.isnan(score) & known[pairs.query] & known[pairs.match])
+    full = score.copy()
+    for start in range(0, len(missing), BLOCK_PAIRS):
+        block = missing[start : start + BLOCK_PAIRS]
+        full[block] = np.einsum("ij,ij->i", rows[pairs.query[block]], rows[pairs.match[block]])
+    return full
 
 
 def by_title(vectors: Float32, titles: Sequence[str]) -> Float32:

@@ -95,7 +95,7 @@ def describe_pictures(
             found.append(points)
     if words is None:
         words = learn_words(found, seed)
-    sums = words.summed(found) if found else np.zeros((0, words.projection.shape[1]), np.float32)
+    sums = words.summed(found)
     with whole_array(files["colours"], palette.shape, np.float16) as stored:
         stored[:] = palette
     with whole_array(files["keypoints"], sums.shape, np.float16) as stored:

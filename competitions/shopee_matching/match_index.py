@@ -15,6 +15,7 @@ from common.paths import shown
 from competitions.shopee_matching.booster import SecondLook, chances, load_booster
 from competitions.shopee_matching.branch_candidates import (
     by_picture,
+    filled,
     read_embeddings,
     write_embeddings,
 )
@@ -99,7 +100,13 @@ def grow(
             pairs = concatenated([read_pairs(growth.older / f"{parent.name}.parquet"), pairs])
         write_pairs(growth.folder / f"{parent.name}.parquet", pairs)
         tables.append(pairs)
-    return growth, joined(tables)
+    together = joined(tables)
+    for parent in parents:
+        if parent.branch == "descriptors" and len(parents) > 1:
+            vectors = np.load(growth.folder / f"{POOL}_{parent.descriptors.kind}.npy", mmap_mode="r")
+            rows = by_picture(vectors, growth.listings.picture)
+            together.scores[parent.name] = filled(together, together.scores[parent.name], rows)
+    return growth, together
 
 
 def _with_pictures(growth: Growth, parents: Sequence[ShopeeExperiment], paths: dict[str, Path]) -> Growth:

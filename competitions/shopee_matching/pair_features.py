@@ -46,7 +46,9 @@ class PairFeatures:
             for name, score in pairs.scores.items()
             if name not in self.details
         }
-        self.neighbours = _neighbours(pairs, rows)
+        branches = {name: pairs.scores[name] for name in self.lists}
+        self.neighbours = {"all": _neighbours(pairs, list(branches.values()), rows)}
+        self.neighbours |= {name: _neighbours(pairs, [score], rows) for name, score in branches.items()}
         self.titles = _TitleOverlap(listings.title, further) if with_titles else None
         self.with_hashes = with_hashes
         _, same, counts = np.unique(listings.phash, return_inverse=True, return_counts=True)
@@ -80,8 +82,9 @@ class PairFeatures:
                 yield f"{name}: {feature}", values
         for name in self.details:
             yield name, self.pairs.scores[name][places]
-        shared = self.neighbours[query].multiply(self.neighbours[match]).sum(axis=1)
-        yield "shared neighbours", np.asarray(shared).ravel()
+        for name, neighbours in self.neighbours.items():
+            shared = neighbours[query].multiply(neighbours[match]).sum(axis=1)
+            yield f"{name}: neighbours shared", np.asarray(shared).ravel()
         if self.with_hashes:
             hashes = self.listings.phash
             yield "hash distance", np.bitwise_count(hashes[query] ^ hashes[match])
@@ -133,19 +136,19 @@ class CandidateLists:
         yield "rank for match", np.where(absent, np.nan, self.rank(match, known))
         yield "behind the query's best", self.best[query] - score
         yield "behind the match's best", self.best[match] - score
-        yield "query's third", self.third[query]
-        yield "match's third", self.third[match]
+        yield "ahead of the query's third", score - self.third[query]
+        yield "ahead of the match's third", score - self.third[match]
 
 
-def _neighbours(pairs: CandidatePairs, rows: int) -> csr_array:
-    """(rows, rows) sparse unit rows: each listing and its candidates, weighted by the sum of the scores."""
+def _neighbours(pairs: CandidatePairs, scores: Sequence[Float32], rows: int) -> csr_array:
+    """(rows, rows) sparse unit rows: each listing and its candidates, weighted by summed squared scores."""
     weight = np.zeros(len(pairs), dtype=np.float32)
-    branches = [score for name, score in pairs.scores.items() if "/" not in name]
-    for score in branches:
+    for score in scores:
         weight += np.nan_to_num(score) ** 2
-    query = np.concatenate([pairs.query, np.arange(rows, dtype=np.int32)])
-    match = np.concatenate([pairs.match, np.arange(rows, dtype=np.int32)])
-    weights = np.concatenate([weight, np.full(rows, max(1, len(branches)), dtype=np.float32)])
+    there = np.flatnonzero(weight)
+    query = np.concatenate([pairs.query[there], np.arange(rows, dtype=np.int32)])
+    match = np.concatenate([pairs.match[there], np.arange(rows, dtype=np.int32)])
+    weights = np.concatenate([weight[there], np.full(rows, max(1, len(scores)), dtype=np.float32)])
     table = csr_array((weights, (query, match)), shape=(rows, rows))
     lengths = np.sqrt(np.asarray(table.multiply(table).sum(axis=1)).ravel())
     table.data /= np.repeat(lengths, np.diff(table.indptr))

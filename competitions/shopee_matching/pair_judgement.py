@@ -1,6 +1,7 @@
 """What an experiment makes of its parents' candidates: one table, then a booster's first and second look."""
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from competitions.shopee_matching.booster import (
     save_booster,
     train_booster,
 )
+from competitions.shopee_matching.branch_candidates import by_picture, filled
 from competitions.shopee_matching.candidate_pairs import CandidatePairs, joined, read_pairs, restricted
 from competitions.shopee_matching.experiment import ShopeeExperiment
 from competitions.shopee_matching.listings import Listings, load_listings
@@ -32,7 +34,23 @@ def joined_parents(job: Job, settings: ShopeeExperiment, listings: Listings, sta
     )
     if settings.rule.amounts_veto and "titles" not in job.upstream["processed"].decision["without"]:
         pairs = restricted(pairs, pair_agreement(listings.title, pairs.query, pairs.match) >= 0)
-    return pairs
+    return with_all_similarities(job, pairs, stage) if settings.branch == "booster" else pairs
+
+
+def with_all_similarities(job: Job, pairs: CandidatePairs, stage: str) -> CandidatePairs:
+    """The pairs with the similarity of their descriptors filled in where another branch proposed them.
+
+    A branch lists the nearest fifty; how alike a pair beyond them is, is worth knowing, too.
+    """
+    split, scores = ("train" if stage == "oof" else "test"), dict(pairs.scores)
+    for parent in job.settings.parents:
+        settings = cast(ShopeeExperiment, job.competition.experiment(parent, job.profile))
+        folder = job.paths.processed(settings.processed_variant())
+        file = folder / f"{split}_{settings.descriptors.kind}.npy"
+        if settings.branch == "descriptors" and np.isfinite(scores[parent]).any() and file.is_file():
+            pictures = load_listings(folder / f"{split}.parquet").picture
+            scores[parent] = filled(pairs, scores[parent], by_picture(np.load(file, mmap_mode="r"), pictures))
+    return CandidatePairs(pairs.query, pairs.match, scores)
 
 
 def features_of(job: Job, listings: Listings, pairs: CandidatePairs) -> PairFeatures:
@@ -55,7 +73,8 @@ def first_look(job: Job, settings: ShopeeExperiment, listings: Listings, outcome
     same = listings.label_group[pairs.query] == listings.label_group[pairs.match]
     learnt = np.flatnonzero(~held_out)
     seed = derived_seed(job.seed, "booster", job.fold)
-    booster = train_booster(features, learnt, same[learnt], settings.booster, seed)
+    products = len(np.unique(listings.label_group[listings.fold != job.fold]))
+    booster = train_booster(features, learnt, same[learnt], settings.booster, seed, products)
     out = job.fold_folder / "first_look.txt"
     save_booster(out, booster)
     outcome.outputs.append(out)
@@ -77,7 +96,8 @@ def second_look(
     for held_out in range(settings.folds):
         learnt = np.flatnonzero((fold != held_out) & look.worth_it())
         seed = derived_seed(job.seed, "second look", held_out)
-        booster = train_booster(look, learnt, same[learnt], settings.booster, seed)
+        products = len(np.unique(listings.label_group[listings.fold != held_out]))
+        booster = train_booster(look, learnt, same[learnt], settings.booster, seed, products)
         files.append(job.paths.experiment(settings.name) / f"second_look{held_out}.txt")
         save_booster(files[-1], booster)
         places = np.flatnonzero((fold == held_out) & look.worth_it())

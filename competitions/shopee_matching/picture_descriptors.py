@@ -18,8 +18,8 @@ MOST_KEYPOINTS = 300
 SIFT_LENGTH = 128
 WORDS = 64
 """Visual words that keypoints are counted by."""
-KEYPOINT_LENGTH = 256
-"""Of a summed-up descriptor, after projection."""
+MOST_WHOLE, KEYPOINT_LENGTH = 10_000, 512
+"""With more pictures than that, sums are projected to this length: neighbours of 8,192 numbers take long."""
 MIDDLE = 0.7
 """Side of a picture's middle, in which its product is likely to be."""
 BANDS = 4
@@ -78,12 +78,16 @@ class VisualWords:
     words: Float32
     """(words, 128) centres of keypoint descriptors."""
     projection: Float32
-    """(words * 128, length) directions in which the sums differ most."""
+    """(words * 128, length) directions in which the sums differ most; (0, 0) where they stay as they are."""
 
     def summed(self, pictures: Sequence[Keypoints]) -> Float32:
         """(pictures, length) unit rows; zeros without keypoints."""
-        sums = np.stack([aggregated(each, self.words) for each in pictures])
-        return unit_rows(sums @ self.projection)
+        length = self.projection.shape[1] or self.words.size
+        rows = np.zeros((len(pictures), length), dtype=np.float32)
+        for row, each in enumerate(pictures):
+            sums = aggregated(each, self.words)
+            rows[row] = sums @ self.projection if len(self.projection) else sums
+        return unit_rows(rows)
 
 
 def aggregated(found: Keypoints, words: Float32) -> Float32:
@@ -101,18 +105,18 @@ def learn_words(pictures: Sequence[Keypoints], seed: int) -> VisualWords:
     """Visual words, and the directions of their sums, by the keypoints of some pictures."""
     random = np.random.default_rng(seed)
     nothing = np.empty((0, SIFT_LENGTH), np.uint8)
+    whole = np.empty((0, 0), dtype=np.float32)
     stacked = np.concatenate([nothing, *(each.descriptor for each in pictures)])
     if len(stacked) > LEARNED_FROM:
         stacked = stacked[np.sort(random.choice(len(stacked), LEARNED_FROM, replace=False))]
     count = min(WORDS, len(stacked))
     if count == 0:
-        return VisualWords(np.zeros((1, SIFT_LENGTH), np.float32), np.eye(SIFT_LENGTH, dtype=np.float32))
+        return VisualWords(np.zeros((1, SIFT_LENGTH), np.float32), whole)
     clusters = MiniBatchKMeans(count, random_state=seed % 2**31, n_init=1, max_iter=20)
     words = clusters.fit(stacked.astype(np.float32) / 255).cluster_centers_.astype(np.float32)
+    if len(pictures) <= MOST_WHOLE:
+        return VisualWords(words, whole)
     drawn = random.permutation(len(pictures))[:4000]
     sums = np.stack([aggregated(pictures[place], words) for place in drawn])
-    length = min(KEYPOINT_LENGTH, len(sums) - 1, sums.shape[1] - 1)
-    if length < 1:
-        return VisualWords(words, np.eye(sums.shape[1], dtype=np.float32))
-    directions = TruncatedSVD(length, random_state=seed % 2**31).fit(sums).components_
+    directions = TruncatedSVD(KEYPOINT_LENGTH, random_state=seed % 2**31).fit(sums).components_
     return VisualWords(words, directions.T.astype(np.float32))

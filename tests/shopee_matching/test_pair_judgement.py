@@ -64,7 +64,11 @@ def test_features_by_hand() -> None:
     assert column(features, "amounts agree", 0, 2) == -1
     assert column(features, "amounts agree", 0, 1) == 1
     assert column(features, "words: number in query", 0, 1) == 4
-    assert column(features, "shared neighbours", 0, 1) > column(features, "shared neighbours", 0, 2) > 0
+    assert (
+        column(features, "all: neighbours shared", 0, 1)
+        > column(features, "all: neighbours shared", 0, 2)
+        > 0
+    )
     assert column(features, "words: rarest of match alone", 3, 4) == 0
 
 
@@ -130,15 +134,15 @@ def test_booster_learns_repeats_itself_and_survives_its_file(tmp_path: Path) -> 
     features, same = toy_features(1)
     places = np.arange(len(same))
     settings = Booster(trees=20, leaves=7, least_in_leaf=5)
-    booster = train_booster(features, places, same, settings, 3)
+    booster = train_booster(features, places, same, settings, 3, 50)
     found = chances([booster], features)
     assert found[same].mean() > 0.5 > found[~same].mean()
-    again = train_booster(features, places, same, settings, 3)
+    again = train_booster(features, places, same, settings, 3, 50)
     np.testing.assert_array_equal(found, chances([again], features))
     save_booster(tmp_path / "trees.txt", booster)
     np.testing.assert_allclose(chances([load_booster(tmp_path / "trees.txt")], features), found, rtol=1e-6)
     look = SecondLook(features, found)
-    second = train_booster(look, places, same, settings, 3)
+    second = train_booster(look, places, same, settings, 3, 50)
     assert len(look.names()) == len(set(look.names())) > len(features.names())
     log_loss = [
         -np.log(np.where(same, np.clip(p, 1e-6, 1), np.clip(1 - p, 1e-6, 1))).mean()
@@ -150,7 +154,7 @@ def test_booster_learns_repeats_itself_and_survives_its_file(tmp_path: Path) -> 
 def test_a_booster_needs_both_kinds_and_a_whole_file(tmp_path: Path) -> None:
     features, same = toy_features(1)
     with pytest.raises(InputError, match="both kinds"):
-        train_booster(features, np.arange(len(same)), np.ones(len(same), dtype=bool), Booster(), 1)
+        train_booster(features, np.arange(len(same)), np.ones(len(same), dtype=bool), Booster(), 1, 2)
     (tmp_path / "trees.txt").write_text("tree\nversion=v4\n")
     with pytest.raises(InputError, match="not a booster"):
         load_booster(tmp_path / "trees.txt")
