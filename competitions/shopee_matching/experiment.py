@@ -175,8 +175,8 @@ class ShopeeExperiment(Experiment):
         """Folds, and what of the pictures is read."""
         described = self.branch in DESCRIBED
         size = self.pictures.size if self.branch == "pictures" else self.descriptors.size if described else 0
-        aligned = [self.descriptors.checked, self.descriptors.most_pictures] if described else []
-        return {"folds": self.folds, "picture_size": size, "aligned": aligned}
+        aligned = f"{self.descriptors.checked} of {self.descriptors.most_pictures}" if described else ""
+        return {"folds": self.folds, "picture_size": size, "descriptors": aligned}
 
     def processed_variant(self) -> str:
         """Titles and hashes share one set, all descriptors another; pictures have one per size."""
