@@ -86,7 +86,7 @@ def preprocess(job: Job) -> Outcome:
     reasons = {branch: reason for branch, reason in without.items() if reason}
     for reason in reasons.values():
         say(f"  {reason}")
-    return Outcome(outputs, metrics, decision={"labelled": "train" in splits, "without": reasons})
+    return Outcome(sorted(outputs), metrics, decision={"labelled": "train" in splits, "without": reasons})
 
 
 def with_pictures(
