@@ -156,6 +156,22 @@ def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecas
     )
 
 
+def test_a_killed_boosting_goes_on_behind_its_finished_horizons(
+    market: Windows, trained: BoostingForecaster, tmp_path: Path
+) -> None:
+    again = BoostingForecaster(trained.settings, 480)
+    history = again.fit(market, np.arange(6), tmp_path, seed=1)
+    kept, missing = tmp_path / "minute30.txt", tmp_path / "minute119.txt"
+    before = kept.stat().st_mtime_ns
+    missing.unlink()
+    resumed = BoostingForecaster(trained.settings, 480)
+    assert resumed.fit(market, np.arange(6), tmp_path, seed=1) == history
+    assert kept.stat().st_mtime_ns == before
+    rows = np.arange(SAMPLES)
+    expected = trained.forecast(market, rows, tmp_path).paths
+    assert np.array_equal(resumed.forecast(market, rows, tmp_path).paths, expected)
+
+
 def test_the_parts_of_a_fold_are_averaged(
     market: Windows, trained: BoostingForecaster, tmp_path: Path
 ) -> None:
