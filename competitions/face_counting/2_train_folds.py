@@ -2,7 +2,8 @@
 
     python competitions/face_counting/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
-The fold's network, of the experiment's family, learns on canvases of its picture set.
+The fold's network, of the experiment's family, learns on canvases of its picture set. An experiment with
+parents trains nothing: what they found are its looks at a picture.
 When all folds are there, the way from boxes to a count, its confidence and its overlap are chosen on the
 pooled out-of-fold boxes. The figures given are of counts by rules that were fitted on the other folds.
 
@@ -18,28 +19,34 @@ Writes
 
 import argparse
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from common.stage import Job, Outcome, Stage
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.experiment import FaceCountingExperiment
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def train_fold(job: Job) -> Outcome:
     """One network, and its boxes on the pictures that it has not seen."""
-    from common import atomic
     from common.device import torch_device
     from common.seeding import derived_seed, seed_everything
     from common.weights import save_weights
     from competitions.face_counting.detector import build_detector
     from competitions.face_counting.detector_training import train_detector
     from competitions.face_counting.face_boxes import find_faces
+    from competitions.face_counting.parents_boxes import parents_fold
     from competitions.face_counting.splits import held_out
     from competitions.face_counting.starting_weights import take_over_weights
     from competitions.face_counting.stored_pictures import load_pictures
     from competitions.face_counting.training_canvases import TrainingCanvases
 
     settings = cast(FaceCountingExperiment, job.settings)
+    if settings.parents:
+        held, boxes = parents_fold(job)
+        return Outcome(_keep(job, held, boxes), metrics={"boxes": len(boxes)})
     stored = load_pictures(job.processed, "train")
     stored = stored.where(stored.readable)
     head_counts = stored.pictures["head_count"].to_numpy()
@@ -58,11 +65,7 @@ def train_fold(job: Job) -> Outcome:
     boxes = find_faces(network, unseen, settings.pictures, settings.counting, device, what)
     checkpoint = job.fold_folder / "checkpoint.safetensors"
     save_weights(checkpoint, network.state_dict())
-    tables = {"held_out.parquet": unseen.pictures[["Name", "head_count"]], "oof.parquet": boxes}
-    for name, table in tables.items():
-        with atomic.whole_file(job.fold_folder / name) as partial:
-            table.to_parquet(partial, index=False)
-    outputs = [checkpoint, *(job.fold_folder / name for name in tables)]
+    outputs = [checkpoint, *_keep(job, unseen.pictures[["Name", "head_count"]], boxes)]
     return Outcome(
         outputs,
         metrics={"canvases": len(canvases), "boxes": len(boxes), "tensors_taken_over": taken_over},
@@ -70,13 +73,25 @@ def train_fold(job: Job) -> Outcome:
     )
 
 
+def _keep(job: Job, held_out: "pd.DataFrame", boxes: "pd.DataFrame") -> list[Path]:
+    from common import atomic
+
+    paths = []
+    for name, table in (("held_out.parquet", held_out), ("oof.parquet", boxes)):
+        paths.append(job.fold_folder / name)
+        with atomic.whole_file(paths[-1]) as partial:
+            table.to_parquet(partial, index=False)
+    return paths
+
+
 def pool_folds(job: Job) -> Outcome:
     """The way from boxes to a count, chosen on all pictures that were held out."""
     from common import atomic
     from competitions.face_counting.out_of_fold import decide, pooled_faces
+    from competitions.face_counting.parents_boxes import looks_of
 
     settings = cast(FaceCountingExperiment, job.settings)
-    pooled = pooled_faces(job.fold_folders, len(settings.pictures.views))
+    pooled = pooled_faces(job.fold_folders, looks_of(job, len(settings.pictures.views)))
     outcome = decide(pooled, settings.counting)
     path = job.paths.experiment(job.settings.name) / "oof.parquet"
     with atomic.whole_file(path) as partial:

@@ -17,25 +17,38 @@ Writes
 
 import argparse
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from common.flags import StageFlags
 from common.stage import Job, Outcome, Stage
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.experiment import FaceCountingExperiment
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 
 def infer(job: Job) -> Outcome:
     """The boxes of all folds, one under the other."""
+    from common import atomic
+    from competitions.face_counting.parents_boxes import parents_test
+
+    settings = cast(FaceCountingExperiment, job.settings)
+    boxes = parents_test(job) if settings.parents else _found(job, settings)
+    path = job.paths.test(settings.name, ".parquet")
+    with atomic.whole_file(path) as partial:
+        boxes.to_parquet(partial, index=False)
+    return Outcome([path], metrics={"boxes": len(boxes)})
+
+
+def _found(job: Job, settings: FaceCountingExperiment) -> "pd.DataFrame":
     import pandas as pd
 
-    from common import atomic
     from common.device import torch_device
     from competitions.face_counting.detector import build_detector, restore
     from competitions.face_counting.face_boxes import find_faces
     from competitions.face_counting.stored_pictures import load_pictures
 
-    settings = cast(FaceCountingExperiment, job.settings)
     stored = load_pictures(job.processed, "test")
     stored = stored.where(stored.readable)
     device = torch_device(job.device)
@@ -51,10 +64,7 @@ def infer(job: Job) -> Outcome:
         boxes = find_faces(network, stored, settings.pictures, settings.counting, device, what)
         boxes.insert(0, "fold", fold)
         tables.append(boxes)
-    path = job.paths.test(settings.name, ".parquet")
-    with atomic.whole_file(path) as partial:
-        pd.concat(tables, ignore_index=True).to_parquet(partial, index=False)
-    return Outcome([path], metrics={"pictures": len(stored), "boxes": sum(map(len, tables))})
+    return pd.concat(tables, ignore_index=True)
 
 
 def count_own_pictures(flags: StageFlags) -> bool:

@@ -1,4 +1,4 @@
-"""Count the faces by the rule tuned out of fold, average the folds' counts, and write the submission.
+"""Count the faces by the rule tuned out of fold, put the folds together, and write the submission.
 
     python competitions/face_counting/4_make_submission.py [--experiment NAME]
 
@@ -11,8 +11,11 @@ Writes
     <work>/<experiment>/submission.csv  Name,HeadCount in the order of test.csv
 """
 
+from typing import cast
+
 from common.stage import Job, Outcome, Stage
 from competitions.face_counting.competition import COMPETITION
+from competitions.face_counting.experiment import FaceCountingExperiment
 
 
 def make_submission(job: Job) -> Outcome:
@@ -26,15 +29,16 @@ def make_submission(job: Job) -> Outcome:
     from competitions.face_counting.stored_pictures import load_pictures
     from competitions.face_counting.submission import submission_faults, write_submission
 
+    settings = cast(FaceCountingExperiment, job.settings)
     decision = job.upstream["oof"].decision
     rule = counting.rule_of(decision)
     boxes = pd.read_parquet(job.paths.test(job.settings.name, ".parquet"))
     stored = load_pictures(job.processed, "test")
-    by_fold = [
-        rule.count(found_faces(boxes[boxes["fold"] == fold], stored.names, decision["looks"]))
-        for fold in range(job.settings.folds)
+    folds = [
+        found_faces(boxes[boxes["fold"] == fold], stored.names, decision["looks"])
+        for fold in range(settings.folds)
     ]
-    counts = np.mean(by_fold, axis=0)
+    counts = counting.count_by_folds(rule, folds, settings.counting)
     counts[~stored.readable] = decision["mean_count"]
     for name in np.asarray(stored.names)[~stored.readable]:
         job.survive(f"{name} could not be read: it gets the mean count {decision['mean_count']:.2f}")

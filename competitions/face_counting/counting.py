@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from competitions.face_counting.box_fusion import FoundFaces
+from competitions.face_counting.box_fusion import FoundFaces, fused_folds
 from competitions.face_counting.box_statistics import Regression, fit_regression, picture_statistics
 from competitions.face_counting.experiment import CountingSettings
 
@@ -172,6 +172,13 @@ def counts_without_own_fold(
         rule = fit_rule(way, found.of_pictures(~own), above[:, :, ~own], head_counts[~own], counting)
         counts[own] = rule.count(found.of_pictures(own))
     return counts
+
+
+def count_by_folds(rule: CountingRule, folds: list[FoundFaces], counting: CountingSettings) -> Counts:
+    """(pictures,) counts of pictures that the networks of all folds have looked at."""
+    if counting.folds == "fused_boxes":
+        return rule.count(fused_folds(folds, counting.fold_overlap))
+    return np.asarray(np.mean([rule.count(found) for found in folds], axis=0))
 
 
 def as_decision(rule: CountingRule, mean_count: float, looks: int) -> dict[str, Any]:

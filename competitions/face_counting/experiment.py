@@ -129,6 +129,12 @@ class CountingSettings(Settings):
     )
     """IoUs of non-maximum suppression that are tried."""
 
+    folds: Literal["mean_count", "fused_boxes"] = "mean_count"
+    """How the folds' networks agree on a test picture: the mean of their counts, or one count of boxes fused
+    across them. No held-out picture is seen by two networks, so this is not decided out of fold."""
+    fold_overlap: Share = 0.6
+    """IoU from which boxes of two folds are of one face."""
+
 
 class FaceCountingExperiment(Experiment):
     """One way to count faces."""

@@ -26,7 +26,7 @@ UNTUNED = counting.CountingRule(
 
 @dataclass(frozen=True)
 class FaceCounter:
-    """Networks of one family with one rule; their counts are averaged."""
+    """Networks of one family with one rule."""
 
     networks: list[FaceDetector]
     settings: FaceCountingExperiment
@@ -48,7 +48,7 @@ class FaceCounter:
             )
             for network in self.networks
         ]
-        counts = np.mean([self.rule.count(each) for each in found], axis=0)
+        counts = counting.count_by_folds(self.rule, found, self.settings.counting)
         faces = self.rule.faces(found[0])
         return [(float(counts[row]), faces.boxes[faces.picture == row]) for row in range(len(names))]
 
@@ -64,6 +64,10 @@ def trained_counter(paths: WorkPaths, experiment: str, device: str) -> FaceCount
         )
     record = read_record(record_file)
     settings = FaceCountingExperiment.model_validate(record.experiment)
+    if settings.parents:
+        raise InputError(
+            f"{experiment} combines others; count with one of them: {', '.join(settings.parents)}"
+        )
     networks = []
     for fold in range(1 if settings.training.epochs == 0 else settings.folds):
         network = build_detector(settings.detector)

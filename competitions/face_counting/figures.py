@@ -40,7 +40,7 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     paths, name = WorkPaths(finished.work), finished.experiment
     settings = FaceCountingExperiment.model_validate(pooled[0].experiment)
     fold_folders = [paths.fold(settings.name, fold) for fold in range(settings.folds)]
-    faces = pooled_faces(fold_folders, len(settings.pictures.views))
+    faces = pooled_faces(fold_folders, int(pooled[0].decision["looks"]))
     figures = [
         _scatter(finished, paths, pooled[0], out / f"{name}_out_of_fold.png"),
         _ways(pooled[0], out / f"{name}_ways.png"),

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competitions.face_counting import counting
-from competitions.face_counting.box_fusion import FoundFaces, found_faces
+from competitions.face_counting.box_fusion import FoundFaces, found_faces, fused_folds
 from competitions.face_counting.counting import Way
 from competitions.face_counting.experiment import CountingSettings
 from competitions.face_counting.out_of_fold import decide, pooled_faces
@@ -133,6 +133,24 @@ def test_looks_are_put_together() -> None:
     np.testing.assert_allclose(fused.boxes, np.array([[0.4, 0, 10.4, 10], [50, 50, 60, 60]]), rtol=1e-6)
     np.testing.assert_allclose(fused.scores, [0.75, 0.4], rtol=1e-6)
     assert (fused.looks, fused.pictures, fused.picture.tolist()) == (1, 2, [0, 0])
+
+
+def test_folds_agree_by_count_or_by_box() -> None:
+    looks = _boxes([("a", 0, 0, 10, 10, 0.9), ("a", 0, 0, 10, 10, 0.7), ("b", 5, 5, 20, 20, 0.8)])
+    first = found_faces(looks.assign(view=[0, 1, 1]), ["a", "b"], 2)
+    second = found_faces(looks[:1], ["a", "b"], 2)
+    fused = fused_folds([first, second], 0.5)
+    assert fused.looks == 2
+    np.testing.assert_array_equal(fused.picture, [0, 0, 1])
+    np.testing.assert_array_equal(fused.look, [0, 1, 1])
+    np.testing.assert_allclose(fused.scores, [0.9, 0.35, 0.4], rtol=1e-6)
+    rule = counting.CountingRule(Way("suppression", "boxes_above"), 0.5, [0.5], [1.0], 0.0)
+    by_count = counting.count_by_folds(rule, [first, second], CountingSettings())
+    np.testing.assert_array_equal(by_count, [1.0, 0.5])
+    by_box = counting.count_by_folds(rule, [first, second], CountingSettings(folds="fused_boxes"))
+    np.testing.assert_array_equal(by_box, [1.0, 0.0])
+    once = fused_folds([first], 0.9)
+    np.testing.assert_array_equal(once.scores, first.scores)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.2, 0.5, 0.8]))

@@ -1,0 +1,66 @@
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pandas as pd
+import pytest
+
+from common.errors import InputError
+from common.job import Job
+from common.paths import WorkPaths
+from common.run_record import RunRecord
+from competitions.face_counting.competition import COMPETITION
+from competitions.face_counting.parents_boxes import looks_of, parents_fold, parents_test
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Job:
+    """An experiment of two parents, of two looks and of one, that found one box each."""
+    paths = WorkPaths(tmp_path)
+    for parent, view in (("champion", 1), ("yolov5n_white_canvas", 0)):
+        folder = paths.fold(parent, 0)
+        folder.mkdir(parents=True)
+        pd.DataFrame({"Name": ["a", "b"], "head_count": [1, 2]}).to_parquet(folder / "held_out.parquet")
+        boxes = pd.DataFrame({"Name": ["a"], "view": [view], "score": [0.5]})
+        boxes.to_parquet(folder / "oof.parquet")
+        boxes.assign(fold=0).to_parquet(paths.test(parent, ".parquet"))
+    upstream = {
+        "champion/oof": SimpleNamespace(decision={"looks": 2}),
+        "yolov5n_white_canvas/oof": SimpleNamespace(decision={"looks": 1}),
+    }
+    settings = COMPETITION.experiment("retinaface_and_yolov5n", "full")
+    return Job(
+        competition=COMPETITION,
+        settings=settings,
+        profile="full",
+        data=tmp_path,
+        paths=paths,
+        scratch=tmp_path,
+        seed=1,
+        device="cpu",
+        own=argparse.Namespace(),
+        upstream=cast(dict[str, RunRecord], upstream),
+        fold=0,
+    )
+
+
+def test_looks_of_the_parents_are_numbered_on(job: Job) -> None:
+    assert looks_of(job, 1) == 3
+    held_out, boxes = parents_fold(job)
+    assert held_out["Name"].tolist() == ["a", "b"]
+    assert boxes["view"].tolist() == [1, 2]
+    assert parents_test(job)["view"].tolist() == [1, 2]
+
+
+def test_parents_with_other_folds_are_refused(job: Job) -> None:
+    other = pd.DataFrame({"Name": ["b", "a"], "head_count": [2, 1]})
+    other.to_parquet(job.paths.fold("yolov5n_white_canvas", 0) / "held_out.parquet")
+    with pytest.raises(InputError, match="hold out other pictures in fold 0"):
+        parents_fold(job)
+
+
+def test_a_parent_that_is_not_finished(job: Job) -> None:
+    job.paths.test("champion", ".parquet").unlink()
+    with pytest.raises(InputError, match=r"champion/test\.parquet: missing"):
+        parents_test(job)
