@@ -112,6 +112,20 @@ def test_pan_refuses_crops_below_its_pyramid() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "mixture", "parents": ["a"]}, "at least two"),
+        ({"parents": ["a"]}, "one where training.pseudo_labels"),
+        ({"training": TrainingSettings(pseudo_labels=True)}, "one where training.pseudo_labels"),
+        ({"model": "pixels", "parents": ["a", "b"]}, "else none"),
+    ],
+)
+def test_parents_that_nothing_is_done_with_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        settings(**changes)
+
+
 @pytest.mark.parametrize("name", [name for name in NAMES if "imagenet" in name])
 def test_pretrained_networks_name_the_flag(name: str) -> None:
     own = experiment(name)

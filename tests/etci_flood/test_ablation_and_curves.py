@@ -1,0 +1,100 @@
+"""The table of gains and the compared curves, from run records that are written down here."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from common.run_record import RunRecord, write_record
+from competitions.etci_flood import ablation
+from competitions.etci_flood.ablation import Step, keep_steps, markdown_table, step_of
+from competitions.etci_flood.compared_curves import main as draw_curves
+from competitions.etci_flood.competition import COMPETITION
+
+
+def write_run(work: Path, name: str, iou: float, believed: float | None) -> None:
+    settings = COMPETITION.experiment(name, "full")
+    history = [
+        {"epoch": epoch, "train_loss": 1 / epoch, "held_out_loss": 1.0, "held_out_iou": 0.5}
+        for epoch in (1, 2, 3)
+    ]
+    metrics = {"oof_iou": iou} | ({} if believed is None else {"oof_iou_without_bright": believed})
+    record = RunRecord(
+        competition="etci_flood",
+        stage="out_of_fold",
+        experiment=settings.model_dump(),
+        profile="full",
+        seed=1,
+        data="data",
+        sample_data=False,
+        inputs={},
+        outputs=[],
+        signature="",
+        metrics=metrics,
+        decision={},
+        history=history,
+        survived=[],
+        survived_count=0,
+        device="cpu",
+        hardware="2 x CPU",
+        git_commit="abc",
+        packages={},
+        seconds=90.0,
+        peak_memory_mb=1.0,
+        finished="2026-01-01T00:00:00",
+    )
+    write_record(work / name / "oof.run.json", record)
+    for fold in range(settings.folds):
+        write_record(work / name / f"fold{fold}" / "run.json", record)
+    scenes = pd.DataFrame({"scene": ["a_1", "b_2"], "iou_without_bright": [0.5, 0.75]})
+    scenes.to_csv(work / name / "oof_scenes.csv", index=False)
+
+
+def test_a_finished_run_becomes_a_row(tmp_path: Path) -> None:
+    write_run(tmp_path, "gain_dice", 0.6, 0.7)
+    step = step_of(tmp_path, "gain_dice", "+ Dice", "tiles")
+    assert step is not None
+    assert (step.out_of_fold, step.without_bright, step.scenes) == (0.6, 0.7, "a 0.500, b 0.750")
+    assert step.minutes == 3.0, "two folds of 90 s"
+    assert step_of(tmp_path, "gain_focal", "~ focal", "tiles") is None
+
+
+def test_gains_compare_with_the_last_step_that_was_kept() -> None:
+    same = {"data": "d", "without_bright": None, "scenes": "", "minutes": 1.0}
+    same |= {"hardware": "h", "git_commit": "c", "date": "2026-01-01"}
+    rows = [("start", 0.5), ("+ one", 0.6), ("~ other", 0.55), ("+ two", 0.65)]
+    steps = [
+        Step.model_validate({**same, "experiment": text, "step": text, "out_of_fold": iou})
+        for text, iou in rows
+    ]
+    gains = [line.split("|")[4].strip() for line in markdown_table(steps).splitlines()[2:6]]
+    assert gains == ["", "+0.100", "-0.050", "+0.050"]
+
+
+def test_rows_are_kept_in_the_order_of_the_experiments(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ablation, "RESULTS", tmp_path / "kept.csv")
+    for name, iou in (("gain_dice", 0.6), ("gain_start", 0.5), ("gain_dice", 0.65)):
+        write_run(tmp_path, name, iou, None)
+        step = step_of(tmp_path, name, "+ step", "tiles")
+        assert step is not None
+        kept = keep_steps([step], ["gain_start", "gain_dice"])
+    assert [(row.experiment, row.out_of_fold) for row in kept] == [("gain_start", 0.5), ("gain_dice", 0.65)]
+    assert ablation.read_steps() == kept
+
+
+def test_a_folder_without_runs_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ablation.main(["--work", str(tmp_path)]) == 2
+    assert "holds no finished experiment" in capsys.readouterr().err
+
+
+def test_curves_are_drawn_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("pan_overfit", "pan_cured"):
+        write_run(tmp_path, name, 0.5, None)
+    picture = tmp_path / "curves.png"
+    flags = ["--work", str(tmp_path), "--out", str(picture)]
+    assert draw_curves([*flags, "pan_overfit", "pan_cured"]) == 0
+    assert picture.stat().st_size > 5000
+    assert draw_curves([*flags, "fcn8s_vgg16"]) == 2
+    assert "is missing" in capsys.readouterr().err
