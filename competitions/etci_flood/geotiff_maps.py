@@ -5,6 +5,7 @@ raster's decibels are stretched until their median and spread are those of the t
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -140,11 +141,12 @@ def _stretch_of(
 
 
 def _opened_water(water: Path | None, raster: Any) -> Any:
-    from contextlib import nullcontext
-
     if water is None:
         return nullcontext(None)
-    wet = rasterio.open(water)
+    try:
+        wet = rasterio.open(water)
+    except RasterioError as fault:
+        raise InputError(f"{shown(water)}: not a readable raster ({str(fault)[:120]})") from None
     same = (wet.height, wet.width) == (raster.height, raster.width) and wet.transform.almost_equals(
         raster.transform
     )

@@ -119,6 +119,9 @@ def test_permanent_water_reaches_the_models(tmp_path: Path) -> None:
     small = write_raster(tmp_path / "small.tif", river[None, :200].astype(np.uint8))
     with pytest.raises(InputError, match="another grid"):
         map_geotiff(source, tmp_path / "f.tif", [(1.0, WaterIsFlood())], 128, LEVELS, water=small)
+    small.write_text("no raster")
+    with pytest.raises(InputError, match=r"small\.tif: not a readable raster"):
+        map_geotiff(source, tmp_path / "f.tif", [(1.0, WaterIsFlood())], 128, LEVELS, water=small)
 
 
 def test_wrong_rasters_end_in_one_line_and_leave_nothing(tmp_path: Path) -> None:
