@@ -272,7 +272,7 @@ def training(data: Path, scratch: Path) -> list[Comparison]:
     plain: list[float] = []
     result = compare(
         SLUG,
-        f"{STEPS} training steps of U-Net mobilenet_v2, 8 crops of 128 x 128",
+        f"{STEPS} training steps of U-Net mobilenet_v2, 8 crops of 96 x 96",
         ours=("ours", partial(train_ours, arrays, ours)),
         peer=("plain fp32 PyTorch loop", partial(train_plainly, arrays, plain)),
         target="at least 1.5x faster",
