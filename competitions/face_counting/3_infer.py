@@ -69,7 +69,13 @@ def _found(job: Job, settings: FaceCountingExperiment) -> "pd.DataFrame":
 
 def count_own_pictures(flags: StageFlags) -> bool:
     """Count the faces of a folder of photos; False when none is given."""
+    from common.errors import InputError
+
     if flags.own.images is None:
+        if flags.own.save_pictures or flags.own.weights is not None:
+            raise InputError(
+                "--save-pictures and --weights are for own photos: give their folder with --images"
+            )
         return False
     from common.console import say
     from common.device import torch_device
@@ -77,13 +83,13 @@ def count_own_pictures(flags: StageFlags) -> bool:
     from competitions.face_counting.face_counter import given_counter, trained_counter
     from competitions.face_counting.own_pictures import count_pictures, picture_files
 
-    picture_files(flags.own.images)  # before networks are loaded
+    photos = len(picture_files(flags.own.images))
     paths = WorkPaths((flags.work or default_work(COMPETITION.slug)).expanduser().absolute())
     device = torch_device(flags.device)
     if flags.own.weights is None:
-        counter = trained_counter(paths, flags.experiment, device)
+        counter = trained_counter(paths, flags.experiment, device, photos)
     else:
-        counter = given_counter(flags.own.weights, flags.experiment, device)
+        counter = given_counter(flags.own.weights, flags.experiment, device, photos)
     say(f"face_counting 3_infer: {counter.origin}")
     out = paths.experiment(flags.experiment) / "images"
     unreadable = count_pictures(flags.own.images, out, counter.count, flags.own.save_pictures)

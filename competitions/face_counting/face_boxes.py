@@ -29,11 +29,16 @@ def find_faces(
     what: str,
 ) -> pd.DataFrame:
     """Detect the faces of all given pictures in all views of an experiment; see `found_in`."""
+    find = detection(network, counting, device, len(stored) * len(pictures.views))
+    return found_in(find, stored, pictures, what)
+
+
+def detection(network: FaceDetector, counting: CountingSettings, device: str, canvases: int) -> Detect:
+    """The call that finds faces with a trained network, compiled for a CPU where so many canvases pay."""
     network = network.to(device).eval()
-    canvases = len(stored) * len(pictures.views)
     if device == "cpu" and isinstance(network, DenseDetector) and canvases >= LEAST_CANVASES:
-        return found_in(CompiledDetector(network, counting).detect, stored, pictures, what)
-    return found_in(lambda canvases: detect(network, canvases.to(device), counting), stored, pictures, what)
+        return CompiledDetector(network, counting).detect
+    return lambda batch: detect(network, batch.to(device), counting)
 
 
 def found_in(find: Detect, stored: StoredPictures, pictures: PictureSettings, what: str) -> pd.DataFrame:

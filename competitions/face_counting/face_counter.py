@@ -12,9 +12,9 @@ from common.run_record import read_record
 from competitions.face_counting import counting
 from competitions.face_counting.box_fusion import found_faces
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.detector import FaceDetector, build_detector, restore
+from competitions.face_counting.detector import build_detector, restore
 from competitions.face_counting.experiment import FaceCountingExperiment, ViewSettings
-from competitions.face_counting.face_boxes import find_faces
+from competitions.face_counting.face_boxes import Detect, detection, found_in
 from competitions.face_counting.starting_weights import take_over_weights
 from competitions.face_counting.stored_pictures import StoredPictures
 
@@ -28,10 +28,10 @@ UNTUNED = counting.CountingRule(
 class FaceCounter:
     """Networks of one family with one rule."""
 
-    networks: list[FaceDetector]
+    finds: list[Detect]
+    """One call a network."""
     settings: FaceCountingExperiment
     rule: counting.CountingRule
-    device: str
     origin: str
     """One line on where the networks come from."""
 
@@ -39,22 +39,21 @@ class FaceCounter:
         """For each picture its count, and the boxes (faces, 4) of the first network that are worth a face."""
         looks, names = len(self.settings.pictures.views), pictures.names
         found = [
-            found_faces(
-                find_faces(
-                    network, pictures, self.settings.pictures, self.settings.counting, self.device, "boxes"
-                ),
-                names,
-                looks,
-            )
-            for network in self.networks
+            found_faces(found_in(find, pictures, self.settings.pictures, "boxes"), names, looks)
+            for find in self.finds
         ]
         counts = counting.count_by_folds(self.rule, found, self.settings.counting)
         faces = self.rule.faces(found[0])
         return [(float(counts[row]), faces.boxes[faces.picture == row]) for row in range(len(names))]
 
 
-def trained_counter(paths: WorkPaths, experiment: str, device: str) -> FaceCounter:
-    """All folds of a finished training, and the rule tuned on them; InputError when it is not finished."""
+def trained_counter(paths: WorkPaths, experiment: str, device: str, pictures: int) -> FaceCounter:
+    """All folds of a finished training, and the rule tuned on them; InputError when it is not finished.
+
+    Parameters
+    ----------
+    pictures : how many will be counted.
+    """
     record_file = paths.oof_record(experiment)
     if not record_file.is_file():
         COMPETITION.experiment(experiment, "full")  # an unknown name is told first
@@ -68,26 +67,28 @@ def trained_counter(paths: WorkPaths, experiment: str, device: str) -> FaceCount
         raise InputError(
             f"{experiment} combines others; count with one of them: {', '.join(settings.parents)}"
         )
-    networks = []
+    finds, canvases = [], pictures * len(settings.pictures.views)
     for fold in range(1 if settings.training.epochs == 0 else settings.folds):
         network = build_detector(settings.detector)
         restore(network, paths.fold(experiment, fold) / "checkpoint.safetensors")
-        networks.append(network)
-    origin = f"{len(networks)} networks of {experiment} (profile {record.profile})"
+        finds.append(detection(network, settings.counting, device, canvases))
+    origin = f"{len(finds)} networks of {experiment} (profile {record.profile})"
     if record.sample_data:
         origin += (
             ", trained on drawn sample faces: on photos they count badly; train on photos, or give --weights"
         )
-    return FaceCounter(networks, settings, counting.rule_of(record.decision), device, origin)
+    return FaceCounter(finds, settings, counting.rule_of(record.decision), origin)
 
 
-def given_counter(weights: Path, experiment: str, device: str) -> FaceCounter:
+def given_counter(weights: Path, experiment: str, device: str, pictures: int) -> FaceCounter:
     """Given weights, untouched; InputError when they do not fit the experiment's network."""
     settings = COMPETITION.experiment(experiment, "full")
     if not isinstance(settings, FaceCountingExperiment) or not settings.detector.pretrained:
         raise InputError(f"--weights: {experiment} starts from no weights; choose another --experiment")
     network = build_detector(settings.detector)
     take_over_weights(network, settings.detector, weights)
-    pictures = settings.pictures.model_copy(update={"views": [ViewSettings()]})
+    one_view = settings.pictures.model_copy(update={"views": [ViewSettings()]})
+    settings = settings.model_copy(update={"pictures": one_view})
+    find = detection(network, settings.counting, device, pictures)
     origin = f"given weights of {settings.detector.family}, untouched, thresholds not tuned"
-    return FaceCounter([network], settings.model_copy(update={"pictures": pictures}), UNTUNED, device, origin)
+    return FaceCounter([find], settings, UNTUNED, origin)

@@ -174,6 +174,7 @@ def test_photos_without_a_training_end_in_one_line(infer: Command, photos: Path,
     for flags, words in (
         (["--images", photos], "no trained networks of champion"),
         (["--images", tmp_path / "nowhere"], "does not exist"),
+        (["--save-pictures"], "give their folder with --images"),
         (["--images", photos, "--experiment", "winner"], "unknown experiment 'winner'"),
         (["--images", photos, "--weights", tmp_path / "nowhere.pt"], "nowhere.pt"),
         (
