@@ -14,7 +14,6 @@ from tests.conftest import run_python
     [
         DetectorSettings(family="retinaface"),
         DetectorSettings(size="n"),
-        DetectorSettings(family="yolo11", size="n"),
     ],
 )
 def test_a_compiled_network_finds_the_same(settings: DetectorSettings) -> None:
