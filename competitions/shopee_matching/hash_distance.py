@@ -1,5 +1,6 @@
 """Pairs of listings whose perceptual hashes differ in few bits."""
 
+import faiss
 import numpy as np
 import numpy.typing as npt
 
@@ -32,14 +33,17 @@ def hash_pairs(
     phash : (n,) hashes of the whole pool.
     queries : rows of the pool to look for.
     """
+    codes = np.ascontiguousarray(phash).view(np.uint8).reshape(-1, BITS // 8)
+    index = faiss.IndexBinaryFlat(BITS)
+    index.add(codes)
     found: list[tuple[Int, Int, Float32]] = []
     block = max(1, BLOCK_CELLS // max(1, len(phash)))
     for start in range(0, len(queries), block):
         rows = queries[start : start + block]
-        distance = np.bitwise_count(phash[rows][:, None] ^ phash[None, :])
-        place, match = np.nonzero(distance <= largest_distance)
-        query = rows[place]
+        ends, distance, match = index.range_search(codes[rows], largest_distance + 1)
+        ends = np.asarray(ends, dtype=np.int64)
+        query = np.repeat(rows, ends[1:] - ends[:-1])
         other = query != match
-        score = ((BITS - distance[place, match].astype(np.float32)) / BITS)[other]
+        score = ((BITS - distance.astype(np.float32)) / BITS)[other]
         found.append(strongest(query[other], match[other], score, MOST_NAMES - 1))
     return sorted_pairs(*merged(found), experiment)
