@@ -50,45 +50,47 @@ def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def trained_kinds() -> dict[str, str]:
-    """One experiment for each kind of network and loss that is trained."""
-    kinds: dict[str, str] = {}
+def trained_kinds() -> dict[str, dict[str, str]]:
+    """Network -> loss -> one experiment that trains it so."""
+    kinds: dict[str, dict[str, str]] = {}
     for name in NAMES:
         settings = experiment(name)
         if settings.branch in LEARNT and settings.training().loss != "none":
             network = settings.pictures.network if settings.branch == "pictures" else "text"
-            kinds.setdefault(f"{network} {settings.training().loss}", name)
+            kinds.setdefault(network, {}).setdefault(settings.training().loss, name)
     return kinds
 
 
 @pytest.mark.parametrize("kind", sorted(trained_kinds()))
 def test_every_kind_of_training_takes_a_step(kind: str, tiny_encoder: Path, tmp_path: Path) -> None:
-    settings = experiment(trained_kinds()[kind])
-    groups = torch.tensor([0, 1, 0, 1])
-    if settings.branch == "text":
-        network: Any = TextEncoder(settings.text, tiny_encoder, pretrained=True)
-        inputs = network.padded(network.encode(["kopi bubuk 200 gr", "teh celup", "kopi", "teh"]))
-    else:
-        network = EmbeddingNetwork(settings.pictures)
-        inputs = torch.randint(0, 255, (4, 32, 32, 3), dtype=torch.uint8)
-    module = GroupClassifier(network, settings.training(), 2, steps=2, best=tmp_path / "best.safetensors")
-    module.log = lambda *_, **__: None  # type: ignore[method-assign]
-    before = [parameter.detach().clone() for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = module.configure_optimizers()["optimizer"]
-    loss = module.training_step([inputs, groups])
-    loss.backward()
-    module.configure_gradient_clipping(optimizer)
-    optimizer.step()
-    assert torch.isfinite(loss)
-    after = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    assert any(not torch.equal(one, other) for one, other in zip(before, after, strict=True))
-    network.eval()
-    own, classifier = split_state(module.state())
-    network.load_state_dict(own)
-    if settings.training().loss in ("softmax", "arcface"):
-        with torch.inference_mode():
-            classes = predicted_classes(network(inputs).numpy(), classifier)
-        assert set(classes.tolist()) <= {0, 1}
+    network: Any = None
+    for loss_name, name in trained_kinds()[kind].items():
+        settings = experiment(name)
+        if settings.branch == "text":
+            network = network or TextEncoder(settings.text, tiny_encoder, pretrained=True)
+            inputs = network.padded(network.encode(["kopi bubuk 200 gr", "teh celup", "kopi", "teh"]))
+        else:
+            network = network or EmbeddingNetwork(settings.pictures)
+            inputs = torch.randint(0, 255, (4, 32, 32, 3), dtype=torch.uint8)
+        best = tmp_path / "best.safetensors"
+        module = GroupClassifier(network.train(), settings.training(), 2, steps=2, best=best)
+        module.log = lambda *_, **__: None  # type: ignore[method-assign]
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        before = [parameter.detach().clone() for parameter in trained]
+        optimizer = module.configure_optimizers()["optimizer"]
+        loss = module.training_step([inputs, torch.tensor([0, 1, 0, 1])])
+        loss.backward()
+        module.configure_gradient_clipping(optimizer)
+        optimizer.step()
+        assert torch.isfinite(loss)
+        assert any(not torch.equal(one, other) for one, other in zip(before, trained, strict=True))
+        network.eval()
+        own, classifier = split_state(module.state())
+        network.load_state_dict(own)
+        if loss_name in ("softmax", "arcface"):
+            with torch.inference_mode():
+                classes = predicted_classes(network(inputs).numpy(), classifier)
+            assert set(classes.tolist()) <= {0, 1}
 
 
 def test_every_experiment_is_one_of_the_kinds_or_joins_others() -> None:
