@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.experiments import experiment_names
-from common.results_table import Result
+from common.results_table import Result, read_results, results_file
 from competitions.shopee_matching.ablation import PARTS_OF_THE_RECIPE, ablation_table
 from competitions.shopee_matching.candidate_pairs import (
     CandidatePairs,
@@ -174,3 +174,8 @@ def test_ablation_shows_what_was_run_and_what_was_not() -> None:
     assert line.endswith("| 0.7205 | 0.1000 |")
     assert "not run" in table
     assert set(PARTS_OF_THE_RECIPE) <= set(experiment_names(COMPETITION.experiments_file))
+
+
+def test_the_readme_shows_the_ablation_of_the_kept_results() -> None:
+    readme = (COMPETITION.folder / "README.md").read_text(encoding="utf-8")
+    assert ablation_table(read_results(results_file(COMPETITION))) in readme
