@@ -125,9 +125,9 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
         "oof_iou_low": low,
         "oof_iou_high": high,
         "oof_mean_tile_iou": mean_tile_iou(ours),
-        "oof_vv_threshold_iou": float(pooled_iou(counted.vv_threshold)),
-        "oof_linear_rule_iou": float(pooled_iou(np.array(list(counted.linear_rule.values())))),
-        "oof_water_mask_iou": float(pooled_iou(counted.water_mask)),
+        "naive: best VV threshold": float(pooled_iou(counted.vv_threshold)),
+        "naive: best linear rule on VV and VH": float(pooled_iou(np.array(list(counted.linear_rule.values())))),
+        "naive: permanent water": float(pooled_iou(counted.water_mask)),
     }
     if counted.bright.any():
         plausible = counted.maps[counted.bright == 0]

@@ -43,7 +43,7 @@ def test_threshold_and_figures_by_hand(arrays: TileArrays, tmp_path: Path) -> No
     figures = pooled_figures(counted, seed=1)
     assert 100 < figures.threshold <= 180
     assert figures.metrics["oof_iou"] == 1
-    assert figures.metrics["oof_water_mask_iou"] == 0.5
+    assert figures.metrics["naive: permanent water"] == 0.5
     curve = figures.thresholds["iou"].to_numpy()
     assert curve[0] == 0.25
     assert curve[50] == 0.5
