@@ -126,7 +126,9 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
         "oof_iou_high": high,
         "oof_mean_tile_iou": mean_tile_iou(ours),
         "naive: best VV threshold": float(pooled_iou(counted.vv_threshold)),
-        "naive: best linear rule on VV and VH": float(pooled_iou(np.array(list(counted.linear_rule.values())))),
+        "naive: best linear rule on VV and VH": float(
+            pooled_iou(np.array(list(counted.linear_rule.values())))
+        ),
         "naive: permanent water": float(pooled_iou(counted.water_mask)),
     }
     if counted.bright.any():
