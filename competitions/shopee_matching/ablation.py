@@ -46,7 +46,7 @@ PARTS_OF_THE_RECIPE = (
     "union_veto",
     "union_sizes",
     "union_all",
-    "booster_without_minilm",
+    "champion_text",
     "booster_first_look",
     "champion",
     "booster_expected_f1",

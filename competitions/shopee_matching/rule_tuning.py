@@ -16,6 +16,8 @@ FEWEST_A_ROW, MOST_A_ROW, GRID = 0.02, 50.0, 40
 LOG_ODDS = tuple(float(step) for step in np.round(np.arange(-3, 3.01, 0.25), 2))
 """What is tried as a shift of the log odds, where rows are chosen by expected F1."""
 ROUNDS = 3
+FINER = 4
+"""Steps that are tried between the best threshold and its neighbours in the grid."""
 PARTS = (0.5, 0.25, 0.125)
 """Shares of the products whose pools show how a threshold depends on the pool's size."""
 LEAST_PART = 300
@@ -85,6 +87,13 @@ def tune_rule(
         if try_two_matches:
             flipped = rule.model_copy(update={"at_least_two": not rule.at_least_two})
             rule, best = _better([flipped], rule, best, mean_f1)
+        for name in list(rule.thresholds):
+            rule, best = _better(
+                [_moved(rule, name, value) for value in _between(grids[name], rule.thresholds[name])],
+                rule,
+                best,
+                mean_f1,
+            )
         if best <= before or (len(useful) == 1 and not try_two_matches):
             break
     return rule
@@ -155,6 +164,16 @@ def _threshold_there(
 
 def _grid(pairs: CandidatePairs, rule: MatchRule, name: str, rows: int) -> Sequence[float]:
     return LOG_ODDS if rule.selection == "expected_f1" else threshold_grid(pairs.scores[name], rows)
+
+
+def _between(grid: Sequence[float], chosen: float) -> list[float]:
+    """Thresholds on both sides of the chosen one, up to its neighbours in the grid."""
+    ordered = sorted({*grid, chosen})
+    place = ordered.index(chosen)
+    ends = ordered[max(0, place - 1)], ordered[min(len(ordered) - 1, place + 1)]
+    return [
+        float(chosen + (end - chosen) * step / (FINER + 1)) for end in ends for step in range(1, FINER + 1)
+    ]
 
 
 def _moved(rule: MatchRule, name: str, threshold: float | None) -> MatchRule:

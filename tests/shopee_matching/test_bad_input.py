@@ -131,6 +131,6 @@ def test_titles_and_hashes_alone_make_a_valid_submission(tmp_path: Path, labelle
     assert labelled or "train.csv is missing" in texts[0]
     record = read_record(work / "champion" / "oof.run.json")
     assert record.decision["tuned"] is labelled
-    assert bool(list(work.rglob("checkpoint.safetensors"))) is labelled  # of the titles
+    assert not list(work.rglob("checkpoint.safetensors"))
     score = COMPETITION.score(work / "champion" / "submission.csv", data / "truth" / "test.csv")
     assert score.value > COMPETITION.baselines(data, data / "truth" / "test.csv")["only oneself"]

@@ -126,8 +126,8 @@ def test_a_catalogue_and_new_listings_against_its_index(
     assert len(rows_of(grown / "groups.csv")) == len(rows)
 
     before, after = folder / "index", grown / "index"
-    old = np.load(before / "minilm_embeddings.npy")
-    np.testing.assert_array_equal(np.load(after / "minilm_embeddings.npy")[:, :half], old)
+    old = np.load(before / "pool_keypoints.npy")
+    np.testing.assert_array_equal(np.load(after / "pool_keypoints.npy")[: len(old)], old)
     assert load_listings(after / "listings.parquet").posting_id[:half] == [
         row["posting_id"].replace("test", "sku") for row in rows[:half]
     ]
