@@ -4,9 +4,10 @@
 
 A network (or boosted trees) learns flood pixels on the tiles of all folds but one, then maps the held-out
 tiles; a mixture of experiments takes its parents' maps. When all folds are there, the maps are pooled: the
-threshold on the probability is the one with the highest pooled IoU. Naive maps are measured beside: the water
-mask, the best VV threshold and the best linear rule on VV and VH, which are flattered by being chosen on the
-tiles that they are measured on. The intervals come from resampling tiles.
+threshold on the probability is the one with the highest pooled IoU on labels that can be believed, and scenes
+of many labelled tiles have their own. Naive maps are measured beside: the water mask, the best VV threshold
+and the best linear rule on VV and VH, which are flattered by being chosen on the tiles that they are measured
+on. The intervals come from resampling tiles.
 
 Reads
     <work>/processed/  what 1_preprocess.py wrote
@@ -23,7 +24,7 @@ Writes
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from common.stage import Job, Outcome, Stage
 from competitions.etci_flood.competition import COMPETITION
@@ -99,7 +100,7 @@ def pool_folds(job: Job) -> Outcome:
     settings = cast(FloodExperiment, job.settings)
     arrays = open_tile_arrays(job.processed)
     figures = pooled_figures(count_out_of_fold(arrays, job.fold_folders), job.seed)
-    decision: dict[str, Any] = {"threshold": figures.threshold}
+    decision = dict(figures.decision)
     if settings.model == "mixture":
         decision["shares"] = best_shares(held_out_by_fold(job), arrays.flood, len(settings.parents))
     scenes, thresholds = (

@@ -2,7 +2,8 @@
 
     python competitions/etci_flood/4_make_submission.py [--experiment NAME]
 
-A pixel is flood where its probability reaches the threshold that had the highest out-of-fold IoU. Tiles stand
+A pixel is flood where its probability reaches the threshold that had the highest out-of-fold IoU: its scene's
+own, where many tiles of the scene are labelled. Tiles stand
 in the organisers' order where test_sentinel.csv is given, else sorted by the full path of their VV picture;
 the manifest says which row is which tile.
 
@@ -27,6 +28,7 @@ def make_submission(job: Job) -> Outcome:
     import pandas as pd
 
     from common.atomic import whole_array, whole_file
+    from competitions.etci_flood.flood_thresholds import threshold_of
     from competitions.etci_flood.submission_archive import (
         submission_faults,
         write_archive,
@@ -37,10 +39,10 @@ def make_submission(job: Job) -> Outcome:
     tiles = pd.read_parquet(job.processed / TABLE)
     tiles = tiles.loc[~tiles["labelled"], ["tile", "scene"]].reset_index(drop=True)
     maps = np.load(job.paths.test(job.settings.name, ".npy"), mmap_mode="r")
-    threshold = job.upstream["oof"].decision["threshold"]
+    decision = job.upstream["oof"].decision
     with whole_array(job.scratch / "masks.npy", maps.shape, np.uint8) as masks:
-        for row, levels in enumerate(maps):
-            masks[row] = levels >= threshold
+        for row, (levels, scene) in enumerate(zip(maps, tiles["scene"], strict=True)):
+            masks[row] = levels >= threshold_of(decision, scene)
 
     unchecked = job.scratch / "submission.zip"
     masks = np.load(job.scratch / "masks.npy", mmap_mode="r")

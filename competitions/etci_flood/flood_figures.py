@@ -1,5 +1,6 @@
 """The report's pictures: maps of test tiles, a stitched scene, out-of-fold IoU by scene and by threshold."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,14 @@ from common.competition import Figure, Finished
 from common.evaluation import stage_record
 from competitions.etci_flood.experiment import FloodExperiment
 from competitions.etci_flood.flood_iou import overlaps, pooled_iou
+from competitions.etci_flood.flood_thresholds import EVEN_CHANCE, threshold_of
 from competitions.etci_flood.official_layout import TILE_SIDE
 from competitions.etci_flood.submission_archive import read_truth
 from competitions.etci_flood.tile_arrays import TileArrays, open_tile_arrays
 
 Bytes = npt.NDArray[np.uint8]
+Decision = Mapping[str, Any]
+"""What stage 2 decided: thresholds."""
 
 TILES_SHOWN = 4
 MOST_TILES = 2000
@@ -43,19 +47,19 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     arrays = open_tile_arrays(finished.work / "processed" / settings.processed_variant())
     maps = np.load(finished.work / finished.experiment / "test.npy", mmap_mode="r")
     pooled = stage_record(finished, "out_of_fold")
-    threshold = int(pooled.decision["threshold"]) if pooled else 128
+    decision = pooled.decision if pooled else {"threshold": EVEN_CHANCE}
     truth = read_truth(finished.truth)[0] if finished.truth else None
     figures = [
-        _test_tiles(arrays, maps, threshold, truth, out),
-        _scene_figure(arrays, maps, threshold, out),
+        _test_tiles(arrays, maps, decision, truth, out),
+        _scene_figure(arrays, maps, decision, out),
     ]
     folder = finished.work / finished.experiment
     scenes = pd.read_csv(folder / "oof_scenes.csv")
     if len(scenes):
         folds = [folder / f"fold{fold}" for fold in range(settings.folds)]
-        figures.append(_held_out_tiles(arrays, folds, threshold, out))
+        figures.append(_held_out_tiles(arrays, folds, decision, out))
         figures.append(_scene_bars(scenes, out))
-        figures.append(_threshold_curve(pd.read_csv(folder / "oof_thresholds.csv"), threshold / 255, out))
+        figures.append(_threshold_curve(pd.read_csv(folder / "oof_thresholds.csv"), decision, out))
     return figures
 
 
@@ -70,10 +74,17 @@ class _Shown:
     truth: Bytes | None
 
 
-def _test_tiles(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes | None, out: Path) -> Figure:
+def _test_tiles(
+    arrays: TileArrays, maps: Bytes, decision: Decision, truth: Bytes | None, out: Path
+) -> Figure:
     """Test tiles; without truth the probability is shown instead of label and error."""
     tiles = arrays.tiles[~arrays.tiles["labelled"]].reset_index()
-    masks = truth if truth is not None else (levels >= threshold for levels in maps)
+    masks: Iterable[npt.NDArray[Any]]
+    if truth is not None:
+        masks = truth
+    else:
+        pairs = zip(maps, tiles["scene"], strict=True)
+        masks = (levels >= threshold_of(decision, scene) for levels, scene in pairs)
     chosen = _telling_tiles(tiles["scene"].to_numpy(), np.array([np.asarray(mask).mean() for mask in masks]))
     shown = [
         _Shown(int(tiles["index"][tile]), np.asarray(maps[tile]), None if truth is None else truth[tile])
@@ -82,11 +93,11 @@ def _test_tiles(arrays: TileArrays, maps: Bytes, threshold: int, truth: Bytes | 
     caption = "Sentinel-1 backscatter of test tiles and the flood found in it (blue)."
     if truth is not None:
         caption += " Error: green found, yellow missed, red false alarm."
-    path = _draw_tiles(arrays, shown, threshold, out / "test_tiles.png")
+    path = _draw_tiles(arrays, shown, decision, out / "test_tiles.png")
     return Figure(path, "Flood maps of test tiles", caption)
 
 
-def _held_out_tiles(arrays: TileArrays, folds: list[Path], threshold: int, out: Path) -> Figure:
+def _held_out_tiles(arrays: TileArrays, folds: list[Path], decision: Decision, out: Path) -> Figure:
     """Labelled tiles mapped by models that never saw them, one of unbelievable labels among them."""
     held_out = [
         (int(row), folder / "oof.npy", place)
@@ -111,11 +122,11 @@ def _held_out_tiles(arrays: TileArrays, folds: list[Path], threshold: int, out: 
     caption += "Error: green found, yellow missed, red false alarm."
     if (bright > 0).any():
         caption += " The last label lies over dry land: no map of water can meet it."
-    path = _draw_tiles(arrays, shown, threshold, out / "oof_tiles.png")
+    path = _draw_tiles(arrays, shown, decision, out / "oof_tiles.png")
     return Figure(path, "Flood maps of held-out tiles", caption)
 
 
-def _draw_tiles(arrays: TileArrays, shown: list[_Shown], threshold: int, path: Path) -> Path:
+def _draw_tiles(arrays: TileArrays, shown: list[_Shown], decision: Decision, path: Path) -> Path:
     """Columns VV, VH, label, prediction, error; without truth VV, VH, probability, prediction."""
     with_truth = all(line.truth is not None for line in shown)
     titles = ["VV", "VH", "flood label", "prediction", "error"]
@@ -124,7 +135,8 @@ def _draw_tiles(arrays: TileArrays, shown: list[_Shown], threshold: int, path: P
     canvas = Canvas(figsize=(1.75 * len(titles) + 0.25, 1.78 * len(shown) + 0.55), layout="constrained")
     axes = canvas.subplots(len(shown), len(titles), squeeze=False)
     for line, tile in zip(axes, shown, strict=True):
-        predicted = tile.levels >= threshold
+        known = arrays.tiles.loc[tile.row]
+        predicted = tile.levels >= threshold_of(decision, str(known["scene"]))
         pictures: list[tuple[Any, dict[str, Any]]] = [
             (_smaller(layer[tile.row], 2), _GREY) for layer in (arrays.vv, arrays.vh)
         ]
@@ -139,7 +151,6 @@ def _draw_tiles(arrays: TileArrays, shown: list[_Shown], threshold: int, path: P
             axis.imshow(np.asarray(picture), interpolation="nearest", **style)
             axis.set_xticks([])
             axis.set_yticks([])
-        known = arrays.tiles.loc[tile.row]
         region, _, when = str(known["scene"]).rpartition("_")
         place = f"{when[:8]}  row {known['x']}, column {known['y']}"
         line[0].set_ylabel(f"{region}\n{place}", fontsize=6.5)
@@ -172,7 +183,7 @@ def _telling_tiles(scenes: npt.NDArray[Any], flood_share: npt.NDArray[np.float64
     return dealt[:TILES_SHOWN]
 
 
-def _scene_figure(arrays: TileArrays, maps: Bytes, threshold: int, out: Path) -> Figure:
+def _scene_figure(arrays: TileArrays, maps: Bytes, decision: Decision, out: Path) -> Figure:
     """The test scene of most tiles, stitched: backscatter, and the same with the predicted flood over it."""
     tiles = arrays.tiles[~arrays.tiles["labelled"]].reset_index()
     scene = tiles["scene"].value_counts(sort=True).index[0]
@@ -187,7 +198,7 @@ def _scene_figure(arrays: TileArrays, maps: Bytes, threshold: int, out: Path) ->
         top_left = (tile["x"] - top) * side, (tile["y"] - left) * side
         window = tuple(slice(start, start + side) for start in top_left)
         grey[window] = _smaller(arrays.vv[tile["index"]], step)
-        flood[window] = _smaller(maps[place], step) >= threshold
+        flood[window] = _smaller(maps[place], step) >= threshold_of(decision, str(scene))
     plain = np.repeat(grey[..., None], 3, axis=2)
     painted = plain.copy()
     painted[flood] = np.rint(_under_water(grey[flood] / 255) * 255).astype(np.uint8)
@@ -225,18 +236,25 @@ def _scene_bars(scenes: pd.DataFrame, out: Path) -> Figure:
     return Figure(_save(canvas, out / "oof_scenes.png"), "Out-of-fold IoU by scene", caption)
 
 
-def _threshold_curve(curve: pd.DataFrame, chosen: float, out: Path) -> Figure:
+def _threshold_curve(curve: pd.DataFrame, decision: Decision, out: Path) -> Figure:
     """Pooled IoU over the threshold on the probability."""
     canvas = Canvas(figsize=(4.6, 2.8), layout="constrained")
     axis = canvas.subplots()
     axis.plot(curve["threshold"], curve["iou"], color=WATER_BLUE)
+    chosen = decision["threshold"] / 255
     axis.axvline(chosen, color=FALSE_ALARM, linewidth=1)
     axis.annotate(f" chosen: {chosen:.2f}", (chosen, 0.05), color=FALSE_ALARM, fontsize=8)
     axis.set(
         xlabel="threshold on the probability", ylabel="pooled IoU, out of fold", xlim=(0, 1), ylim=(0, 1)
     )
     axis.spines[["top", "right"]].set_visible(False)
-    caption = "The threshold of the submission is the best one on out-of-fold maps."
+    caption = (
+        "The threshold of the submission is the best one on out-of-fold maps of labels that can be believed."
+    )
+    own = decision.get("scene_thresholds", {})
+    if own:
+        listed = ", ".join(f"{scene} {threshold / 255:.2f}" for scene, threshold in own.items())
+        caption += f" Scenes of many labelled tiles have their own: {listed}."
     return Figure(_save(canvas, out / "oof_threshold.png"), "The threshold", caption)
 
 

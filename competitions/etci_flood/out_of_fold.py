@@ -1,13 +1,14 @@
 """Out-of-fold maps of all folds pooled: the threshold, and honest figures beside naive maps.
 
-Only what is counted here decides anything. The threshold is chosen and measured on the same pooled maps;
-being one number against millions of pixels, it flatters the figure by very little. The naive rules on VV and
+Only what is counted here decides anything. Thresholds are chosen and measured on the same pooled maps; being
+a few numbers against millions of pixels, they flatter the figure by very little. The naive rules on VV and
 VH are given the same favour.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +21,13 @@ from competitions.etci_flood.dark_water import best_dark_rule
 from competitions.etci_flood.flood_iou import (
     LEVELS,
     Counts,
-    best_threshold,
     level_counts,
     mean_tile_iou,
     overlaps,
     overlaps_at_or_above,
     pooled_iou,
 )
+from competitions.etci_flood.flood_thresholds import choose_thresholds, overlaps_with
 from competitions.etci_flood.linear_rule import best_linear_rule, joint_counts
 from competitions.etci_flood.tile_arrays import TileArrays
 
@@ -41,8 +42,6 @@ SCENE_COLUMNS = [
     "iou_without_bright",
     "iou_possible",
 ]
-EVEN_CHANCE = 128
-"""The threshold where nothing was held out to choose one on: probability one half."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,15 @@ class OutOfFold:
 class PooledFigures:
     """What the pooled maps say."""
 
-    threshold: int
-    """A pixel is flood when its level (probability x 255) is at least this."""
+    decision: dict[str, Any]
+    """threshold: a pixel is flood when its level (probability x 255) is at least this. scene_thresholds: the
+    same for scenes that have their own."""
     metrics: dict[str, float]
     scenes: pd.DataFrame
     """scene, tiles, iou, vv_threshold, linear_rule, water_mask, bright_tiles, iou_without_bright,
     iou_possible"""
     thresholds: pd.DataFrame
-    """threshold, iou"""
+    """threshold, iou on labels that can be believed, one threshold for all scenes"""
 
 
 def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOfFold:
@@ -109,16 +109,17 @@ def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOf
 
 
 def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
-    """Choose the threshold with the highest pooled IoU and measure the maps with it.
+    """Choose the thresholds with the highest pooled IoU on labels that can be believed, and measure all maps.
 
     Metrics are empty where nothing was held out: a figure on training tiles would say nothing.
     """
+    believed = counted.bright == 0
+    overall, own = choose_thresholds(counted.maps[believed], counted.scenes[believed])
+    decision: dict[str, Any] = {"threshold": overall, **({"scene_thresholds": own} if own else {})}
     if not len(counted.scenes):
-        return PooledFigures(
-            EVEN_CHANCE, {}, pd.DataFrame(columns=SCENE_COLUMNS), pd.DataFrame(columns=["threshold", "iou"])
-        )
-    threshold = best_threshold(counted.maps)
-    ours = counted.maps[:, threshold]
+        nothing = pd.DataFrame(columns=SCENE_COLUMNS), pd.DataFrame(columns=["threshold", "iou"])
+        return PooledFigures(decision, {}, *nothing)
+    ours = overlaps_with(counted.maps, counted.scenes, decision)
     low, high = bootstrap_interval(ours.astype(np.float64), pooled_iou, seed)
     metrics = {
         "oof_iou": float(pooled_iou(ours)),
@@ -131,14 +132,13 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
         ),
         "naive: permanent water": float(pooled_iou(counted.water_mask)),
     }
-    if counted.bright.any():
-        plausible = counted.maps[counted.bright == 0]
-        metrics["oof_bright_flood_tiles"] = float((counted.bright > 0).sum())
+    if not believed.all():
+        metrics["oof_bright_flood_tiles"] = float((~believed).sum())
         metrics["oof_iou_possible"] = possible_iou(counted.maps, counted.bright)
-        metrics["oof_iou_without_bright"] = float(pooled_iou(plausible[:, best_threshold(plausible)]))
-    curve = pooled_iou(counted.maps.swapaxes(0, 1))
+        metrics["oof_iou_without_bright"] = float(pooled_iou(ours[believed]))
+    curve = pooled_iou(counted.maps[believed].swapaxes(0, 1))
     thresholds = pd.DataFrame({"threshold": np.arange(LEVELS) / (LEVELS - 1), "iou": curve})
-    return PooledFigures(threshold, metrics, _by_scene(counted, ours), thresholds)
+    return PooledFigures(decision, metrics, _by_scene(counted, ours), thresholds)
 
 
 def possible_iou(maps: Counts, bright: npt.NDArray[np.int64]) -> float:

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competitions.etci_flood.out_of_fold import EVEN_CHANCE, count_out_of_fold, pooled_figures, scene_lines
+from competitions.etci_flood.flood_thresholds import EVEN_CHANCE
+from competitions.etci_flood.out_of_fold import count_out_of_fold, pooled_figures, scene_lines
 from competitions.etci_flood.tile_arrays import TileArrays
 
 SHAPE = (4, 256, 256)
@@ -41,7 +42,7 @@ def test_threshold_and_figures_by_hand(arrays: TileArrays, tmp_path: Path) -> No
     ]
     counted = count_out_of_fold(arrays, folders)
     figures = pooled_figures(counted, seed=1)
-    assert 100 < figures.threshold <= 180
+    assert 100 < figures.decision["threshold"] <= 180
     assert figures.metrics["oof_iou"] == 1
     assert figures.metrics["naive: permanent water"] == 0.5
     curve = figures.thresholds["iou"].to_numpy()
@@ -80,4 +81,4 @@ def test_where_nothing_is_held_out_nothing_is_claimed(arrays: TileArrays, tmp_pa
     folder = write_fold(tmp_path / "fold0", [], np.zeros((0, 256, 256), np.uint8))
     counted = count_out_of_fold(arrays, [folder])
     figures = pooled_figures(counted, seed=1)
-    assert (figures.metrics, figures.threshold) == ({}, EVEN_CHANCE)
+    assert (figures.metrics, figures.decision) == ({}, {"threshold": EVEN_CHANCE})
