@@ -3,8 +3,9 @@
     python -m competitions.etci_flood.ablation --work DIR [--data-name TEXT]
 
 Every experiment with a line `ablation = "..."` that is finished (stages 1 and 2) becomes a row; a line that
-begins with "+" is one step more than the last such row; one with "~" tries something on top or in place of that
-one, and the next "+" starts without it. Rows are kept in results/etci_flood_ablation.csv, and the README's table is made from them.
+begins with "+" is one step more than the last such row; one with "~" tries something on top or in place of
+that one, and the next "+" starts without it. Rows are kept in results/etci_flood_ablation.csv, and the
+README's table is made from them.
 """
 
 import argparse
