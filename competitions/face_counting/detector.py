@@ -90,6 +90,10 @@ def build_detector(settings: DetectorSettings, face_sides: Sides | None = None) 
         from competitions.face_counting.yolo import Yolo
 
         return Yolo(settings)
+    if settings.family == "yolov5_classic":
+        from competitions.face_counting.yolov5_classic import ClassicYolov5
+
+        return ClassicYolov5(settings)
     if settings.family == "retinaface":
         from competitions.face_counting.retinaface import RetinaFace
 

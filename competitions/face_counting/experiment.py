@@ -7,9 +7,9 @@ from pydantic import Field, model_validator
 from common.experiments import Experiment, Settings
 
 PictureSet = Literal["stretched", "white_canvas", "white_canvas_half_copies"]
-Family = Literal["yolov5", "yolo11", "retinaface", "faster_rcnn", "faster_rcnn_fpn", "ssd"]
+Family = Literal["yolov5", "yolo11", "yolov5_classic", "retinaface", "faster_rcnn", "faster_rcnn_fpn", "ssd"]
 Size = Literal["n", "s", "m", "l", "x"]
-SIZED: tuple[Family, ...] = ("yolov5", "yolo11")
+SIZED: tuple[Family, ...] = ("yolov5", "yolo11", "yolov5_classic")
 ANCHORED: tuple[Family, ...] = ("faster_rcnn", "faster_rcnn_fpn", "ssd")
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -42,7 +42,8 @@ class DetectorSettings(Settings):
     """The network."""
 
     family: Family = "yolov5"
-    """yolov5, yolo11: ultralytics' networks, anchor-free today. retinaface: MobileNet 0.25, made for faces.
+    """yolov5, yolo11: ultralytics' networks, anchor-free today. yolov5_classic: that of 2021, as given, for
+    persons. retinaface: MobileNet 0.25, made for faces.
     faster_rcnn: VGG-16 and RoI pooling. faster_rcnn_fpn: ResNet-101, feature pyramid, RoIAlign, global
     average pooling. ssd: SSD300 on VGG-16."""
     size: Size | None = None
@@ -161,4 +162,6 @@ class FaceCountingExperiment(Experiment):
     def _untouched_weights_are_given(self) -> Self:
         if self.training.epochs == 0 and not self.detector.pretrained:
             raise ValueError("training.epochs: 0 is for pretrained detectors")
+        if self.training.epochs > 0 and self.detector.family == "yolov5_classic":
+            raise ValueError("training.epochs: yolov5_classic is used as it is given: 0")
         return self

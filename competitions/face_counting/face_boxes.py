@@ -1,6 +1,7 @@
 """Detected faces as a table: Name, view, xmin, ymin, xmax, ymax in px of the picture, score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from competitions.face_counting.experiment import CountingSettings, PictureSetti
 from competitions.face_counting.labels import cut_to_picture
 from competitions.face_counting.official_tables import BOX_COLUMNS
 from competitions.face_counting.stored_pictures import StoredPictures
-from competitions.face_counting.views import batches, sight_of
+from competitions.face_counting.views import Sight, batches, sight_of
 
 Detect = Callable[[torch.Tensor], Sequence[Detections]]
 """Canvases (batch, 3, height, width) uint8 -> one Detections a canvas."""
@@ -56,9 +57,12 @@ def found_in(find: Detect, stored: StoredPictures, pictures: PictureSettings, wh
         for view, looks in enumerate(pictures.views)
     ]
     found: dict[tuple[int, int], tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]] = {}
-    for together in progress(list(batches(sights)), what, "batch"):
-        canvases = np.stack([sight.canvas(stored.picture(sight.row)) for sight in together])
-        for sight, seen in zip(together, find(torch.from_numpy(canvases)), strict=True):
+
+    def drawn(together: list[Sight]) -> torch.Tensor:
+        return torch.from_numpy(np.stack([sight.canvas(stored.picture(sight.row)) for sight in together]))
+
+    for together, canvases in ahead(drawn, progress(list(batches(sights)), what, "batch")):
+        for sight, seen in zip(together, find(canvases), strict=True):
             boxes = cut_to_picture(sight.to_picture(seen.boxes), *sizes[sight.row])
             inside = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
             found[sight.row, sight.view] = boxes[inside].astype(np.float32), seen.scores[inside]
@@ -71,3 +75,18 @@ def found_in(find: Detect, stored: StoredPictures, pictures: PictureSettings, wh
     table.insert(0, "Name", np.repeat(names, many))
     table.insert(1, "view", np.repeat(np.array([view for _, view in order], dtype=np.int64), many))
     return table.assign(score=np.concatenate([np.zeros(0, np.float32), *(found[key][1] for key in order)]))
+
+
+def ahead(
+    draw: Callable[[list[Sight]], torch.Tensor], batches: Iterable[list[Sight]]
+) -> Iterator[tuple[list[Sight], torch.Tensor]]:
+    """Batches with their canvases; the next ones are drawn in a thread while the last are looked at."""
+    with ThreadPoolExecutor(1) as thread:
+        before = None
+        for together in batches:
+            after = (together, thread.submit(draw, together))
+            if before is not None:
+                yield before[0], before[1].result()
+            before = after
+        if before is not None:
+            yield before[0], before[1].result()

@@ -5,15 +5,21 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from common.errors import InputError
 from common.paths import WorkPaths, shown
-from common.run_record import read_record
+from common.run_record import RunRecord, read_record
 from competitions.face_counting import counting
-from competitions.face_counting.box_fusion import found_faces
+from competitions.face_counting.box_fusion import FoundFaces, found_faces
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.detector import build_detector, restore
-from competitions.face_counting.experiment import FaceCountingExperiment, ViewSettings
+from competitions.face_counting.experiment import (
+    CountingSettings,
+    FaceCountingExperiment,
+    PictureSettings,
+    ViewSettings,
+)
 from competitions.face_counting.face_boxes import Detect, detection, found_in
 from competitions.face_counting.starting_weights import take_over_weights
 from competitions.face_counting.stored_pictures import StoredPictures
@@ -25,70 +31,93 @@ UNTUNED = counting.CountingRule(
 
 
 @dataclass(frozen=True)
-class FaceCounter:
-    """Networks of one family with one rule."""
+class Look:
+    """One network with the views that it has of a picture."""
 
-    finds: list[Detect]
-    """One call a network."""
-    settings: FaceCountingExperiment
+    find: Detect
+    pictures: PictureSettings
+
+
+@dataclass(frozen=True)
+class FaceCounter:
+    """The networks of all folds with one rule."""
+
+    folds: list[list[Look]]
+    """For each fold its network; several in an experiment that combines others."""
     rule: counting.CountingRule
+    settings: CountingSettings
     origin: str
     """One line on where the networks come from."""
 
     def count(self, pictures: StoredPictures) -> list[tuple[float, npt.NDArray[np.float32]]]:
-        """For each picture its count, and the boxes (faces, 4) of the first network that are worth a face."""
-        looks, names = len(self.settings.pictures.views), pictures.names
-        found = [
-            found_faces(found_in(find, pictures, self.settings.pictures, "boxes"), names, looks)
-            for find in self.finds
-        ]
-        counts = counting.count_by_folds(self.rule, found, self.settings.counting)
+        """For each picture its count, and the first fold's boxes (faces, 4) that are worth half a face."""
+        found = [self._found(looks, pictures) for looks in self.folds]
+        counts = counting.count_by_folds(self.rule, found, self.settings)
         faces = self.rule.faces(found[0])
-        return [(float(counts[row]), faces.boxes[faces.picture == row]) for row in range(len(names))]
+        return [(float(counts[row]), faces.boxes[faces.picture == row]) for row in range(len(pictures))]
+
+    def _found(self, looks: list[Look], pictures: StoredPictures) -> FoundFaces:
+        tables, before = [], 0
+        for look in looks:
+            table = found_in(look.find, pictures, look.pictures, "boxes")
+            tables.append(table.assign(view=table["view"] + before))
+            before += len(look.pictures.views)
+        return found_faces(pd.concat(tables, ignore_index=True), pictures.names, before)
 
 
 def trained_counter(paths: WorkPaths, experiment: str, device: str, pictures: int) -> FaceCounter:
-    """All folds of a finished training, and the rule tuned on them; InputError when it is not finished.
+    """All folds of a finished experiment and its rule; InputError when it is not finished.
 
     Parameters
     ----------
     pictures : how many will be counted.
     """
-    record_file = paths.oof_record(experiment)
-    if not record_file.is_file():
-        COMPETITION.experiment(experiment, "full")  # an unknown name is told first
-        raise InputError(
-            f"{shown(record_file)} is missing: no trained networks of {experiment}; run 1_preprocess.py and "
-            f"2_train_folds.py first, or give --weights"
-        )
-    record = read_record(record_file)
+    record = _out_of_fold(paths, experiment)
     settings = FaceCountingExperiment.model_validate(record.experiment)
-    if settings.parents:
-        raise InputError(
-            f"{experiment} combines others; count with one of them: {', '.join(settings.parents)}"
-        )
-    finds, canvases = [], pictures * len(settings.pictures.views)
-    for fold in range(1 if settings.training.epochs == 0 else settings.folds):
-        network = build_detector(settings.detector)
-        restore(network, paths.fold(experiment, fold) / "checkpoint.safetensors")
-        finds.append(detection(network, settings.counting, device, canvases))
-    origin = f"{len(finds)} networks of {experiment} (profile {record.profile})"
+    names = settings.parents or [experiment]
+    parents = {
+        name: FaceCountingExperiment.model_validate(_out_of_fold(paths, name).experiment) for name in names
+    }
+    # Untouched weights are the same in all folds.
+    untouched = all(parent.training.epochs == 0 for parent in parents.values())
+    folds = []
+    for fold in range(1 if untouched else settings.folds):
+        looks = []
+        for name, parent in parents.items():
+            network = build_detector(parent.detector)
+            restore(network, paths.fold(name, fold) / "checkpoint.safetensors")
+            canvases = pictures * len(parent.pictures.views)
+            looks.append(Look(detection(network, parent.counting, device, canvases), parent.pictures))
+        folds.append(looks)
+    origin = f"{len(folds) * len(parents)} networks of {experiment} (profile {record.profile})"
     if record.sample_data:
         origin += (
             ", trained on drawn sample faces: on photos they count badly; train on photos, or give --weights"
         )
-    return FaceCounter(finds, settings, counting.rule_of(record.decision), origin)
+    return FaceCounter(folds, counting.rule_of(record.decision), settings.counting, origin)
 
 
 def given_counter(weights: Path, experiment: str, device: str, pictures: int) -> FaceCounter:
-    """Given weights, untouched; InputError when they do not fit the experiment's network."""
+    """Given weights, untouched; InputError when they do not fit the experiment's (first) network."""
     settings = COMPETITION.experiment(experiment, "full")
+    if settings.parents:
+        settings = COMPETITION.experiment(settings.parents[0], "full")
     if not isinstance(settings, FaceCountingExperiment) or not settings.detector.pretrained:
         raise InputError(f"--weights: {experiment} starts from no weights; choose another --experiment")
     network = build_detector(settings.detector)
     take_over_weights(network, settings.detector, weights)
     one_view = settings.pictures.model_copy(update={"views": [ViewSettings()]})
-    settings = settings.model_copy(update={"pictures": one_view})
-    find = detection(network, settings.counting, device, pictures)
+    look = Look(detection(network, settings.counting, device, pictures), one_view)
     origin = f"given weights of {settings.detector.family}, untouched, thresholds not tuned"
-    return FaceCounter([find], settings, UNTUNED, origin)
+    return FaceCounter([[look]], UNTUNED, settings.counting, origin)
+
+
+def _out_of_fold(paths: WorkPaths, experiment: str) -> RunRecord:
+    file = paths.oof_record(experiment)
+    if not file.is_file():
+        COMPETITION.experiment(experiment, "full")  # an unknown name is told first
+        raise InputError(
+            f"{shown(file)} is missing: no trained networks of {experiment}; run 1_preprocess.py and "
+            f"2_train_folds.py first, or give --weights"
+        )
+    return read_record(file)

@@ -13,6 +13,7 @@ LEAST_FITTING = 0.5
 KNOWN: dict[Family, tuple[str, ...]] = {
     "yolov5": ("yolov5{size}", "yolov5{size}u", "yolov5{size}_coco_sd"),
     "yolo11": ("yolo11{size}",),
+    "yolov5_classic": ("yolov5{size}_coco_sd", "yolov5{size}"),
     "retinaface": ("retinaface_mobilenet0.25", "retinaface_mnet0.25_biubug6", "mobilenet0.25_Final"),
     "faster_rcnn": ("vgg16",),
     "faster_rcnn_fpn": ("resnet101",),

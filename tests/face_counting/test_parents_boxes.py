@@ -18,7 +18,7 @@ from competitions.face_counting.parents_boxes import looks_of, parents_fold, par
 def job(tmp_path: Path) -> Job:
     """An experiment of two parents, of two looks and of one, that found one box each."""
     paths = WorkPaths(tmp_path)
-    for parent, view in (("champion", 1), ("yolov5n_white_canvas", 0)):
+    for parent, view in (("retinaface_tuned", 1), ("yolov5n_white_canvas", 0)):
         folder = paths.fold(parent, 0)
         folder.mkdir(parents=True)
         pd.DataFrame({"Name": ["a", "b"], "head_count": [1, 2]}).to_parquet(folder / "held_out.parquet")
@@ -26,7 +26,7 @@ def job(tmp_path: Path) -> Job:
         boxes.to_parquet(folder / "oof.parquet")
         boxes.assign(fold=0).to_parquet(paths.test(parent, ".parquet"))
     upstream = {
-        "champion/oof": SimpleNamespace(decision={"looks": 2}),
+        "retinaface_tuned/oof": SimpleNamespace(decision={"looks": 2}),
         "yolov5n_white_canvas/oof": SimpleNamespace(decision={"looks": 1}),
     }
     settings = COMPETITION.experiment("retinaface_and_yolov5n", "full")
@@ -61,6 +61,6 @@ def test_parents_with_other_folds_are_refused(job: Job) -> None:
 
 
 def test_a_parent_that_is_not_finished(job: Job) -> None:
-    job.paths.test("champion", ".parquet").unlink()
-    with pytest.raises(InputError, match=r"champion/test\.parquet: missing"):
+    job.paths.test("retinaface_tuned", ".parquet").unlink()
+    with pytest.raises(InputError, match=r"retinaface_tuned/test\.parquet: missing"):
         parents_test(job)
