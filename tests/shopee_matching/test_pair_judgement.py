@@ -1,5 +1,6 @@
 """What a booster is told of a pair, against plain computations, and what it makes of it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import InputError
+from common.paths import WorkPaths
+from common.run_record import read_record
 from competitions.shopee_matching.booster import (
     SecondLook,
     chances,
@@ -16,6 +19,7 @@ from competitions.shopee_matching.booster import (
     save_booster,
     train_booster,
 )
+from competitions.shopee_matching.branch_candidates import filled
 from competitions.shopee_matching.candidate_pairs import CandidatePairs, joined, sorted_pairs
 from competitions.shopee_matching.experiment import Booster
 from competitions.shopee_matching.listings import Listings
@@ -170,3 +174,25 @@ def test_chance_returned_is_that_of_the_reversed_pair() -> None:
         known.get((m, q), 0.0) for q, m in zip(pairs.query.tolist(), pairs.match.tolist(), strict=True)
     ]
     np.testing.assert_allclose(returned_chance(pairs, chance), expected)
+
+
+def test_similarities_are_filled_in_where_another_branch_proposed_the_pair() -> None:
+    pairs = two_branches()
+    rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    rows[4] = 0
+    full = filled(pairs, pairs.scores["b"], rows)
+    for query, match, before, after in zip(pairs.query, pairs.match, pairs.scores["b"], full, strict=True):
+        if np.isfinite(before):
+            assert after == before
+        else:
+            assert after == pytest.approx(float(rows[query] @ rows[match]), abs=1e-6)
+
+
+def test_fusion_beats_each_branch_alone(trained: Callable[[str], WorkPaths]) -> None:
+    paths = trained("shopee_matching")
+    champion = read_record(paths.oof_record("champion"))
+    alone = [
+        read_record(paths.oof_record(parent)).metrics["oof_f1"] for parent in champion.experiment["parents"]
+    ]
+    assert champion.metrics["oof_f1"] > max(alone)
