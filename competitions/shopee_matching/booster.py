@@ -176,3 +176,9 @@ def returned_chance(pairs: CandidatePairs, chance: Float32) -> Float32:
     there = np.flatnonzero(inside)[key[place[inside]] == back[inside]]
     found[there] = chance[place[there]]
     return found
+
+
+def both_ways(pairs: CandidatePairs, chance: Float32) -> Float32:
+    """(pairs,) chances on which both sides agree: the mean of both directions, where the match proposes, too."""
+    returned = returned_chance(pairs, chance)
+    return np.where(returned > 0, (chance + returned) / 2, chance).astype(np.float32)

@@ -12,7 +12,7 @@ from common.atomic import whole_array
 from common.errors import InputError
 from common.job import Job
 from common.paths import shown
-from competitions.shopee_matching.booster import SecondLook, chances, load_booster
+from competitions.shopee_matching.booster import SecondLook, both_ways, chances, load_booster
 from competitions.shopee_matching.branch_candidates import (
     by_picture,
     filled,
@@ -243,6 +243,7 @@ def judged(
         boosters = [load_booster(folder / f"second_look{fold}.txt") for fold in range(settings.folds)]
         places = np.flatnonzero(is_new & look.worth_it())
         final[places] = chances(boosters, look, places)
+        final[is_new] = both_ways(pairs, final)[is_new]
     write_pairs(
         growth.folder / f"{settings.name}.parquet",
         CandidatePairs(pairs.query, pairs.match, {"first": first, settings.name: final}),

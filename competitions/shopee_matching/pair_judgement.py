@@ -9,6 +9,7 @@ from common.job import Job, Outcome
 from common.seeding import derived_seed
 from competitions.shopee_matching.booster import (
     SecondLook,
+    both_ways,
     chances,
     load_booster,
     save_booster,
@@ -102,7 +103,7 @@ def second_look(
         save_booster(files[-1], booster)
         places = np.flatnonzero((fold == held_out) & look.worth_it())
         chance[places] = chances([booster], look, places)
-    return CandidatePairs(judged.query, judged.match, {settings.name: chance}), files
+    return CandidatePairs(judged.query, judged.match, {settings.name: both_ways(judged, chance)}), files
 
 
 def judge(job: Job, settings: ShopeeExperiment, listings: Listings, pairs: CandidatePairs) -> CandidatePairs:
@@ -116,6 +117,7 @@ def judge(job: Job, settings: ShopeeExperiment, listings: Listings, pairs: Candi
         places = np.flatnonzero(look.worth_it())
         chance = chance.copy()
         chance[places] = chances(boosters, look, places)
+        chance = both_ways(pairs, chance)
     return CandidatePairs(pairs.query, pairs.match, {settings.name: chance})
 
 

@@ -13,6 +13,7 @@ from common.paths import WorkPaths
 from common.run_record import read_record
 from competitions.shopee_matching.booster import (
     SecondLook,
+    both_ways,
     chances,
     load_booster,
     returned_chance,
@@ -174,6 +175,8 @@ def test_chance_returned_is_that_of_the_reversed_pair() -> None:
         known.get((m, q), 0.0) for q, m in zip(pairs.query.tolist(), pairs.match.tolist(), strict=True)
     ]
     np.testing.assert_allclose(returned_chance(pairs, chance), expected)
+    agreed = [(c + r) / 2 if r else c for c, r in zip(chance, expected, strict=True)]
+    np.testing.assert_allclose(both_ways(pairs, chance), agreed, rtol=1e-6)
 
 
 def test_similarities_are_filled_in_where_another_branch_proposed_the_pair() -> None:
