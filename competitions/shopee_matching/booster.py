@@ -179,6 +179,6 @@ def returned_chance(pairs: CandidatePairs, chance: Float32) -> Float32:
 
 
 def both_ways(pairs: CandidatePairs, chance: Float32) -> Float32:
-    """(pairs,) chances on which both sides agree: the mean of both directions, where both propose the pair."""
+    """(pairs,) chances on which both sides agree: the mean of both directions, where both propose it."""
     returned = returned_chance(pairs, chance)
     return np.where(returned > 0, (chance + returned) / 2, chance).astype(np.float32)
