@@ -21,7 +21,7 @@ from competitions.shopee_matching.title_similarity import title_pairs
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
-BLOCK_PAIRS = 50_000
+BLOCK_CELLS = 8_000_000
 MODEL_FREE = ("phash", "titles", "descriptors", "alignment")
 """Branches that this module searches by itself."""
 
@@ -76,8 +76,9 @@ def filled(pairs: CandidatePairs, score: Float32, rows: Float32) -> Float32:
     known = np.asarray(rows.any(axis=1))
     missing = np.flatnonzero(np.isnan(score) & known[pairs.query] & known[pairs.match])
     full = score.copy()
-    for start in range(0, len(missing), BLOCK_PAIRS):
-        block = missing[start : start + BLOCK_PAIRS]
+    length = max(1, BLOCK_CELLS // rows.shape[1])
+    for start in range(0, len(missing), length):
+        block = missing[start : start + length]
         full[block] = np.einsum("ij,ij->i", rows[pairs.query[block]], rows[pairs.match[block]])
     return full
 
