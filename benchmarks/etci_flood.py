@@ -198,7 +198,7 @@ def train_ours(arrays: TileArrays, losses: list[float]) -> None:
     seed_everything(1)
     network = build_network(settings.network, settings.channels).train()
     module = FloodTraining(network, settings.training)
-    optimizer = torch.optim.Adam(network.parameters(), settings.training.learning_rate)
+    optimizer = torch.optim.Adam(network.parameters(), settings.training.learning_rate, fused=True)
     for step in _batches(training_loader(arrays, np.arange(len(arrays.tiles)), settings, 1)):
         seen, flood = step
         loss = module.loss(network(seen), flood)
@@ -290,7 +290,7 @@ def mapping(data: Path, scratch: Path) -> list[Comparison]:
 
     from competitions.etci_flood.flood_maps import equal_shares, predicted_maps
     from competitions.etci_flood.input_channels import input_channels
-    from competitions.etci_flood.network_model import NetworkModel
+    from competitions.etci_flood.network_model import VIEWS_BEFORE_COMPILING, NetworkModel
     from competitions.etci_flood.segmentation_networks import build_network
 
     arrays = tile_arrays(data, scratch)
@@ -307,6 +307,7 @@ def mapping(data: Path, scratch: Path) -> list[Comparison]:
         rows = np.arange(tiles)
         settings = base.model_copy(update={"prediction": PredictionSettings(views=views, margin=0, batch=4)})
         model = NetworkModel(network, settings, "cpu")
+        model.mapped = VIEWS_BEFORE_COMPILING  # as after the first hundreds of tiles
 
         def ours(model: NetworkModel = model, rows: npt.NDArray[np.int64] = rows) -> Bytes:
             return np.concatenate(list(predicted_maps(equal_shares([model]), arrays, rows, 4)))

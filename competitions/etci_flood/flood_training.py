@@ -197,9 +197,10 @@ class FloodTraining(lightning.LightningModule):
         parameters, rate = self.network.parameters(), self.settings.learning_rate
         optimizer: torch.optim.Optimizer
         if self.settings.weight_decay:
-            optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=self.settings.weight_decay)
+            decay = self.settings.weight_decay
+            optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True)
         else:
-            optimizer = torch.optim.Adam(parameters, lr=rate)
+            optimizer = torch.optim.Adam(parameters, lr=rate, fused=True)
         if self.settings.schedule == "constant":
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)

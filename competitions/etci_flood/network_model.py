@@ -1,11 +1,14 @@
 """A trained segmentation network as a model that maps floods."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from competitions.etci_flood.batch_norm_folding import without_batch_norms
+from competitions.etci_flood.compiled_network import compiled
 from competitions.etci_flood.experiment import FloodExperiment
 from competitions.etci_flood.input_channels import input_channels
 
@@ -18,6 +21,8 @@ VIEWS: dict[str, list[tuple[int, bool]]] = {
     "d4": [(turns, mirrored) for turns in range(4) for mirrored in (False, True)],
 }
 """Quarter turns, and whether the tile is mirrored first."""
+VIEWS_BEFORE_COMPILING = 400
+"""Views of tiles that a network maps before it is compiled, which takes as long as some hundred of them."""
 
 
 class NetworkModel:
@@ -33,6 +38,8 @@ class NetworkModel:
         self.network = without_batch_norms(network).to(device)
         self.settings, self.device = settings, device
         self.margin = settings.prediction.margin
+        self.mapped = 0
+        self.compiled: dict[tuple[int, ...], Callable[[Tensor], Tensor] | None] = {}
 
     @torch.inference_mode()
     def probability(self, layers: Bytes, scale: FloatArray) -> FloatArray:
@@ -49,7 +56,19 @@ class NetworkModel:
 
     def _view(self, seen: Tensor, turns: int, mirrored: bool) -> Tensor:
         view = torch.rot90(seen.flip(-1) if mirrored else seen, turns, (-2, -1))
-        logits = self.network(view.contiguous(memory_format=torch.channels_last))
+        logits = self._logits(view)
         probability = torch.sigmoid(logits[:, 0].float())
         back = torch.rot90(probability, -turns, (-2, -1))
         return back.flip(-1) if mirrored else back
+
+    def _logits(self, view: Tensor) -> Tensor:
+        """By the compiled network, once many tiles of that size have been mapped on a processor."""
+        size = tuple(view.shape[1:])
+        self.mapped += len(view)
+        if self.device == "cpu" and self.mapped > VIEWS_BEFORE_COMPILING and size not in self.compiled:
+            self.compiled[size] = compiled(self.network, view)
+        run = self.compiled.get(size)
+        if run is not None:
+            return run(view)
+        logits: Tensor = self.network(view.contiguous(memory_format=torch.channels_last))
+        return logits
