@@ -122,7 +122,9 @@ def own_inputs(flags: argparse.Namespace) -> object:
         return None
     if not flags.catalogue.is_file():
         raise InputError(f"{flags.catalogue}: no such file; --catalogue takes a CSV file")
-    folders = [flags.pictures or flags.catalogue.absolute().parent, *([flags.index] if flags.index else [])]
+    folders = [flags.index] if flags.index else []
+    if "image=" in flags.columns:
+        folders.append(flags.pictures or flags.catalogue.absolute().parent)
     prints = [fingerprint(readable_folder(folder, "the folder")) for folder in folders]
     return [fingerprint(flags.catalogue.absolute()), flags.columns, *prints]
 
