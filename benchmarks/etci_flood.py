@@ -24,6 +24,7 @@ from competitions.etci_flood.tile_arrays import TileArrays
 
 SLUG = "etci_flood"
 OFFICIAL_TILES = 33_405
+FEW_TILES = 1000
 TILES = 64
 """Tiles that networks are measured on."""
 STEPS = 12
@@ -147,21 +148,18 @@ def many_tiles(data: Path, many: Path, number: int) -> Path:
     return many
 
 
-def memory(data: Path, scratch: Path) -> list[Comparison]:
-    """As many tiles as the official training split has."""
-    many = many_tiles(data, scratch / "many", OFFICIAL_TILES)
+def memory(data: Path, scratch: Path, tiles: int = OFFICIAL_TILES) -> list[Comparison]:
+    """As many tiles as the official training split has, or `tiles`, beside a thousand."""
+    many, few = many_tiles(data, scratch / "many", tiles), many_tiles(data, scratch / "few", FEW_TILES)
     return [
         compare_processes(
             SLUG,
-            f"read {OFFICIAL_TILES:,} tiles of 4 pictures",
+            f"read {tiles:,} tiles of 4 pictures",
             ours=("threads into memory-mapped bytes", partial(read_into_arrays, many, scratch / "all")),
-            peer=(
-                "the same with 2,000 tiles",
-                partial(read_into_arrays, many_tiles(data, scratch / "few", 2000), scratch / "part"),
-            ),
+            peer=(f"the same with {FEW_TILES:,} tiles", partial(read_into_arrays, few, scratch / "part")),
             target="bounded memory",
             runs=1,
-            note="sample pictures linked many times; 8.8 GB of arrays are written",
+            note=f"sample pictures linked many times; {tiles * 262144 / 1e9:.1f} GB of arrays are written",
         )
     ]
 
@@ -410,6 +408,9 @@ def main() -> None:
     )
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--scratch", type=Path, metavar="DIR", help="for temporary files, up to 10 GB")
+    parser.add_argument(
+        "--tiles", type=int, default=OFFICIAL_TILES, metavar="N", help=f"of part memory ({OFFICIAL_TILES})"
+    )
     flags = parser.parse_args()
     unknown = [part for part in flags.parts if part not in PARTS]
     if unknown:
@@ -419,7 +420,8 @@ def main() -> None:
         for part in flags.parts or PARTS:
             scratch = Path(folder) / part
             scratch.mkdir()
-            keep(PARTS[part](data, scratch))
+            measure = partial(memory, tiles=flags.tiles) if part == "memory" else PARTS[part]
+            keep(measure(data, scratch))
 
 
 if __name__ == "__main__":
