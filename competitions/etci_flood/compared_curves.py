@@ -20,10 +20,13 @@ TRAINED, HELD_OUT = "#8a939c", "#1f6fd0"
 
 
 def draw_compared_curves(records: dict[str, RunRecord], path: Path) -> None:
-    """One column an experiment: loss in training and on held-out tiles above, IoU on held-out tiles below."""
+    """One column an experiment: loss on training and held-out tiles above, IoU on held-out tiles below.
+
+    Losses of different kinds do not compare, so each experiment has a scale of its own there.
+    """
     mpl.rcParams["font.size"] = 9
     canvas = Canvas(figsize=(3.4 * len(records), 4.4), layout="constrained")
-    axes = canvas.subplots(2, len(records), squeeze=False, sharex="col", sharey="row")
+    axes = canvas.subplots(2, len(records), squeeze=False, sharex="col")
     for (above, below), (name, record) in zip(axes.T, records.items(), strict=True):
         for key, label, colour in (
             ("train_loss", "training tiles", TRAINED),
@@ -37,6 +40,7 @@ def draw_compared_curves(records: dict[str, RunRecord], path: Path) -> None:
         below.plot(*zip(*points, strict=True), color=HELD_OUT)
         above.set_title(name, fontsize=9)
         below.set_xlabel("epoch")
+        below.set_ylim(0, 1)
         for axis in (above, below):
             axis.grid(alpha=0.25)
     axes[0][0].set_ylabel("loss")
