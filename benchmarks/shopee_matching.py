@@ -140,7 +140,7 @@ def measure_titles(folder: Path) -> list[Comparison]:  # noqa: ARG001
             found += int((scores >= settings.smallest_similarity).sum()) - len(similarity)
         return found
 
-    part = 7168
+    part = min(7168, LISTINGS)
     start = time.perf_counter()
     plain(part)
     share = part / LISTINGS
@@ -291,7 +291,6 @@ def match_everything() -> dict[str, float]:
     chance = chances([first], features)
     said(f"{len(pairs):,} pairs judged")
     look = SecondLook(features, chance)
-    places = np.flatnonzero(look.worth_it() & (pairs.query < 3_000))
     second = train_booster(look, places, same[places], settings, 1, 1_000)
     places = np.flatnonzero(look.worth_it())
     chance = chance.copy()

@@ -18,10 +18,18 @@ def read_rgb(path: Path) -> npt.NDArray[np.uint8]:
     return np.asarray(open_rgb(path))
 
 
-def open_rgb(path: Path) -> Image.Image:
-    """Read a decoded RGB Pillow image; greyscale, alpha (on white), CMYK and palettes are converted."""
+def open_rgb(path: Path, at_least: int = 0) -> Image.Image:
+    """Read a decoded RGB Pillow image; greyscale, alpha (on white), CMYK and palettes are converted.
+
+    Parameters
+    ----------
+    at_least : a JPEG may be decoded at a half, a quarter or an eighth of its size, which is faster, as long as
+        both sides keep so many pixels; 0 decodes all.
+    """
     try:
         with Image.open(path) as picture:
+            if at_least:
+                picture.draft(None, (at_least, at_least))
             picture.load()
             upright = ImageOps.exif_transpose(picture)
             if upright.mode in ("RGBA", "LA", "PA") or "transparency" in upright.info:

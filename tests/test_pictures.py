@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.pictures import UnreadablePictureError, read_rgb
+from common.pictures import UnreadablePictureError, open_rgb, read_rgb
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK", "1", "LA"])
@@ -50,3 +50,13 @@ def test_a_missing_reader_of_a_rare_format_is_no_bug(tmp_path: Path, monkeypatch
     monkeypatch.setattr("common.pictures.Image.open", as_ultralytics_does)
     with pytest.raises(UnreadablePictureError, match="unknown format"):
         read_rgb(tmp_path / "photo.heic")
+
+
+def test_a_large_jpeg_is_decoded_smaller_but_never_below_what_is_asked(tmp_path: Path) -> None:
+    gradient = np.tile(np.linspace(0, 255, 640, dtype=np.uint8)[:, None, None], (1, 480, 3))
+    Image.fromarray(gradient).save(tmp_path / "large.jpg", quality=95)
+    whole, half = open_rgb(tmp_path / "large.jpg"), open_rgb(tmp_path / "large.jpg", at_least=200)
+    assert (whole.size, half.size) == ((480, 640), (240, 320))
+    assert open_rgb(tmp_path / "large.jpg", at_least=300).size == (480, 640)
+    difference = np.asarray(whole.resize(half.size)).astype(int) - np.asarray(half)
+    assert np.abs(difference).mean() < 2

@@ -96,6 +96,8 @@ def second_look(
     chance, files = look.chance.copy(), []
     for held_out in range(settings.folds):
         learnt = np.flatnonzero((fold != held_out) & look.worth_it())
+        if same[learnt].all():  # the first look left no doubt
+            learnt = np.flatnonzero(fold != held_out)
         seed = derived_seed(job.seed, "second look", held_out)
         products = len(np.unique(listings.label_group[listings.fold != held_out]))
         booster = train_booster(look, learnt, same[learnt], settings.booster, seed, products)

@@ -14,6 +14,9 @@ from common.console import progress
 from common.pictures import UnreadablePictureError, open_rgb
 from competitions.shopee_matching.listings import picture_path
 
+SHARPNESS = 1.2
+"""A JPEG that is more than twice as large is decoded at a smaller scale, but not below this many times the size."""
+
 
 @dataclass(frozen=True)
 class StoredPictures:
@@ -72,7 +75,7 @@ def store_pictures(paths: dict[str, Path], names: list[str], size: int, out: Pat
 
 def _small(path: Path, size: int) -> npt.NDArray[np.uint8] | str:
     try:
-        picture = open_rgb(path)
+        picture = open_rgb(path, at_least=round(SHARPNESS * size))
     except UnreadablePictureError as fault:
         return str(fault)
     return np.asarray(picture.resize((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0))
