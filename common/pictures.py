@@ -23,8 +23,8 @@ def open_rgb(path: Path, at_least: int = 0) -> Image.Image:
 
     Parameters
     ----------
-    at_least : a JPEG may be decoded at a half, a quarter or an eighth of its size, which is faster, as long as
-        both sides keep so many pixels; 0 decodes all.
+    at_least : a JPEG may be decoded at a half, a quarter or an eighth of its size, which is faster, as long
+        as both sides keep so many pixels; 0 decodes all.
     """
     try:
         with Image.open(path) as picture:

@@ -15,7 +15,7 @@ from common.pictures import UnreadablePictureError, open_rgb
 from competitions.shopee_matching.listings import picture_path
 
 SHARPNESS = 1.2
-"""A JPEG that is more than twice as large is decoded at a smaller scale, but not below this many times the size."""
+"""A much larger JPEG is decoded at a smaller scale, but not below this many times the size."""
 
 
 @dataclass(frozen=True)
