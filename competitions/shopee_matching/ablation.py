@@ -47,6 +47,7 @@ PARTS_OF_THE_RECIPE = (
     "union_sizes",
     "union_all",
     "champion_text",
+    "booster_without_minilm",
     "booster_first_look",
     "champion",
     "booster_expected_f1",
