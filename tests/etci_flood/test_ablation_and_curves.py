@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from common.run_record import RunRecord, write_record
-from competitions.etci_flood import ablation
+from competitions.etci_flood import ablation, scene_table
 from competitions.etci_flood.ablation import Step, keep_steps, markdown_table, step_of
 from competitions.etci_flood.compared_curves import main as draw_curves
 from competitions.etci_flood.competition import COMPETITION
@@ -18,7 +18,9 @@ def write_run(work: Path, name: str, iou: float, believed: float | None) -> None
         {"epoch": epoch, "train_loss": 1 / epoch, "held_out_loss": 1.0, "held_out_iou": 0.5}
         for epoch in (1, 2, 3)
     ]
-    metrics = {"oof_iou": iou} | ({} if believed is None else {"oof_iou_without_bright": believed})
+    naive = {"best linear rule on VV and VH": 0.2, "best VV threshold": 0.1, "permanent water": 0.3}
+    metrics = {"oof_iou": iou, **{f"naive: {name}": value for name, value in naive.items()}}
+    metrics |= {} if believed is None else {"oof_iou_without_bright": believed}
     record = RunRecord(
         competition="etci_flood",
         stage="out_of_fold",
@@ -46,7 +48,9 @@ def write_run(work: Path, name: str, iou: float, believed: float | None) -> None
     write_record(work / name / "oof.run.json", record)
     for fold in range(settings.folds):
         write_record(work / name / f"fold{fold}" / "run.json", record)
-    scenes = pd.DataFrame({"scene": ["a_1", "b_2"], "iou_without_bright": [0.5, 0.75]})
+    scenes = pd.DataFrame({"scene": ["a_1", "b_2"], "iou_without_bright": [0.5, 0.75], "tiles": 4})
+    scenes = scenes.assign(iou=0.4, iou_possible=0.9, bright_tiles=1)
+    scenes = scenes.assign(vv_threshold=0.1, linear_rule=0.2, water_mask=0.3)
     scenes.to_csv(work / name / "oof_scenes.csv", index=False)
 
 
@@ -87,6 +91,20 @@ def test_rows_are_kept_in_the_order_of_the_experiments(
 def test_a_folder_without_runs_ends_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ablation.main(["--work", str(tmp_path)]) == 2
     assert "holds no finished experiment" in capsys.readouterr().err
+
+
+def test_scenes_stand_beside_the_naive_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scene_table, "RESULTS", tmp_path / "kept.csv")
+    write_run(tmp_path, "gain_dice", 0.6, 0.7)
+    for name in ("tiles", "others", "tiles"):
+        kept = scene_table.keep_rows(scene_table.rows_of(tmp_path, "gain_dice", name))
+    assert kept["scene"].tolist() == ["a_1", "b_2", "all"] * 2
+    lines = scene_table.markdown_table(kept).splitlines()
+    assert (
+        lines[2] == "| `gain_dice` | others | a_1 | 4 (1) | 0.400 | 0.500 | 0.900 | 0.200 | 0.100 | 0.300 |"
+    )
+    assert lines[7] == "| `gain_dice` | tiles | all | 8 (2) | 0.600 | 0.700 | 1.000 | 0.200 | 0.100 | 0.300 |"
+    assert scene_table.main(["--work", str(tmp_path / "none")]) == 2
 
 
 def test_curves_are_drawn_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
