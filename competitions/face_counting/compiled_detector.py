@@ -1,11 +1,11 @@
 """Detectors compiled by OpenVINO for a CPU: the same boxes in half the time or less."""
 
-import sys
 from typing import Any
 
 import numpy as np
 import torch
 
+from common.compiled_network import compile_network
 from competitions.face_counting.detector import DenseDetector, Detections, surest
 from competitions.face_counting.experiment import CountingSettings
 
@@ -52,25 +52,9 @@ class CompiledDetector:
         return [found[row] for row in range(len(canvases))]
 
     def _compile(self, canvas: torch.Tensor) -> Any:
-        # Importing openvino reports its use to a server, unless the package that does so is not there.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-        import openvino
-        from openvino.frontend import FrontEndManager
-        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
-
         example = self.network.as_input(canvas).contiguous()
-        with torch.inference_mode():
-            traced = torch.jit.trace(self.network, example, check_trace=False)
-        front_end = FrontEndManager().load_by_framework("pytorch")
-        # A variable of its own: the front end does not keep what it is given alive.
-        decoder = TorchScriptPythonDecoder(traced, example_input=(example,))
-        model = front_end.convert(front_end.load(decoder))
         sides = (-1, -1) if self.network.any_size else tuple(example.shape[-2:])
-        model.reshape({0: openvino.PartialShape([1, 3, *sides])})
-        settings = {
-            "INFERENCE_NUM_THREADS": self.threads,
-            "INFERENCE_PRECISION_HINT": "f32",
-            "NUM_STREAMS": self.threads,
-        }
-        compiled = openvino.Core().compile_model(model, "CPU", settings)
+        compiled = compile_network(self.network, example, (1, 3, *sides), self.threads, streams=self.threads)
+        import openvino  # after compile_network, which keeps it from reporting its use
+
         return openvino.AsyncInferQueue(compiled, self.threads)
