@@ -89,9 +89,11 @@ def pool_folds(job: Job) -> Outcome:
     from common import atomic
     from competitions.face_counting.out_of_fold import decide, pooled_faces
     from competitions.face_counting.parents_boxes import looks_of
+    from competitions.face_counting.stored_pictures import load_pictures
 
     settings = cast(FaceCountingExperiment, job.settings)
-    pooled = pooled_faces(job.fold_folders, looks_of(job, len(settings.pictures.views)))
+    labels = load_pictures(job.processed, "train").boxes
+    pooled = pooled_faces(job.fold_folders, looks_of(job, len(settings.pictures.views)), labels)
     outcome = decide(pooled, settings.counting)
     path = job.paths.experiment(job.settings.name) / "oof.parquet"
     with atomic.whole_file(path) as partial:

@@ -33,17 +33,17 @@ class FoundFaces:
 
     def only(self, look: int) -> "FoundFaces":
         """What one look found."""
-        return self._at(np.flatnonzero(self.look == look))
+        return self.at(np.flatnonzero(self.look == look))
 
     def at_least(self, confidence: float) -> "FoundFaces":
         """The boxes that are at least that sure."""
-        return self._at(np.flatnonzero(self.scores >= confidence))
+        return self.at(np.flatnonzero(self.scores >= confidence))
 
     def of_pictures(self, mask: npt.NDArray[np.bool_]) -> "FoundFaces":
         """The pictures that a mask marks, numbered anew."""
         number = np.cumsum(mask) - 1
         rows = np.flatnonzero(mask[self.picture])
-        kept = self._at(rows)
+        kept = self.at(rows)
         return FoundFaces(
             number[kept.picture], kept.boxes, kept.scores, kept.look, int(mask.sum()), self.looks
         )
@@ -55,7 +55,7 @@ class FoundFaces:
             np.sort(nms(boxes[start:stop], scores[start:stop], overlap).numpy()) + start
             for start, stop in self._spans()
         ]
-        return self._at(np.concatenate(kept) if kept else np.zeros(0, np.int64))
+        return self.at(np.concatenate(kept) if kept else np.zeros(0, np.int64))
 
     def fused(self, overlap: float) -> "FoundFaces":
         """Weighted boxes fusion (Solovyev et al. 2021) of all looks.
@@ -64,7 +64,12 @@ class FoundFaces:
         its boxes, weighted by their scores; its score is the mean of each look's best score, nought for
         looks that did not see it. It is numbered as found by look 0.
         """
-        picture, boxes, scores = [], [np.zeros((0, 4), np.float32)], [np.zeros(0, np.float32)]
+        return self.gathered(overlap)[0]
+
+    def gathered(self, overlap: float) -> tuple["FoundFaces", npt.NDArray[np.float32]]:
+        """The fused boxes, and for each (n, looks) the best score of every look."""
+        picture, boxes = [], [np.zeros((0, 4), np.float32)]
+        evidence = [np.zeros((0, self.looks), np.float32)]
         for start, stop in self._spans():
             own, weight = torch.from_numpy(self.boxes[start:stop]), torch.from_numpy(self.scores[start:stop])
             leaders = nms(own, weight, overlap)
@@ -80,15 +85,17 @@ class FoundFaces:
             best = best.scatter_reduce(0, place, weight, "amax").view(len(leaders), self.looks)
             picture += [int(self.picture[start])] * len(leaders)
             boxes.append(middle.numpy())
-            scores.append(best.mean(dim=1).numpy())
-        return FoundFaces(
+            evidence.append(best.numpy())
+        seen = np.concatenate(evidence)
+        fused = FoundFaces(
             np.asarray(picture, np.int64),
             np.concatenate(boxes),
-            np.concatenate(scores),
+            seen.mean(axis=1, dtype=np.float32),
             np.zeros(len(picture), np.int64),
             self.pictures,
             1,
         )
+        return fused, seen
 
     def above(self, confidences: list[float]) -> npt.NDArray[np.int64]:
         """(confidences, pictures) boxes that are at least that sure."""
@@ -99,7 +106,8 @@ class FoundFaces:
             ]
         )
 
-    def _at(self, rows: npt.NDArray[np.int64]) -> "FoundFaces":
+    def at(self, rows: npt.NDArray[np.int64]) -> "FoundFaces":
+        """The boxes of these rows."""
         return FoundFaces(
             self.picture[rows],
             self.boxes[rows],

@@ -8,6 +8,7 @@ Fusions: `first_look` takes the first view alone, `suppression` the surest of ov
 Rules: `boxes_above` counts the boxes above a confidence. `expected_count` gives each box a worth in faces
 that rises with its confidence: a step function fitted to the squared error by non-negative least squares, so
 that scores are calibrated to counts. `box_statistics` is a regression on figures of a picture's boxes.
+`calibrated_boxes` is that with the expected number of boxes that the labels count, see `box_calibration`.
 """
 
 from dataclasses import asdict, dataclass
@@ -16,12 +17,21 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from competitions.face_counting.box_calibration import (
+    Calibration,
+    Labels,
+    are_labelled,
+    candidates_of,
+    fit_calibration,
+    sums,
+    without_own_part,
+)
 from competitions.face_counting.box_fusion import FoundFaces, fused_folds
 from competitions.face_counting.box_statistics import Regression, fit_regression, picture_statistics
 from competitions.face_counting.experiment import CountingSettings
 
 Fusion = Literal["first_look", "suppression", "weighted_fusion"]
-Rule = Literal["boxes_above", "expected_count", "box_statistics"]
+Rule = Literal["boxes_above", "expected_count", "box_statistics", "calibrated_boxes"]
 PARTS_OF_ONE_FOLD = 5
 Counts = npt.NDArray[np.float64]
 Above = npt.NDArray[np.int64]
@@ -40,12 +50,15 @@ class Way:
         return f"{self.fusion}_{self.rule}"
 
 
-def ways(looks: int) -> list[Way]:
-    """All ways of counting what so many looks at a picture found."""
+def ways(looks: int, labelled: bool = False) -> list[Way]:
+    """All ways of counting what so many looks at a picture found; one needs the labelled boxes."""
     fusions: tuple[Fusion, ...] = ("first_look", "suppression", "weighted_fusion")
     rules: tuple[Rule, ...] = ("boxes_above", "expected_count")
     thresholds = [Way(fusion, rule) for fusion in fusions[: 3 if looks > 1 else 1] for rule in rules]
-    return [*thresholds, Way(fusions[2 if looks > 1 else 0], "box_statistics")]
+    regressions: tuple[Rule, ...] = (
+        ("box_statistics", "calibrated_boxes") if labelled else ("box_statistics",)
+    )
+    return [*thresholds, *(Way(fusions[2 if looks > 1 else 0], rule) for rule in regressions)]
 
 
 @dataclass(frozen=True)
@@ -62,7 +75,9 @@ class CountingRule:
     constant: float
     """Faces that every picture has beside those found."""
     regression: Regression | None = None
-    """What box_statistics counts by; boxes are shown by their worth."""
+    """What box_statistics and calibrated_boxes count by; boxes are shown by their worth."""
+    calibration: Calibration | None = None
+    """What calibrated_boxes knows of single boxes."""
 
     @property
     def half_a_face(self) -> float:
@@ -75,7 +90,12 @@ class CountingRule:
         put_together = fuse(found, self.way.fusion, self.overlap)
         counts = self.by_worth(put_together)
         if self.regression is not None:
-            counts = self.regression.count(picture_statistics(found, put_together, counts))
+            statistics = picture_statistics(found, put_together, counts)
+            if self.calibration is not None:
+                candidates = candidates_of(found)
+                expected = sums(candidates, self.calibration.probabilities(candidates))
+                statistics = np.column_stack([statistics, expected[:, ::-1]])
+            counts = self.regression.count(statistics)
         return np.maximum(counts, 0.0)
 
     def by_worth(self, put_together: FoundFaces) -> Counts:
@@ -108,13 +128,19 @@ def rmse_map(above: Above, head_counts: Counts) -> Counts:
 
 
 def fit_rule(
-    way: Way, found: FoundFaces, above: Above, head_counts: Counts, counting: CountingSettings
+    way: Way,
+    found: FoundFaces,
+    above: Above,
+    head_counts: Counts,
+    counting: CountingSettings,
+    labels: Labels | None = None,
 ) -> CountingRule:
     """The rule of least squared error on pictures with known counts.
 
     Parameters
     ----------
     above : of `boxes_above` for the same pictures and the way's fusion.
+    labels : labelled boxes of each picture, for calibrated_boxes.
     """
     if way.rule == "boxes_above":
         overlap, confidence = np.unravel_index(np.argmin(rmse_map(above, head_counts)), above.shape[:2])
@@ -124,13 +150,17 @@ def fit_rule(
         return rule
     put_together = fuse(found, way.fusion, rule.overlap)
     statistics = picture_statistics(found, put_together, rule.by_worth(put_together))
+    calibration = None
+    if way.rule == "calibrated_boxes" and labels is not None:
+        candidates = candidates_of(found)
+        labelled = are_labelled(candidates.boxes, labels)
+        # The expected number of boxes stands last: what it misses is left to the trees.
+        expected = sums(candidates, without_own_part(candidates, labelled))
+        statistics = np.column_stack([statistics, expected[:, ::-1]])
+        calibration = fit_calibration(candidates, labelled)
+    regression = fit_regression(statistics, head_counts)
     return CountingRule(
-        way,
-        rule.overlap,
-        rule.confidences,
-        rule.worths,
-        rule.constant,
-        fit_regression(statistics, head_counts),
+        way, rule.overlap, rule.confidences, rule.worths, rule.constant, regression, calibration
     )
 
 
@@ -160,6 +190,7 @@ def counts_without_own_fold(
     head_counts: Counts,
     fold: npt.NDArray[np.int64],
     counting: CountingSettings,
+    labels: Labels | None = None,
 ) -> Counts:
     """(pictures,) counts by rules that were fitted on the other folds' pictures.
 
@@ -169,7 +200,8 @@ def counts_without_own_fold(
     counts = np.zeros(len(head_counts))
     for part in np.unique(parts):
         own = parts == part
-        rule = fit_rule(way, found.of_pictures(~own), above[:, :, ~own], head_counts[~own], counting)
+        others = None if labels is None else [labels[row] for row in np.flatnonzero(~own)]
+        rule = fit_rule(way, found.of_pictures(~own), above[:, :, ~own], head_counts[~own], counting, others)
         counts[own] = rule.count(found.of_pictures(own))
     return counts
 
@@ -192,4 +224,6 @@ def rule_of(decision: dict[str, Any]) -> CountingRule:
     rule["way"] = Way(**rule["way"])
     if rule["regression"] is not None:
         rule["regression"] = Regression(**rule["regression"])
+    if rule["calibration"] is not None:
+        rule["calibration"] = Calibration(**rule["calibration"])
     return CountingRule(**rule)

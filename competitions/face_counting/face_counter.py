@@ -60,6 +60,7 @@ class FaceCounter:
         tables, before = [], 0
         for look in looks:
             table = found_in(look.find, pictures, look.pictures, "boxes")
+            table = table[table["score"] >= self.settings.floor]
             tables.append(table.assign(view=table["view"] + before))
             before += len(look.pictures.views)
         return found_faces(pd.concat(tables, ignore_index=True), pictures.names, before)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from competitions.face_counting import counting
+from competitions.face_counting.box_calibration import Labels
 from competitions.face_counting.box_fusion import FoundFaces, found_faces, joined
 from competitions.face_counting.experiment import CountingSettings
 from competitions.face_counting.submission import rmse_interval, root_mean_squared_error
@@ -21,6 +22,8 @@ class PooledFaces:
     pictures: pd.DataFrame
     """fold, Name, head_count; one row a held-out picture."""
     found: FoundFaces
+    labels: Labels | None = None
+    """For each picture its labelled boxes (faces, 4) in px, where they are known."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +36,21 @@ class OutOfFold:
     decision: dict[str, Any]
 
 
-def pooled_faces(fold_folders: list[Path], looks: int) -> PooledFaces:
-    """Read what 2_train_folds left in its fold folders; `looks` views of each picture."""
+def pooled_faces(
+    fold_folders: list[Path], looks: int, boxes: dict[str, npt.NDArray[np.float64]] | None = None
+) -> PooledFaces:
+    """Read what 2_train_folds left in its fold folders: `looks` a picture; `boxes` are labels by name."""
     pictures, found = [], []
     for fold, folder in enumerate(fold_folders):
         held_out = pd.read_parquet(folder / "held_out.parquet")
         pictures.append(held_out.assign(fold=fold)[["fold", "Name", "head_count"]])
-        boxes = pd.read_parquet(folder / "oof.parquet")
-        found.append(found_faces(boxes, held_out["Name"].tolist(), looks))
-    return PooledFaces(pd.concat(pictures, ignore_index=True), joined(found))
+        table = pd.read_parquet(folder / "oof.parquet")
+        found.append(found_faces(table, held_out["Name"].tolist(), looks))
+    table = pd.concat(pictures, ignore_index=True)
+    labels = None
+    if boxes is not None:
+        labels = [boxes.get(str(name), np.zeros((0, 4))) for name in table["Name"]]
+    return PooledFaces(table, joined(found), labels)
 
 
 def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
@@ -49,13 +58,15 @@ def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
     head_counts = pooled.pictures["head_count"].to_numpy(np.float64)
     fold = pooled.pictures["fold"].to_numpy(np.int64)
     found = pooled.found
-    ways = counting.ways(found.looks)
+    ways = counting.ways(found.looks, pooled.labels is not None)
     above = {
         fusion: counting.boxes_above(found, fusion, settings)
         for fusion in dict.fromkeys(way.fusion for way in ways)
     }
     counts = {
-        way: counting.counts_without_own_fold(way, found, above[way.fusion], head_counts, fold, settings)
+        way: counting.counts_without_own_fold(
+            way, found, above[way.fusion], head_counts, fold, settings, pooled.labels
+        )
         for way in ways
     }
     errors = {way: root_mean_squared_error(counts[way], head_counts) for way in ways}
@@ -72,7 +83,7 @@ def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
     for way in ways:
         low, high = rmse_interval(counts[way], head_counts)
         metrics |= {f"{way.name}_rmse": errors[way], f"{way.name}_low": low, f"{way.name}_high": high}
-    rule = counting.fit_rule(best, found, above[best.fusion], head_counts, settings)
+    rule = counting.fit_rule(best, found, above[best.fusion], head_counts, settings, pooled.labels)
     decision = counting.as_decision(rule, float(head_counts.mean()), found.looks)
     return OutOfFold(counts[best], metrics, decision)
 

@@ -1,11 +1,13 @@
 """Experiments that combine others: what the parents found, as further looks at the same pictures."""
 
 from pathlib import Path
+from typing import cast
 
 import pandas as pd
 
 from common.errors import InputError
 from common.job import Job
+from competitions.face_counting.experiment import FaceCountingExperiment
 
 
 def looks_of(job: Job, own: int) -> int:
@@ -36,10 +38,11 @@ def parents_test(job: Job) -> pd.DataFrame:
 
 
 def as_looks(job: Job, boxes: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables of boxes one under the other, views of later parents numbered on."""
+    """Tables of boxes above the floor one under the other, views of later parents numbered on."""
     tables, before = [], 0
     for name, table in boxes.items():
-        tables.append(table.assign(view=table["view"] + before))
+        kept = table[table["score"] >= cast(FaceCountingExperiment, job.settings).counting.floor]
+        tables.append(kept.assign(view=kept["view"] + before))
         before += int(job.upstream[f"{name}/oof"].decision["looks"])
     return pd.concat(tables, ignore_index=True)
 
