@@ -224,6 +224,6 @@ def rule_of(decision: dict[str, Any]) -> CountingRule:
     rule["way"] = Way(**rule["way"])
     if rule["regression"] is not None:
         rule["regression"] = Regression(**rule["regression"])
-    if rule["calibration"] is not None:
+    if rule.get("calibration") is not None:
         rule["calibration"] = Calibration(**rule["calibration"])
     return CountingRule(**rule)

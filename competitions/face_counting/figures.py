@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 from common import atomic
 from common.competition import Figure, Finished
 from common.paths import WorkPaths
+from common.results_table import NAIVE
 from common.run_record import RunRecord
 from competitions.face_counting import counting
 from competitions.face_counting.box_fusion import found_faces
@@ -208,9 +209,10 @@ def _scatter(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -
     axes.scatter(table["head_count"] + moved, table["count"], s=14, alpha=0.45, color=GREEN, linewidths=0)
     axes.set(xlim=(0, most), ylim=(0, most), xlabel="true head count", ylabel="count out of fold")
     metrics = oof.metrics
+    naive = metrics.get(f"{NAIVE}mean count", float("nan"))
     axes.set_title(
         f"RMSE {metrics['oof_rmse']:.3f} [{metrics['oof_rmse_low']:.3f}, {metrics['oof_rmse_high']:.3f}], "
-        f"mean count {metrics['oof_rmse_mean_count']:.3f}",
+        f"mean count {naive:.3f}",
         fontsize=10,
     )
     axes.grid(alpha=0.25)

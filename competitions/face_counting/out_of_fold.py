@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from common.results_table import NAIVE
 from competitions.face_counting import counting
 from competitions.face_counting.box_calibration import Labels
 from competitions.face_counting.box_fusion import FoundFaces, found_faces, joined
@@ -76,7 +77,7 @@ def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
         "oof_rmse": errors[best],
         "oof_rmse_low": low,
         "oof_rmse_high": high,
-        "oof_rmse_mean_count": root_mean_squared_error(
+        f"{NAIVE}mean count": root_mean_squared_error(
             _means_without_own_fold(head_counts, fold), head_counts
         ),
     }

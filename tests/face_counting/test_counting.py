@@ -201,4 +201,4 @@ def test_pictures_without_any_box_count_out_of_fold(tmp_path: Path) -> None:
     result = decide(pooled, SETTINGS)
     np.testing.assert_allclose(result.counts, pooled.pictures["head_count"], atol=1e-6)
     assert result.metrics["oof_rmse"] == pytest.approx(0, abs=1e-6)
-    assert result.metrics["oof_rmse_mean_count"] > 0.9
+    assert result.metrics["naive: mean count"] > 0.9
