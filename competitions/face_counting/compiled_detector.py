@@ -1,4 +1,4 @@
-"""Detectors compiled by OpenVINO for a CPU: the same boxes in half the time or less."""
+"""Detectors compiled by OpenVINO for a CPU: the same boxes in less time."""
 
 from typing import Any
 
