@@ -9,7 +9,7 @@ import torch
 from common.experiments import experiment_names
 from common.seeding import seed_everything
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.detector import FaceDetector, build_detector, detect
+from competitions.face_counting.detector import DenseDetector, FaceDetector, build_detector, detect
 from competitions.face_counting.detector_training import DetectorTraining
 from competitions.face_counting.experiment import (
     ANCHORED,
@@ -57,7 +57,9 @@ def test_every_network_finds_boxes_and_takes_a_step(experiment: FaceCountingExpe
     canvases = torch.randint(0, 256, (1, 3, CANVAS, CANVAS), dtype=torch.uint8)
     faces = [torch.tensor([[4.0, 8.0, 30.0, 40.0], [30.0, 30.0, 60.0, 50.0]])]
     (found,) = detect(network.eval(), canvases, CountingSettings(floor=0.0))
-    assert len(found.boxes) == len(found.scores) > 0
+    assert len(found.boxes) == len(found.scores)
+    if isinstance(network, DenseDetector):  # others drop what they doubt themselves: with random weights, all
+        assert len(found.scores) > 0
     assert np.isfinite(found.boxes).all()
     assert (np.diff(found.scores) <= 0).all()
     assert ((found.scores >= 0) & (found.scores <= 1)).all()
