@@ -1,13 +1,11 @@
 """Bit trader: reading the official size, ARIMA over many series, equity of many submissions, CNN inference.
 
-    python -m benchmarks.bit_trader [reading] [arima] [equity] [inference]      (all four)
+    python -m benchmarks.bit_trader [reading] [arima] [equity] [inference]
 
 Reads nothing: bars come from the made-up market, in the official layout and at the official size. The CSV
-takes 1.2 GB in the system's folder for temporary files.
+takes 1.2 GB for a while.
 """
 
-import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import cast
@@ -15,7 +13,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.side_by_side import Comparison, compare, compare_processes, keep
+from benchmarks.side_by_side import Comparison, benchmark_command, compare, compare_processes
 from common.console import progress, say
 from competitions.bit_trader.bar_files import COLUMNS, FIELDS, FUTURE_MINUTES, PAST_MINUTES
 from competitions.bit_trader.market_simulation import COINS, bars_of, draw_coins, simulate_market
@@ -89,31 +87,30 @@ def load_again(target: Path) -> float:
     return float(bars[:, -1, 0].sum())
 
 
-def reading() -> list[Comparison]:
+def reading(scratch: Path) -> list[Comparison]:
     """Official-size CSV into arrays, and reading them a second time."""
-    with tempfile.TemporaryDirectory() as folder:
-        path, target = Path(folder) / "train_x_df.csv", Path(folder) / "train_x.npy"
-        write_official_csv(path, TRAIN_SAMPLES)
-        store(path, target)
-        if not np.array_equal(np.load(target, mmap_mode="r"), read_by_pandas(path)):
-            raise AssertionError("the arrays differ")
-        size = f"{TRAIN_SAMPLES:,} x {PAST_MINUTES:,} rows, {path.stat().st_size / 1e9:.2f} GB of CSV"
-        first = compare_processes(
-            SLUG,
-            f"official CSV into float32 arrays: {size}",
-            ours=("store_bars: streamed, checked, onto disk", partial(store, path, target)),
-            peer=("pandas.read_csv + reshape", partial(read_by_pandas, path)),
-            target="at most 0.3x the time and 0.6x the memory",
-            note="equal arrays; ours also checks every row and writes them to disk",
-        )
-        second = compare_processes(
-            SLUG,
-            "the same arrays a second time",
-            ours=("memory-mapped", partial(map_again, target)),
-            peer=("numpy.load into memory", partial(load_again, target)),
-            target="under 0.1 s",
-            note="one price of each sample touched",
-        )
+    path, target = scratch / "train_x_df.csv", scratch / "train_x.npy"
+    write_official_csv(path, TRAIN_SAMPLES)
+    store(path, target)
+    if not np.array_equal(np.load(target, mmap_mode="r"), read_by_pandas(path)):
+        raise AssertionError("the arrays differ")
+    size = f"{TRAIN_SAMPLES:,} x {PAST_MINUTES:,} rows, {path.stat().st_size / 1e9:.2f} GB of CSV"
+    first = compare_processes(
+        SLUG,
+        f"official CSV into float32 arrays: {size}",
+        ours=("store_bars: streamed, checked, onto disk", partial(store, path, target)),
+        peer=("pandas.read_csv + reshape", partial(read_by_pandas, path)),
+        target="at most 0.3x the time and 0.6x the memory",
+        note="equal arrays; ours also checks every row and writes them to disk",
+    )
+    second = compare_processes(
+        SLUG,
+        "the same arrays a second time",
+        ours=("memory-mapped", partial(map_again, target)),
+        peer=("numpy.load into memory", partial(load_again, target)),
+        target="under 0.1 s",
+        note="one price of each sample touched",
+    )
     return [first, second]
 
 
@@ -137,7 +134,7 @@ def arima_by_loop(series: Array) -> Array:
     return np.asarray(paths, np.float32)
 
 
-def arima_side_by_side(windows: Windows) -> Array:
+def arima_side_by_side(windows: Windows, scratch: Path) -> Array:
     """Our way: the experiment `arima`."""
     from competitions.bit_trader.arima_forecaster import ArimaForecaster
     from competitions.bit_trader.competition import COMPETITION
@@ -145,11 +142,10 @@ def arima_side_by_side(windows: Windows) -> Array:
 
     settings = cast(BitTraderExperiment, COMPETITION.experiment("arima", "full"))
     forecaster = ArimaForecaster(settings.arima, settings.lookback)
-    with tempfile.TemporaryDirectory() as scratch:
-        return forecaster.forecast(windows, np.arange(len(windows)), Path(scratch)).paths
+    return forecaster.forecast(windows, np.arange(len(windows)), scratch).paths
 
 
-def arima() -> list[Comparison]:
+def arima(scratch: Path) -> list[Comparison]:
     """60 series of 1,380 minutes, forecast for 120."""
     windows = simulated_windows(SERIES, 1)
     rows = np.arange(SERIES)
@@ -157,7 +153,7 @@ def arima() -> list[Comparison]:
     kept: dict[str, Array] = {}
 
     def ours() -> None:
-        kept["ours"] = arima_side_by_side(windows)
+        kept["ours"] = arima_side_by_side(windows, scratch)
 
     def peer() -> None:
         kept["peer"] = arima_by_loop(series)
@@ -195,7 +191,7 @@ def equity_by_loop(
     return result
 
 
-def equity() -> list[Comparison]:
+def equity(scratch: Path) -> list[Comparison]:  # noqa: ARG001
     """10,000 submissions for 760 samples."""
     from competitions.bit_trader.equity import equities
 
@@ -220,7 +216,7 @@ def equity() -> list[Comparison]:
 # ---- inference
 
 
-def inference() -> list[Comparison]:
+def inference(scratch: Path) -> list[Comparison]:
     """The article's CNN on 760 samples."""
     from competitions.bit_trader.competition import COMPETITION
     from competitions.bit_trader.experiment import BitTraderExperiment
@@ -235,7 +231,7 @@ def inference() -> list[Comparison]:
         return np.concatenate([forecaster.network.predict(past[row : row + 1], verbose=0) for row in rows])
 
     def in_blocks() -> Array:
-        return forecaster.forecast(windows, rows, Path()).paths
+        return forecaster.forecast(windows, rows, scratch).paths
 
     if not np.allclose(one_by_one(), in_blocks(), atol=1e-5):
         raise AssertionError("the forecasts differ")
@@ -253,6 +249,5 @@ def inference() -> list[Comparison]:
 
 
 if __name__ == "__main__":
-    benchmarks = {"reading": reading, "arima": arima, "equity": equity, "inference": inference}
-    for name in sys.argv[1:] or benchmarks:
-        keep(benchmarks[name]())
+    parts = {"reading": reading, "arima": arima, "equity": equity, "inference": inference}
+    benchmark_command(__doc__, parts)

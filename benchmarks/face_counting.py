@@ -1,12 +1,11 @@
 """Face counting: photos a second, and the article's picture sets.
 
-    python -m benchmarks.face_counting
+    python -m benchmarks.face_counting [detection] [picture_sets]
 
 Reads nothing: the photos are drawn, and a YOLOv5n is trained on some of them for a minute, so that there are
 boxes to be found.
 """
 
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ import torch
 from PIL import Image
 from torchvision.ops import box_iou
 
-from benchmarks.side_by_side import Comparison, compare, keep
+from benchmarks.side_by_side import Comparison, benchmark_command, compare
 from common.console import say
 from common.pictures import read_rgb
 from common.seeding import seed_everything
@@ -59,20 +58,19 @@ CANVAS = 640
 Boxes = dict[str, npt.NDArray[np.float64]]
 
 
-def main() -> None:
-    """Measure both and keep the results."""
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
-        data.mkdir()
-        write_sample_data(data, SEED, 1.0)
-        keep([detection(data, Path(folder)), *picture_sets(data)])
+def drawn_pictures(folder: Path) -> Path:
+    """Sample data in the official layout."""
+    folder.mkdir()
+    write_sample_data(folder, SEED, 1.0)
+    return folder
 
 
 # ---- photos a second
 
 
-def detection(data: Path, folder: Path) -> Comparison:
+def detection(folder: Path) -> list[Comparison]:
     """Our batches through OpenVINO against ultralytics' predict, called file by file with its defaults."""
+    data = drawn_pictures(folder / "data")
     photos = folder / "photos"
     photos.mkdir()
     files = []
@@ -83,14 +81,16 @@ def detection(data: Path, folder: Path) -> Comparison:
     ours = partial(_our_boxes, files, CompiledDetector(network, _counting()))
     peer = partial(_peer_boxes, files, _ultralytics(network))
     _same_boxes(ours(), peer())
-    return compare(
-        SLUG,
-        f"boxes of {len(files)} JPEG photos of {SIZE[0]} x {SIZE[1]} px, YOLOv5n, float32",
-        ours=("OpenVINO, a canvas a thread, decoded and drawn ahead", ours),
-        peer=("ultralytics predict, file by file", peer),
-        target="at least 2x faster",
-        note="same weights, thresholds and threads; boxes agree to an IoU of 0.99",
-    )
+    return [
+        compare(
+            SLUG,
+            f"boxes of {len(files)} JPEG photos of {SIZE[0]} x {SIZE[1]} px, YOLOv5n, float32",
+            ours=("OpenVINO, a canvas a thread, decoded and drawn ahead", ours),
+            peer=("ultralytics predict, file by file", peer),
+            target="at least 2x faster",
+            note="same weights, thresholds and threads; boxes agree to an IoU of 0.99",
+        )
+    ]
 
 
 def _counting() -> CountingSettings:
@@ -170,8 +170,9 @@ def _same_boxes(ours: list[npt.NDArray[np.float32]], peer: list[npt.NDArray[np.f
 # ---- picture sets
 
 
-def picture_sets(data: Path) -> list[Comparison]:
+def picture_sets(folder: Path) -> list[Comparison]:
     """All three picture sets with their boxes, ours and as a plain Pillow loop makes them."""
+    data = drawn_pictures(folder / "data")
     boxes = {str(name): own[BOX_COLUMNS].to_numpy() for name, own in training_boxes(data).groupby("Name")}
     files = [data / "image_data" / name for name in boxes]
     ours, peer = partial(_our_sets, files, boxes), partial(_pillow_sets, files, boxes)
@@ -240,4 +241,4 @@ def _pillow_sets(files: list[Path], boxes: Boxes) -> list[npt.NDArray[np.float64
 
 
 if __name__ == "__main__":
-    main()
+    benchmark_command(__doc__, {"detection": detection, "picture_sets": picture_sets})

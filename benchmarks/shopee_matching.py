@@ -6,9 +6,6 @@ Listings, embeddings and pictures are drawn: the work is the same everywhere. Ne
 7,000 of them, which takes a tenth of the time on every side.
 """
 
-import argparse
-import sys
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -16,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.side_by_side import Comparison, compare, compare_processes, keep
+from benchmarks.side_by_side import Comparison, benchmark_command, compare, compare_processes
 from common.console import say
 
 SLUG = "shopee_matching"
@@ -248,8 +245,8 @@ def measure_pictures(folder: Path) -> list[Comparison]:
 # ---- all of it
 
 
-def match_everything() -> dict[str, float]:
-    """Titles, hashes, 1,792-d pictures and 384-d text of 70,000 listings to match lists."""
+def match_everything(number: int = LISTINGS) -> dict[str, float]:
+    """Titles, hashes, 1,792-d pictures and 384-d text of so many listings to match lists."""
     from competitions.shopee_matching.booster import SecondLook, chances, train_booster
     from competitions.shopee_matching.candidate_pairs import CandidatePairs, joined
     from competitions.shopee_matching.embedding_neighbours import embedding_pairs
@@ -266,7 +263,7 @@ def match_everything() -> dict[str, float]:
     def said(what: str) -> None:
         say(f"  {what}: {time.perf_counter() - start:.0f} s")
 
-    titles, hashes, rows = drawn_titles(LISTINGS), drawn_hashes(LISTINGS), np.arange(LISTINGS)
+    titles, hashes, rows = drawn_titles(number), drawn_hashes(number), np.arange(number)
     said("drawn")
     tables = [
         title_pairs(titles, rows, Titles(), "words"),
@@ -275,12 +272,12 @@ def match_everything() -> dict[str, float]:
     ]
     said("titles and hashes searched")
     for name, length in (("text", TEXT_LENGTH), ("pictures", PICTURE_LENGTH)):
-        tables.append(embedding_pairs([drawn_embeddings(LISTINGS, length, length)], rows, name))
+        tables.append(embedding_pairs([drawn_embeddings(number, length, length)], rows, name))
         said(f"{name} searched")
     pairs = joined(tables)
     del tables
     group = rows // 3
-    none = np.full(LISTINGS, -1, dtype=np.int32)
+    none = np.full(number, -1, dtype=np.int32)
     ids = [f"x_{row}" for row in rows]
     listings = Listings(ids, ids, titles, hashes, group, none.astype(np.int16), none)
     features = PairFeatures(pairs, listings, True, True)
@@ -295,45 +292,29 @@ def match_everything() -> dict[str, float]:
     places = np.flatnonzero(look.worth_it())
     chance = chance.copy()
     chance[places] = chances([second], look, places)
-    rule = MatchRule(thresholds={"c": 0.4}, at_least_two=True, tuned=True, pool=LISTINGS)
+    rule = MatchRule(thresholds={"c": 0.4}, at_least_two=True, tuned=True, pool=number)
     query, match = select_matches(CandidatePairs(pairs.query, pairs.match, {"c": chance}), rule)
     said("looked at again and matched")
     return {"f1": float(row_f1(query, match, group).mean()), "pairs": float(len(pairs))}
 
 
 def measure_everything(folder: Path) -> list[Comparison]:  # noqa: ARG001
-    """Time and memory of the whole; there is no peer."""
-    from benchmarks.side_by_side import _in_a_process
-
-    seconds, memory = _in_a_process(match_everything)
-    say(f"end to end: {LISTINGS:,} in {seconds / 60:.1f} min, {memory / 1024:.2f} GB (target: under 3 GB)")
-    return []
-
-
-MEASURES = {
-    "neighbours": measure_neighbours,
-    "titles": measure_titles,
-    "hashes": measure_hashes,
-    "pictures": measure_pictures,
-    "end_to_end": measure_everything,
-}
-
-
-def main() -> int:
-    """Measure what is asked for, all by default."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("what", nargs="*", metavar="WHAT", help=", ".join(MEASURES))
-    wanted = parser.parse_args().what or list(MEASURES)
-    unknown = sorted(set(wanted) - set(MEASURES))
-    if unknown:
-        parser.error(f"unknown {unknown[0]}; expected {', '.join(MEASURES)}")
-    for name in wanted:
-        with tempfile.TemporaryDirectory() as folder:
-            keep(MEASURES[name](Path(folder)))
-    return 0
+    """Time and memory of the whole beside a tenth of it."""
+    return [
+        compare_processes(
+            SLUG, f"{LISTINGS:,} listings end to end", ours=("all branches and boosters", match_everything),
+            peer=(f"the same with {LISTINGS // 10:,}", partial(match_everything, LISTINGS // 10)),
+            target="under 3 GB", runs=1,
+        )
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    parts = {
+        "neighbours": measure_neighbours,
+        "titles": measure_titles,
+        "hashes": measure_hashes,
+        "pictures": measure_pictures,
+        "end_to_end": measure_everything,
+    }
+    benchmark_command(__doc__, parts)

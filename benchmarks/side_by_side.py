@@ -1,21 +1,24 @@
 """Two ways to do the same work, measured in one run: alternating, medians, hardware named.
 
-A benchmark is a module of this folder, run by `python -m benchmarks.<name>`: it prepares the work, calls
-`compare` (or `compare_processes`, when memory counts) for each pair, and hands the results to `keep`, which
-writes results/benchmarks.csv and the table in benchmarks/README.md.
+A benchmark is a function that prepares the work in an empty folder and calls `compare` (or
+`compare_processes`, when memory counts) for each pair. `benchmark_command` runs those that are asked for,
+`python -m benchmarks.<name> PART ...`, and keeps what they measured in results/benchmarks.csv and in the
+table of benchmarks/README.md.
 """
 
+import argparse
 import csv
 import io
 import multiprocessing
 import re
 import statistics
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
@@ -28,6 +31,7 @@ from common.run_record import git_commit, hardware
 RESULTS = ROOT / "results" / "benchmarks.csv"
 README = ROOT / "benchmarks" / "README.md"
 Work = Callable[[], object]
+Measure = TypeVar("Measure")
 
 
 class Comparison(BaseModel):
@@ -81,15 +85,10 @@ def compare(
     runs : timed calls of each side; medians are reported, with the fastest and slowest call beside them.
     warm : False leaves the untimed calls out, for work of minutes whose set-up hardly counts.
     """
-    sides = {"ours": ours[1], "peer": peer[1]}
-    for work in sides.values() if warm else ():
-        work()
-    seconds: dict[str, list[float]] = {"ours": [], "peer": []}
-    for turn in range(runs):
-        for side in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
-            start = time.perf_counter()
-            sides[side]()
-            seconds[side].append(time.perf_counter() - start)
+    if warm:
+        ours[1]()
+        peer[1]()
+    seconds = _alternating(ours[1], peer[1], runs, _seconds)
     return _comparison(competition, task, ours[0], peer[0], target, seconds, {}, note)
 
 
@@ -107,15 +106,27 @@ def compare_processes(
 
     The functions must be picklable (module level, or partial of such). Imports that they do inside count.
     """
-    sides = {"ours": ours[1], "peer": peer[1]}
-    seconds: dict[str, list[float]] = {"ours": [], "peer": []}
-    memory: dict[str, list[float]] = {"ours": [], "peer": []}
+    measured = _alternating(ours[1], peer[1], runs, _in_a_process)
+    seconds = {side: [took for took, _ in calls] for side, calls in measured.items()}
+    memory = {side: [added for _, added in calls] for side, calls in measured.items()}
+    return _comparison(competition, task, ours[0], peer[0], target, seconds, memory, note)
+
+
+def _alternating(
+    ours: Work, peer: Work, runs: int, measure: Callable[[Work], Measure]
+) -> dict[str, list[Measure]]:
+    """What `measure` says of each call; who is first changes from turn to turn."""
+    measured: dict[str, list[Measure]] = {"ours": [], "peer": []}
     for turn in range(runs):
         for side in ("ours", "peer") if turn % 2 == 0 else ("peer", "ours"):
-            took, added = _in_a_process(sides[side])
-            seconds[side].append(took)
-            memory[side].append(added)
-    return _comparison(competition, task, ours[0], peer[0], target, seconds, memory, note)
+            measured[side].append(measure(ours if side == "ours" else peer))
+    return measured
+
+
+def _seconds(work: Work) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
 def _in_a_process(work: Work) -> tuple[float, float]:
@@ -135,9 +146,7 @@ def _in_a_process(work: Work) -> tuple[float, float]:
 
 def _measure(work: Work, answer: Connection) -> None:
     before = _memory_mb("VmRSS")
-    start = time.perf_counter()
-    work()
-    took = time.perf_counter() - start
+    took = _seconds(work)
     answer.send((took, _memory_mb("VmHWM") - before))
 
 
@@ -240,3 +249,22 @@ def markdown_table(rows: list[Comparison]) -> str:
     dates = sorted({row.date for row in rows})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     return "\n".join([*lines, "", f"Medians (fastest to slowest call), measured {when} on {machines}."])
+
+
+def benchmark_command(doc: str | None, parts: Mapping[str, Callable[[Path], list[Comparison]]]) -> None:
+    """The command line of a benchmark: measure the parts that are asked for, all by default, and keep each.
+
+    Parameters
+    ----------
+    parts : name -> function of an empty folder, which goes afterwards.
+    """
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
+    parser.add_argument("--scratch", type=Path, metavar="DIR", help="for temporary files (up to 10 GB)")
+    flags = parser.parse_args()
+    unknown = [part for part in flags.parts if part not in parts]
+    if unknown:
+        parser.error(f"unknown part {unknown[0]}; expected: {', '.join(parts)}")
+    for part in flags.parts or parts:
+        with tempfile.TemporaryDirectory(dir=flags.scratch) as folder:
+            keep(parts[part](Path(folder)))

@@ -57,12 +57,16 @@ class EpochSampler(Sampler[int]):
     def __len__(self) -> int:
         return self.length
 
-    def __iter__(self) -> Iterator[int]:
+    def begin_epoch(self) -> int:
+        """Seed everything for the epoch, the augmentations too; returns the epoch's seed."""
         seed = derived_seed(self.seed, "epoch", self.epoch)
         seed_everything(seed)
         if self.augmentations is not None:
             self.augmentations.set_random_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
+        return seed
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.begin_epoch())
         if self.weights is not None:
             yield from torch.multinomial(self.weights, self.length, True, generator=generator).tolist()
             return

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from benchmarks import side_by_side
-from benchmarks.side_by_side import Comparison, compare, compare_processes, keep, read_comparisons
+from benchmarks.side_by_side import (
+    Comparison,
+    benchmark_command,
+    compare,
+    compare_processes,
+    keep,
+    read_comparisons,
+)
 
 
 def use_memory(megabytes: int, seconds: float) -> int:
@@ -86,3 +93,24 @@ def test_kept_rows_replace_older_ones_of_the_same_task(
     assert kept["one"].our_memory_mb is None
     assert kept["two"].our_memory_mb == 5.0
     assert "| 2x |" in readme.read_text()
+
+
+def test_only_known_parts_are_measured_each_in_an_empty_folder(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[list[Path]] = []
+
+    def part(scratch: Path) -> list[Comparison]:
+        seen.append(list(scratch.iterdir()))
+        (scratch / "left").touch()
+        return []
+
+    monkeypatch.setattr(side_by_side, "keep", lambda rows: None)
+    monkeypatch.setattr("sys.argv", ["benchmarks"])
+    benchmark_command("About.", {"one": part, "two": part})
+    assert seen == [[], []]
+    monkeypatch.setattr("sys.argv", ["benchmarks", "three"])
+    with pytest.raises(SystemExit) as stop:
+        benchmark_command("About.", {"one": part})
+    assert stop.value.code == 2
+    assert "expected: one" in capsys.readouterr().err

@@ -5,7 +5,6 @@ say, how large it is beside the large faces of its picture, whether a surer box 
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +12,7 @@ import torch
 from torchvision.ops import box_iou
 
 from competitions.face_counting.box_fusion import FoundFaces
+from competitions.face_counting.small_trees import grown_trees
 
 OVERLAP = 0.45
 """IoU from which boxes of several looks are one."""
@@ -23,7 +23,6 @@ LABEL_OVERLAP = 0.3
 SURE = 0.5
 TREES, LEAVES, RATE, FEWEST = 120, 15, 0.05, 30
 PARTS = 4
-SEED = 2021
 
 Numbers = npt.NDArray[np.float64]
 Labels = list[npt.NDArray[np.float64]]
@@ -124,27 +123,14 @@ def are_labelled(boxes: FoundFaces, labels: Labels) -> npt.NDArray[np.bool_]:
 
 def fit_calibration(candidates: Candidates, labelled: npt.NDArray[np.bool_]) -> Calibration:
     """Fit the trees."""
-    import lightgbm
-
     if labelled.all() or not labelled.any():
         return Calibration("", float(labelled.mean()) if len(labelled) else 0.0)
 
-    settings: dict[str, Any] = {
-        "objective": "binary",
-        "num_leaves": LEAVES,
-        "learning_rate": RATE,
-        "min_data_in_leaf": FEWEST,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "seed": SEED,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbose": -1,
-    }
-    data = lightgbm.Dataset(candidates.figures, labelled.astype(np.float64))
-    return Calibration(lightgbm.train(settings, data, TREES).model_to_string())
+    wanted = labelled.astype(np.float64)
+    grown = grown_trees(
+        candidates.figures, wanted, "binary", trees=TREES, leaves=LEAVES, rate=RATE, fewest=FEWEST
+    )
+    return Calibration(grown)
 
 
 def without_own_part(candidates: Candidates, labelled: npt.NDArray[np.bool_]) -> Numbers:

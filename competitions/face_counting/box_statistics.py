@@ -6,12 +6,12 @@ is missing. How many sure, unsure, small and relatively small boxes a picture ha
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from competitions.face_counting.box_fusion import FoundFaces
+from competitions.face_counting.small_trees import grown_trees
 
 CONFIDENCES = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 SIDES = (0.0, 16.0, 24.0, 36.0, 56.0, 90.0, np.inf)
@@ -23,7 +23,6 @@ LOOK_OVERLAP = 0.4
 TREES, LEAVES, RATE, FEWEST = 100, 6, 0.03, 20
 PENALTIES = tuple(10.0**power for power in np.linspace(0, 4, 15))
 """Of the linear half; one is chosen by leaving pictures out one by one."""
-SEED = 2021
 
 Numbers = npt.NDArray[np.float64]
 
@@ -53,28 +52,15 @@ class Regression:
 
 def fit_regression(statistics: Numbers, head_counts: Numbers) -> Regression:
     """Fit both halves to pictures with known counts."""
-    import lightgbm
     from sklearn.linear_model import RidgeCV
 
     means, spreads = statistics.mean(axis=0), statistics.std(axis=0)
     spreads = np.where(spreads > 0, spreads, 1.0)
     ridge = RidgeCV(PENALTIES).fit((statistics - means) / spreads, head_counts)
-    settings: dict[str, Any] = {
-        "objective": "regression",
-        "num_leaves": LEAVES,
-        "learning_rate": RATE,
-        "min_data_in_leaf": FEWEST,
-        "feature_fraction": 0.5,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "seed": SEED,
-        "deterministic": True,
-        "force_row_wise": True,
-        "num_threads": 1,
-        "verbose": -1,
-    }
-    data = lightgbm.Dataset(statistics, head_counts - statistics[:, -1])
-    trees = lightgbm.train(settings, data, TREES).model_to_string()
+    missed = head_counts - statistics[:, -1]
+    trees = grown_trees(
+        statistics, missed, "regression", trees=TREES, leaves=LEAVES, rate=RATE, fewest=FEWEST
+    )
     return Regression(means.tolist(), spreads.tolist(), ridge.coef_.tolist(), float(ridge.intercept_), trees)
 
 

@@ -62,9 +62,9 @@ class DenseDetector(FaceDetector):
     any_size: bool
     """Whether a trace of it holds for canvases of other sizes."""
 
-    @abstractmethod
     def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
-        """Canvases (batch, 3, height, width) uint8 as float pixels for `forward`."""
+        """Canvases (batch, 3, height, width) uint8 as pixels from 0 to 1, channels last in memory."""
+        return canvases.to(memory_format=torch.channels_last).float() / 255
 
     @abstractmethod
     def decoded(

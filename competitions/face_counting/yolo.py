@@ -65,10 +65,6 @@ class Yolo(DenseDetector):
         found: torch.Tensor = self.network(pixels)[0]
         return (found,)
 
-    def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
-        """Float from 0 to 1, channels last in memory."""
-        return canvases.to(memory_format=torch.channels_last).float() / 255
-
     def decoded(
         self,
         outputs: list[torch.Tensor],

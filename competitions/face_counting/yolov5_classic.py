@@ -59,10 +59,6 @@ class ClassicYolov5(DenseDetector):
         maps = [kept[place] for place in self.sources[-1]]
         return tuple(head(each) for head, each in zip(self.heads, maps, strict=True))
 
-    def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
-        """Float from 0 to 1, channels last in memory."""
-        return canvases.to(memory_format=torch.channels_last).float() / 255
-
     def decoded(
         self,
         outputs: list[torch.Tensor],

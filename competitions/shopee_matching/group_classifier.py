@@ -1,7 +1,6 @@
 """Training of an embedding network to tell the label groups apart."""
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,8 @@ import torch
 from pytorch_metric_learning.losses import ArcFaceLoss, SupConLoss
 from timm.utils.agc import adaptive_clip_grad
 from torch import nn
-from torch.utils.data import Sampler
 
 from common.errors import InputError
-from common.seeding import derived_seed, seed_everything
 from common.weights import save_weights
 from competitions.shopee_matching.experiment import Training
 
@@ -98,75 +95,6 @@ class GroupClassifier(lightning.LightningModule):
             optimizer, self.settings.learning_rate, total_steps=self.steps, pct_start=0.1
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class PairSampler(Sampler[int]):
-    """Listings in pairs of one group, for the contrastive loss; groups that look alike share a batch.
-
-    Every epoch cuts the pairs in halves along random directions until a batch is left, so that a batch holds
-    neighbours: the hard negatives. The order depends on seed and epoch alone; everything else is seeded as
-    each epoch begins.
-
-    Parameters
-    ----------
-    classes : (n,) group of each row.
-    vectors : (n, d) embeddings before training; None orders the pairs at random.
-    batch : rows a batch.
-    augmentations : albumentations pipeline that the data set applies; it keeps a random generator of its own.
-    """
-
-    def __init__(
-        self,
-        classes: npt.NDArray[np.int64],
-        vectors: npt.NDArray[np.float32] | None,
-        batch: int,
-        seed: int,
-        augmentations: Any = None,
-    ) -> None:
-        self.classes, self.vectors, self.batch, self.seed = classes, vectors, batch, seed
-        self.augmentations = augmentations
-        self.epoch = 0
-        self.length = int((np.bincount(classes) // 2).sum() * 2)
-
-    def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
-        self.epoch = epoch
-
-    def __len__(self) -> int:
-        return self.length
-
-    def __iter__(self) -> Iterator[int]:
-        seed = derived_seed(self.seed, "epoch", self.epoch)
-        seed_everything(seed)
-        if self.augmentations is not None:
-            self.augmentations.set_random_seed(seed)
-        random = np.random.default_rng(seed)
-        shuffled = random.permutation(len(self.classes))
-        ordered = shuffled[np.argsort(self.classes[shuffled], kind="stable")]
-        groups = self.classes[ordered]
-        starts = np.searchsorted(groups, groups)
-        first: npt.NDArray[np.bool_] = (np.arange(len(ordered)) - starts) % 2 == 0
-        first[:-1] &= groups[1:] == groups[:-1]
-        first[-1] = False
-        pairs = np.stack([ordered[np.flatnonzero(first)], ordered[np.flatnonzero(first) + 1]], axis=1)
-        pairs = pairs[random.permutation(len(pairs))]
-        for block in self._halved(pairs, random):
-            yield from block.ravel().tolist()
-
-    def _halved(
-        self, pairs: npt.NDArray[np.int64], random: np.random.Generator
-    ) -> list[npt.NDArray[np.int64]]:
-        most = max(1, self.batch // 2)
-        if self.vectors is None or len(pairs) <= most:
-            return [pairs]
-        batches = -(-len(pairs) // most)
-        along = self.vectors[pairs[:, 0]] @ random.normal(size=self.vectors.shape[1])
-        order = np.argsort(along, kind="stable")
-        middle = batches // 2 * most
-        return [
-            *self._halved(pairs[order[:middle]], random),
-            *self._halved(pairs[order[middle:]], random),
-        ]
 
 
 def split_state(

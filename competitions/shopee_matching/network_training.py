@@ -20,8 +20,9 @@ from common.training import EpochSampler, History, fit
 from competitions.shopee_matching.embedding_neighbours import unit_rows
 from competitions.shopee_matching.embedding_network import initial_network
 from competitions.shopee_matching.experiment import Pictures, Text, Titles, Training
-from competitions.shopee_matching.group_classifier import GroupClassifier, PairSampler
+from competitions.shopee_matching.group_classifier import GroupClassifier
 from competitions.shopee_matching.listings import Listings
+from competitions.shopee_matching.pair_sampler import PairSampler
 from competitions.shopee_matching.text_encoder import TextEncoder, initial_encoder
 from competitions.shopee_matching.title_similarity import title_vectors
 from competitions.shopee_matching.training_pictures import TrainingPictures, distinct_pictures, variations

@@ -18,17 +18,7 @@ from competitions.bit_trader.backtest import (
 )
 from competitions.bit_trader.equity import final_equity, growth
 from competitions.bit_trader.trade_orders import Orders
-
-
-def prices(*ratios: float, start: float = 1.25) -> np.ndarray:
-    """One sample a ratio: `start` until minute 59, `start * ratio` from minute 60 on."""
-    future = np.full((len(ratios), 120), start)
-    future[:, 60:] *= np.asarray(ratios)[:, None]
-    return future
-
-
-def orders(buy: list[float], sell: list[int]) -> Orders:
-    return Orders(np.asarray(buy), np.asarray(sell))
+from tests.bit_trader.small_market import orders, prices
 
 
 def test_figures_by_hand() -> None:

@@ -13,17 +13,7 @@ from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.equity import equities, final_equity, growth, read_truth
 from competitions.bit_trader.naive_traders import naive_equities_on, naive_orders, random_equities
 from competitions.bit_trader.trade_orders import Orders, write_submission
-
-
-def prices(*ratios: float, start: float = 1.25) -> np.ndarray:
-    """One sample a ratio: `start` until minute 59, `start * ratio` from minute 60 on."""
-    future = np.full((len(ratios), 120), start)
-    future[:, 60:] *= np.asarray(ratios)[:, None]
-    return future
-
-
-def orders(buy: list[float], sell: list[int]) -> Orders:
-    return Orders(np.asarray(buy), np.asarray(sell))
+from tests.bit_trader.small_market import orders, prices
 
 
 def test_one_full_trade_by_hand() -> None:

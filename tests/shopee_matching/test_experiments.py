@@ -15,10 +15,10 @@ from competitions.shopee_matching.embedding_network import EmbeddingNetwork
 from competitions.shopee_matching.experiment import LEARNT, ShopeeExperiment, Text
 from competitions.shopee_matching.group_classifier import (
     GroupClassifier,
-    PairSampler,
     predicted_classes,
     split_state,
 )
+from competitions.shopee_matching.pair_sampler import PairSampler
 from competitions.shopee_matching.text_encoder import (
     TextEncoder,
     encoder_folder,

@@ -1,0 +1,1 @@
+"""Flood mapping against plain loops."""

@@ -1,0 +1,22 @@
+"""Flood mapping against plain loops: reading tiles, a training step, maps of tiles, a raster.
+
+    python -m benchmarks.etci_flood [reading] [training] [mapping] [memory] [raster]
+
+The peers are what one writes first: a loop over tiles with Pillow and NumPy, a PyTorch loop in single
+precision, networks and tensors as they come. Tiles are the sample generator's; nothing is downloaded.
+"""
+
+from benchmarks.etci_flood.networks import mapping, training
+from benchmarks.etci_flood.rasters import raster
+from benchmarks.etci_flood.tiles import memory, reading
+from benchmarks.side_by_side import benchmark_command
+
+if __name__ == "__main__":
+    parts = {
+        "reading": reading,
+        "training": training,
+        "mapping": mapping,
+        "memory": memory,
+        "raster": raster,
+    }
+    benchmark_command(__doc__, parts)

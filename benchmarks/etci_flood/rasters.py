@@ -1,0 +1,57 @@
+"""A raster of 10,000 x 10,000 pixels: is its memory bounded?"""
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.etci_flood.networks import experiment
+from benchmarks.etci_flood.tiles import SLUG
+from benchmarks.side_by_side import Comparison, compare_processes
+
+
+def map_a_raster(source: Path, target: Path) -> None:
+    """A whole raster by a U-Net with the champion's settings and random weights."""
+    from competitions.etci_flood.flood_maps import equal_shares
+    from competitions.etci_flood.geotiff_maps import map_geotiff
+    from competitions.etci_flood.network_model import NetworkModel
+    from competitions.etci_flood.segmentation_networks import build_network
+
+    settings = experiment()
+    settings = settings.model_copy(
+        update={"prediction": settings.prediction.model_copy(update={"views": "one"})}
+    )
+    model = NetworkModel(build_network(settings.network, settings.channels), settings, "cpu")
+    levels = np.array([[140, 30], [180, 40]], np.float32)
+    map_geotiff(source, target, equal_shares([model]), 128, levels)
+
+
+def write_raster(path: Path, side: int) -> Path:
+    """A tiled, compressed raster of `side` x `side` pixels in decibels, full of land."""
+    import rasterio
+    from rasterio.transform import from_origin
+    from rasterio.windows import Window
+
+    block = np.random.default_rng(1).normal(-12, 2, (2, 1000, 1000)).astype(np.float32)
+    grid = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
+    tiled = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
+    with rasterio.open(path, "w", "GTiff", side, side, 2, dtype="float32", **grid, **tiled) as raster:
+        for top in range(0, side, 1000):
+            for left in range(0, side, 1000):
+                raster.write(block, window=Window(left, top, 1000, 1000))
+    return path
+
+
+def raster(scratch: Path) -> list[Comparison]:
+    """A raster of 10,000 x 10,000 beside one of a twenty-fifth of its area."""
+    large, small = write_raster(scratch / "large.tif", 10_000), write_raster(scratch / "small.tif", 2_000)
+    return [
+        compare_processes(
+            SLUG,
+            "map a raster of 10,000 x 10,000, 1 view, U-Net mobilenet_v2",
+            ours=("window by window", partial(map_a_raster, large, scratch / "large_flood.tif")),
+            peer=("the same on 2,000 x 2,000", partial(map_a_raster, small, scratch / "small_flood.tif")),
+            target="bounded memory",
+            runs=1,
+        )
+    ]
