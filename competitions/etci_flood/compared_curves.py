@@ -1,6 +1,6 @@
 """Training curves of some experiments side by side: does the loss on held-out tiles follow?
 
-python -m competitions.etci_flood.compared_curves --work DIR --out FILE.png EXPERIMENT EXPERIMENT ...
+    python -m competitions.etci_flood.compared_curves --work DIR --out FILE.png EXPERIMENT EXPERIMENT ...
 """
 
 import argparse
