@@ -1,6 +1,8 @@
 """Training curves of some experiments side by side: does the loss on held-out tiles follow?
 
     python -m competitions.etci_flood.compared_curves --work DIR --out FILE.png EXPERIMENT EXPERIMENT ...
+
+Reads fold 0 of each experiment in DIR, trained by `2_train_folds.py`; later stages need not have run.
 """
 
 import argparse
