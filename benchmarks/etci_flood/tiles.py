@@ -1,5 +1,6 @@
 """Reading tiles: time against a Pillow loop, and memory at the official size."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def read_in_a_loop(data: Path, out: Path) -> None:
     out.mkdir(exist_ok=True)
     for name, kept in layers.items():
         np.save(out / f"{name}.npy", np.stack(kept))
+        _sync(out / f"{name}.npy")
 
 
 def compose_in_a_loop(data: Path, out: Path) -> None:
@@ -63,21 +65,26 @@ def compose_in_a_loop(data: Path, out: Path) -> None:
         vv, vh = vv.astype(np.float32), vh.astype(np.float32)
         composite = np.stack([(vv - 128) / 90, (vh - 128) / 90, (vv - vh) / 90])
         np.savez(out / f"{tile.key}.npz", image=composite, masks=np.stack(masks) > 127)
+    for file in out.iterdir():
+        _sync(file)
+
+
+def _sync(file: Path) -> None:
+    """Wait until a file is on the disk, as ours are when the clock stops."""
+    with file.open("rb+") as written:
+        os.fsync(written.fileno())
 
 
 def reading(scratch: Path) -> list[Comparison]:
-    """The labelled sample tiles, four pictures each."""
-    from competitions.etci_flood.official_layout import find_tiles
-
-    data = sample_tiles(scratch / "data")
-    tiles = len(find_tiles(data).labelled)
+    """A thousand tiles, four pictures each; of both sides all is on the disk when the clock stops."""
+    data = many_tiles(sample_tiles(scratch / "data"), scratch / "many", FEW_TILES)
     read_into_arrays(data, scratch / "ours")
     read_in_a_loop(data, scratch / "plain")
     for ours, plain in (("vv", "vv"), ("vh", "vh"), ("flood", "flood_label"), ("water", "water_body_label")):
         same = np.array_equal(np.load(scratch / f"ours/{ours}.npy"), np.load(scratch / f"plain/{plain}.npy"))
         if not same:
             raise AssertionError(f"the two read different {ours}")
-    task = f"read {tiles} tiles of 4 pictures"
+    task = f"read {FEW_TILES:,} tiles of 4 pictures"
     work = ("threads into memory-mapped bytes", partial(read_into_arrays, data, scratch / "ours"))
     return [
         compare(
@@ -89,6 +96,8 @@ def reading(scratch: Path) -> list[Comparison]:
                 partial(read_in_a_loop, data, scratch / "plain"),
             ),
             target="at least 3x faster",
+            runs=3,
+            note="ours also looks for blank tiles and unbelievable labels, and counts levels",
         ),
         compare(
             SLUG,
@@ -99,6 +108,7 @@ def reading(scratch: Path) -> list[Comparison]:
                 partial(compose_in_a_loop, data, scratch / "tiles"),
             ),
             target="at least 3x faster",
+            runs=3,
             note="the peer saves normalised composites, which we make when a tile is drawn",
         ),
     ]

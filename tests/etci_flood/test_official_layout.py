@@ -2,8 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from common.errors import InputError
+from common.pictures import UnreadablePictureError
 from competitions.etci_flood.official_layout import find_tiles, submission_order
 from competitions.etci_flood.tile_arrays import read_layer
 from tests.etci_flood.official_folder import write_competition, write_picture, write_scene
@@ -102,3 +104,22 @@ def test_a_wrong_order_is_refused(tmp_path: Path, content: str, words: str) -> N
 def test_official_masks_are_read_whole(tmp_path: Path) -> None:
     write_picture(tmp_path / "mask.png", 255)
     assert np.array_equal(read_layer(tmp_path / "mask.png"), np.full((256, 256), 255))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA"])
+def test_layers_of_any_picture_mode_are_read_as_pillow_reads_them(tmp_path: Path, mode: str) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (256, 256), np.uint8)
+    picture = Image.fromarray(np.repeat(levels[..., None], 3, axis=2)).convert(mode)
+    picture.save(tmp_path / "layer.png")
+    expected = np.asarray(Image.open(tmp_path / "layer.png").convert("RGB"))[:, :, 0]
+    assert np.array_equal(read_layer(tmp_path / "layer.png"), expected)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
+def test_a_layer_cut_short_is_no_layer(tmp_path: Path, share: float) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
+    Image.fromarray(levels).save(tmp_path / "layer.png")
+    whole = (tmp_path / "layer.png").read_bytes()
+    (tmp_path / "layer.png").write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(UnreadablePictureError, match=r"layer\.png: "):
+        read_layer(tmp_path / "layer.png")
