@@ -50,7 +50,7 @@ def _median_level(vv: Bytes, where: npt.NDArray[np.bool_]) -> float:
 
 
 def level_counts(layer: Bytes, where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
-    """How often each of the 256 levels stands in a layer: numpy.bincount without a copy of eight times its size."""
+    """How often each of the 256 levels stands in a layer; numpy.bincount would copy it into int64 first."""
     mask = None if where is None else where.view(np.uint8)
     counts: Any = cv2.calcHist([layer], [0], mask, [256], [0, 256])
     levels: npt.NDArray[np.int64] = counts.ravel().astype(np.int64)

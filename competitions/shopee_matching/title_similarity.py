@@ -1,5 +1,6 @@
 """Pairs of listings with similar titles: cosine of TF-IDF vectors over words, or over runs of signs."""
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,6 +43,7 @@ def title_pairs(
         top_n=min(MOST_NAMES, len(titles)),
         threshold=float(smallest),
         sort=True,
+        n_threads=os.cpu_count(),
     )
     query = np.repeat(queries, np.diff(best.indptr))
     other = query != best.indices
