@@ -19,7 +19,7 @@ def seed_everything(seed: int) -> None:
 
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True, warn_only=True)
-        # Nothing here reads what it did not write, and filling every new tensor takes a fifth of a training step.
+        # Nothing here reads what it did not write, and filling new tensors takes a fifth of a training step.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     if "tensorflow" in sys.modules:
