@@ -9,6 +9,7 @@ import numpy.typing as npt
 from competitions.shopee_matching.candidate_pairs import CandidatePairs, no_pairs, sorted_pairs
 from competitions.shopee_matching.experiment import Blending
 from competitions.shopee_matching.information import MOST_NAMES
+from competitions.shopee_matching.mutual_neighbours import mutual_neighbours
 
 Float32 = npt.NDArray[np.float32]
 Int64 = npt.NDArray[np.int64]
@@ -25,8 +26,9 @@ def unit_rows(vectors: Float32) -> Float32:
 def nearest(embeddings: Float32, queries: Int64, most: int = MOST_NAMES - 1) -> tuple[Int64, Float32]:
     """The k = min(most, n - 1) nearest others of each query, by cosine.
 
-    faiss searches the array where it lies, without an index that would hold it a second time; of what was
-    measured (`benchmarks/`) nothing exact is faster on CPUs.
+    Where all rows are asked, each pair of rows is compared once (mutual_neighbours); of what was measured
+    (`benchmarks/`) nothing exact is faster on CPUs. Else faiss searches the array where it lies, without an
+    index that would hold it a second time.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ def nearest(embeddings: Float32, queries: Int64, most: int = MOST_NAMES - 1) -> 
     """
     count = min(most + 1, len(embeddings))
     pool = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if count > 1 and np.array_equal(queries, np.arange(len(pool))):
+        return mutual_neighbours(pool, count - 1)
     rows = np.empty((len(queries), count - 1), dtype=np.int64)
     cosines = np.empty((len(queries), count - 1), dtype=np.float32)
     for start in range(0, len(queries), BLOCK_QUERIES):
