@@ -110,7 +110,7 @@ def _equity_figure(finished: Finished, windows: Windows, orders: list[Orders], p
     axes.set_title(
         f"From 10,000 to {curve[-1]:,.0f} dollars with {len(traded)} trades in {len(factors)} samples"
     )
-    axes.legend(loc="upper left", fontsize=9, ncols=2)
+    axes.legend(loc="best", fontsize=9, ncols=2)
     _save(canvas, path)
     caption = (
         f"Equity over the {where} after 0.05 % fee on each side. The band holds 90 % of the curves when the "
