@@ -132,7 +132,9 @@ def settling_loader(arrays: TileArrays, rows: Rows, settings: FloodExperiment) -
     side = settings.training.crop
     middle = albumentations.Compose([albumentations.CenterCrop(side, side)])
     batch = max(8, settings.training.batch // 4)
-    return DataLoader(FloodTiles(arrays, some, settings, middle), batch_size=batch)
+    # Of a single tile some networks (PAN) have one value a channel, which has no spread.
+    single = len(some) > 1 and len(some) % batch == 1
+    return DataLoader(FloodTiles(arrays, some, settings, middle), batch_size=batch, drop_last=single)
 
 
 def settle_batch_statistics(network: nn.Module, tiles: DataLoader[Any]) -> None:

@@ -28,6 +28,7 @@ from competitions.etci_flood.flood_training import (
     FloodTraining,
     draw_chances,
     settle_batch_statistics,
+    settling_loader,
     tile_changes,
     training_loader,
 )
@@ -158,6 +159,11 @@ def test_tile_and_mask_are_changed_alike(arrays: TileArrays) -> None:
         assert seen.shape == (3, 128, 128)
         assert torch.equal(seen[2], flood[0]), "the water mask equals the label here, and must stay so"
         assert not np.array_equal(flood[0].numpy(), whole[:128, :128])
+
+
+def test_batch_statistics_are_never_settled_on_a_single_tile(arrays: TileArrays) -> None:
+    loader = settling_loader(arrays, np.array([0, 1, 2, 3, 0, 1, 2, 3, 0]), settings(training={"crop": 64}))
+    assert [len(seen) for seen, _ in loader] == [8]
 
 
 def test_balanced_draws() -> None:
