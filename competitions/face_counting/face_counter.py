@@ -1,5 +1,6 @@
 """A counter for any pictures: networks and the rule for their boxes, trained here or given."""
 
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,8 @@ class FaceCounter:
     """The networks of all folds with one rule."""
 
     folds: list[list[Look]]
-    """For each fold its network; several in an experiment that combines others."""
+    """For each fold its network; several in an experiment that combines others. A network that stands in
+    several folds looks once."""
     rule: counting.CountingRule
     settings: CountingSettings
     origin: str
@@ -51,19 +53,25 @@ class FaceCounter:
 
     def count(self, pictures: StoredPictures) -> list[tuple[float, npt.NDArray[np.float32]]]:
         """For each picture its count, and the first fold's boxes (faces, 4) that are worth half a face."""
-        found = [self._found(looks, pictures) for looks in self.folds]
+        different = {id(look): look for look in itertools.chain(*self.folds)}
+        tables = {key: self._table(look, pictures) for key, look in different.items()}
+        found = [_together([(look, tables[id(look)]) for look in looks], pictures) for looks in self.folds]
         counts = counting.count_by_folds(self.rule, found, self.settings)
         faces = self.rule.faces(found[0])
         return [(float(counts[row]), faces.boxes[faces.picture == row]) for row in range(len(pictures))]
 
-    def _found(self, looks: list[Look], pictures: StoredPictures) -> FoundFaces:
-        tables, before = [], 0
-        for look in looks:
-            table = found_in(look.find, pictures, look.pictures, "boxes")
-            table = table[table["score"] >= self.settings.floor]
-            tables.append(table.assign(view=table["view"] + before))
-            before += len(look.pictures.views)
-        return found_faces(pd.concat(tables, ignore_index=True), pictures.names, before)
+    def _table(self, look: Look, pictures: StoredPictures) -> pd.DataFrame:
+        table = found_in(look.find, pictures, look.pictures, "boxes")
+        return table[table["score"] >= self.settings.floor]
+
+
+def _together(looks: list[tuple[Look, pd.DataFrame]], pictures: StoredPictures) -> FoundFaces:
+    """The faces of one fold: boxes of all its looks, views of later ones numbered on."""
+    tables, before = [], 0
+    for look, table in looks:
+        tables.append(table.assign(view=table["view"] + before))
+        before += len(look.pictures.views)
+    return found_faces(pd.concat(tables, ignore_index=True), pictures.names, before)
 
 
 def trained_counter(paths: WorkPaths, experiment: str, device: str, pictures: int) -> FaceCounter:
@@ -80,17 +88,21 @@ def trained_counter(paths: WorkPaths, experiment: str, device: str, pictures: in
         name: FaceCountingExperiment.model_validate(_out_of_fold(paths, name).experiment) for name in names
     }
     # Untouched weights are the same in all folds.
-    untouched = all(parent.training.epochs == 0 for parent in parents.values())
-    folds = []
-    for fold in range(1 if untouched else settings.folds):
+    untouched = {name for name, parent in parents.items() if parent.training.epochs == 0}
+    folds: list[list[Look]] = []
+    for fold in range(1 if untouched == set(parents) else settings.folds):
         looks = []
-        for name, parent in parents.items():
+        for place, (name, parent) in enumerate(parents.items()):
+            if fold and name in untouched:
+                looks.append(folds[0][place])
+                continue
             network = build_detector(parent.detector)
             restore(network, paths.fold(name, fold) / "checkpoint.safetensors")
             canvases = pictures * len(parent.pictures.views)
             looks.append(Look(detection(network, parent.counting, device, canvases), parent.pictures))
         folds.append(looks)
-    origin = f"{len(folds) * len(parents)} networks of {experiment} (profile {record.profile})"
+    networks = len({id(look) for look in itertools.chain(*folds)})
+    origin = f"{networks} networks of {experiment} (profile {record.profile})"
     if record.sample_data:
         origin += (
             ", trained on drawn sample faces: on photos they count badly; train on photos, or give --weights"
