@@ -44,12 +44,12 @@ def bright_flood_pixels(vv: Bytes, flood: Bytes) -> int:
 
 def _median_level(vv: Bytes, where: npt.NDArray[np.bool_]) -> float:
     """numpy.median(vv[where]), from counts."""
-    counts = level_counts(vv, where)
+    counts = counts_of_levels(vv, where)
     total = counts.cumsum()
     return float(np.searchsorted(total, [(total[-1] - 1) // 2, total[-1] // 2], side="right").mean())
 
 
-def level_counts(layer: Bytes, where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
+def counts_of_levels(layer: Bytes, where: npt.NDArray[np.bool_] | None = None) -> npt.NDArray[np.int64]:
     """How often each of the 256 levels stands in a layer; numpy.bincount would copy it into int64 first."""
     mask = None if where is None else where.view(np.uint8)
     counts: Any = cv2.calcHist([layer], [0], mask, [256], [0, 256])

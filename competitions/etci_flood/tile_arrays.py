@@ -20,7 +20,7 @@ from common.errors import InputError
 from common.paths import shown
 from common.pictures import UnreadablePictureError, read_rgb
 from competitions.etci_flood.backscatter_scale import centre_and_spread_of_levels
-from competitions.etci_flood.bright_floods import bright_flood_pixels, level_counts
+from competitions.etci_flood.bright_floods import bright_flood_pixels, counts_of_levels
 from competitions.etci_flood.official_layout import TILE_SIDE, Tile
 
 Bytes = npt.NDArray[np.uint8]
@@ -105,7 +105,7 @@ def write_tile_arrays(
             vv, vh = arrays["vv"][row], arrays["vh"][row]
             flood = arrays["flood"][row] if row < len(labelled) else np.zeros_like(vv)
             blank = is_blank(vv)
-            counts = np.stack([level_counts(layer) for layer in (vv, vh)])
+            counts = np.stack([counts_of_levels(layer) for layer in (vv, vh)])
             counts[:, [0, 255]] = 0  # mostly what lies beyond the swath's edge
             bright = 0 if blank else bright_flood_pixels(vv, flood)
             return _Filled(wrong, blank, bool(flood.any()), bright, None if blank or wrong else counts)
@@ -183,7 +183,8 @@ def read_layer(path: Path) -> Bytes:
     if picture.shape[:2] != (TILE_SIDE, TILE_SIDE):
         size = f"{picture.shape[1]} x {picture.shape[0]}"
         raise UnreadablePictureError(f"{shown(path)}: {size} pixels, expected {TILE_SIDE} x {TILE_SIDE}")
-    return picture[:, :, 0]  # the three channels of the official pictures are equal
+    # The three channels of the official pictures are equal. A copy: the picture may lie in the buffer.
+    return np.ascontiguousarray(picture[:, :, 0])
 
 
 class _Buffer(threading.local):

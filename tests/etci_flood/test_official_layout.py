@@ -123,3 +123,11 @@ def test_a_layer_cut_short_is_no_layer(tmp_path: Path, share: float) -> None:
     (tmp_path / "layer.png").write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(UnreadablePictureError, match=r"layer\.png: "):
         read_layer(tmp_path / "layer.png")
+
+
+def test_layers_that_are_read_one_after_the_other_stay_apart(tmp_path: Path) -> None:
+    write_picture(tmp_path / "bright.png", 200)
+    write_picture(tmp_path / "dark.png", 10)
+    bright, dark = read_layer(tmp_path / "bright.png"), read_layer(tmp_path / "dark.png")
+    assert (bright == 200).all()
+    assert (dark == 10).all()
