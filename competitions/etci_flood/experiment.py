@@ -95,9 +95,6 @@ class TrainingSettings(Settings):
     """Chance that a drawn tile has flood in it; None visits each tile once an epoch."""
     pseudo_labels: bool = False
     """Whether unlabelled tiles that the parent (of the same fold) is sure of are trained on with its maps."""
-    compiled: bool = False
-    """Whether PyTorch compiles the training step. It takes a C++ compiler and a minute, so it pays for
-    trainings of thousands of steps."""
     validate_every: Positive = 1
     """Epochs between two looks at the held-out tiles, for the training curves only."""
 

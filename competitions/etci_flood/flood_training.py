@@ -16,7 +16,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from common.seeding import derived_seed, seed_everything
 from common.training import EpochSampler
-from competitions.etci_flood.compiled_training import Forward, compiled_for_training
 from competitions.etci_flood.experiment import FloodExperiment, TrainingSettings
 from competitions.etci_flood.flood_losses import FloodLoss
 from competitions.etci_flood.input_channels import input_channels
@@ -167,15 +166,12 @@ class FloodTraining(lightning.LightningModule):
         super().__init__()
         self.network, self.settings, self.settling = network, settings, settling
         self.loss = FloodLoss(settings.loss)
-        self.forward_pass: Forward = network.__call__  # not the network: it is a part already
-        if settings.compiled:
-            self.forward_pass = compiled_for_training(network, settings.batch)
         self.register_buffer("overlap", torch.zeros(2, dtype=torch.float64))
 
     def training_step(self, batch: tuple[Tensor, Tensor], index: int) -> Tensor:  # noqa: ARG002
         """One step; logs the loss."""
         seen, flood = batch
-        loss = self.loss(self.forward_pass(seen), flood)
+        loss = self.loss(self.network(seen), flood)
         self.log("train_loss", loss, on_step=False, on_epoch=True, batch_size=len(seen))
         return loss
 
