@@ -265,6 +265,8 @@ def benchmark_command(doc: str | None, parts: Mapping[str, Callable[[Path], list
     unknown = [part for part in flags.parts if part not in parts]
     if unknown:
         parser.error(f"unknown part {unknown[0]}; expected: {', '.join(parts)}")
+    if flags.scratch:
+        flags.scratch.mkdir(parents=True, exist_ok=True)
     for part in flags.parts or parts:
         with tempfile.TemporaryDirectory(dir=flags.scratch) as folder:
             keep(parts[part](Path(folder)))

@@ -96,7 +96,7 @@ def test_kept_rows_replace_older_ones_of_the_same_task(
 
 
 def test_only_known_parts_are_measured_each_in_an_empty_folder(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     seen: list[list[Path]] = []
 
@@ -106,9 +106,10 @@ def test_only_known_parts_are_measured_each_in_an_empty_folder(
         return []
 
     monkeypatch.setattr(side_by_side, "keep", lambda rows: None)
-    monkeypatch.setattr("sys.argv", ["benchmarks"])
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--scratch", str(tmp_path / "new" / "scratch")])
     benchmark_command("About.", {"one": part, "two": part})
     assert seen == [[], []]
+    assert list((tmp_path / "new" / "scratch").iterdir()) == []
     monkeypatch.setattr("sys.argv", ["benchmarks", "three"])
     with pytest.raises(SystemExit) as stop:
         benchmark_command("About.", {"one": part})

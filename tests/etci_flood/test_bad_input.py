@@ -70,9 +70,6 @@ def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp
     assert (tiles.loc[~tiles["readable"], "fold_spatial"] == -1).all()
     assert (~tiles["labelled"]).sum() == 3, "every test tile keeps its place in the submission"
 
-    done = run_stage(SLUG, 2, "--work", work, "--experiment", "unet_resnet34_imagenet", "--profile", "sample")
-    assert done.code == 2, done.text
-    assert "--weights DIR" in one_line(done.text)
 
     array = work / "processed" / "vh.npy"
     array.write_bytes(array.read_bytes()[:1000])
@@ -106,3 +103,13 @@ def test_no_data_does_not_enter_a_scenes_scale(tmp_path: Path) -> None:
     found = find_tiles(tmp_path)
     table, _ = write_tile_arrays(tmp_path / "out", found.labelled, found.predicted, pytest.fail)
     assert np.allclose(table["vv_centre"], 100, atol=1)
+
+
+def test_missing_imagenet_weights_end_in_one_line(tmp_path: Path) -> None:
+    data, work = write_competition(tmp_path / "data"), tmp_path / "work"
+    flags = ("--work", work, "--experiment", "unet_resnet34_imagenet", "--profile", "full")
+    done = run_stage(SLUG, 1, "--data", data, *flags)
+    assert done.code == 0, done.text
+    done = run_stage(SLUG, 2, *flags)
+    assert done.code == 2, done.text
+    assert "--weights DIR" in one_line(done.text)

@@ -134,6 +134,13 @@ def test_pretrained_networks_name_the_flag(name: str) -> None:
         build_network(own.network, own.channels)
 
 
+def test_on_the_sample_data_no_experiment_asks_for_weights() -> None:
+    for name in NAMES:
+        own = COMPETITION.experiment(name, "sample")
+        assert isinstance(own, FloodExperiment)
+        assert not own.network.pretrained
+
+
 def test_pretrained_weights_reach_the_encoder_whatever_the_channels(tmp_path: Path) -> None:
     own = experiment("pan_mobilenet_v2_imagenet")
     plain = own.network.model_copy(update={"pretrained": False})
