@@ -104,7 +104,8 @@ def _labelled_sheet(
         order = np.argsort(-error, kind="stable")
     else:
         order = np.lexsort((error, -table["head_count"].to_numpy() * (error <= NEAR)))
-    found = rule.faces(faces.found)
+    shown = np.flatnonzero(np.isin(faces.found.picture, order[: COLUMNS * ROWS]))
+    found = rule.faces(faces.found.at(shown))
     row_of = {name: row for row, name in enumerate(stored.names)}
     entries = []
     for place in order[: COLUMNS * ROWS]:
@@ -209,12 +210,9 @@ def _scatter(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -
     axes.scatter(table["head_count"] + moved, table["count"], s=14, alpha=0.45, color=GREEN, linewidths=0)
     axes.set(xlim=(0, most), ylim=(0, most), xlabel="true head count", ylabel="count out of fold")
     metrics = oof.metrics
-    naive = metrics.get(f"{NAIVE}mean count", float("nan"))
-    axes.set_title(
-        f"RMSE {metrics['oof_rmse']:.3f} [{metrics['oof_rmse_low']:.3f}, {metrics['oof_rmse_high']:.3f}], "
-        f"mean count {naive:.3f}",
-        fontsize=10,
-    )
+    title = f"RMSE {metrics['oof_rmse']:.3f} [{metrics['oof_rmse_low']:.3f}, {metrics['oof_rmse_high']:.3f}]"
+    naive = metrics.get(f"{NAIVE}mean count")
+    axes.set_title(title if naive is None else f"{title}, mean count {naive:.3f}", fontsize=10)
     axes.grid(alpha=0.25)
     _save(drawing, path)
     return Figure(
