@@ -1,7 +1,5 @@
 """Exact nearest neighbours of all rows among themselves, at half the work: a cosine serves both rows."""
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import numpy.typing as npt
 
@@ -30,30 +28,17 @@ def mutual_neighbours(vectors: Float32, most: int) -> tuple[Int64, Float32]:
     rows = np.full((count, most), -1, dtype=np.int64)
     cosines = np.full((count, most), -np.inf, dtype=np.float32)
     starts = range(0, count, BLOCK)
-    with ThreadPoolExecutor(1) as columns:
-        for above in starts:
-            for left in range(above, count, BLOCK):
-                block = vectors[above : above + BLOCK] @ vectors[left : left + BLOCK].T
-                if left == above:
-                    np.fill_diagonal(block, -np.inf)
-                    _look_along(1, block, rows, cosines, above, left)
-                else:  # the columns' neighbours are others than the rows': side by side
-                    seen = columns.submit(_look_along, 0, block, rows, cosines, above, left)
-                    _look_along(1, block, rows, cosines, above, left)
-                    seen.result()
+    for above in starts:
+        for left in range(above, count, BLOCK):
+            block = vectors[above : above + BLOCK] @ vectors[left : left + BLOCK].T
+            if left == above:
+                np.fill_diagonal(block, -np.inf)
+            one, other = _worth_holding(block, cosines[above : above + BLOCK, -1], 1, most)
+            _hold(rows, cosines, one + above, other + left, block[one, other])
+            if left > above:
+                one, other = _worth_holding(block, cosines[left : left + BLOCK, -1], 0, most)
+                _hold(rows, cosines, other + left, one + above, block[one, other])
     return rows, cosines
-
-
-def _look_along(axis: int, block: Float32, rows: Int64, cosines: Float32, above: int, left: int) -> None:
-    """Let the block's rows (axis 1) or columns (axis 0) hold what is nearer than what they hold."""
-    first = above if axis == 1 else left
-    farthest = cosines[first : first + block.shape[1 - axis], -1]
-    one, other = _worth_holding(block, farthest, axis, rows.shape[1])
-    found = block[one, other]
-    if axis == 1:
-        _hold(rows, cosines, one + above, other + left, found)
-    else:
-        _hold(rows, cosines, other + left, one + above, found)
 
 
 def _worth_holding(block: Float32, farthest: Float32, axis: int, most: int) -> tuple[Int64, Int64]:
