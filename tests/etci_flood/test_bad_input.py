@@ -70,7 +70,6 @@ def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp
     assert (tiles.loc[~tiles["readable"], "fold_spatial"] == -1).all()
     assert (~tiles["labelled"]).sum() == 3, "every test tile keeps its place in the submission"
 
-
     array = work / "processed" / "vh.npy"
     array.write_bytes(array.read_bytes()[:1000])
     done = run_stage(SLUG, 2, "--work", work, "--profile", "sample")
