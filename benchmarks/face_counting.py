@@ -28,6 +28,7 @@ from competitions.face_counting.experiment import (
     AugmentationSettings,
     CountingSettings,
     DetectorSettings,
+    PictureSet,
     PictureSettings,
     TrainingSettings,
 )
@@ -52,7 +53,7 @@ SIZE = (640, 448)
 CONFIDENCE, OVERLAP, MOST = 0.25, 0.7, 300
 """What ultralytics' predict does by default."""
 TOGETHER = 60
-SETS = ("stretched", "white_canvas", "white_canvas_half_copies")
+SETS: tuple[PictureSet, ...] = ("stretched", "white_canvas", "white_canvas_half_copies")
 CANVAS = 640
 
 Boxes = dict[str, npt.NDArray[np.float64]]
@@ -200,8 +201,8 @@ def _our_picture(boxes: Boxes, path: Path) -> list[npt.NDArray[np.float64]]:
     height, width = picture.shape[:2]
     made = []
     for name in SETS:
-        placements: list[Placement] = [placement_of(name, width, height, CANVAS)]  # type: ignore[arg-type]
-        if has_half_copy(name, len(own)):  # type: ignore[arg-type]
+        placements: list[Placement] = [placement_of(name, width, height, CANVAS)]
+        if has_half_copy(name, len(own)):
             placements.append(half_size(placements[0], CANVAS))
         for placement in placements:
             render(picture, placement, CANVAS)

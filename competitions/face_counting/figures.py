@@ -1,5 +1,6 @@
 """The report's pictures: faces found, best and worst pictures, ways of counting, thresholds against RMSE."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from common.paths import WorkPaths
 from common.results_table import NAIVE
 from common.run_record import RunRecord
 from competitions.face_counting import counting
-from competitions.face_counting.box_fusion import found_faces
+from competitions.face_counting.box_fusion import FoundFaces, found_faces
 from competitions.face_counting.experiment import FaceCountingExperiment
 from competitions.face_counting.official_tables import head_counts
 from competitions.face_counting.out_of_fold import PooledFaces, pooled_faces
@@ -104,11 +105,11 @@ def _labelled_sheet(
         order = np.argsort(-error, kind="stable")
     else:
         order = np.lexsort((error, -table["head_count"].to_numpy() * (error <= NEAR)))
-    shown = np.flatnonzero(np.isin(faces.found.picture, order[: COLUMNS * ROWS]))
-    found = rule.faces(faces.found.at(shown))
+    order = order[: COLUMNS * ROWS]
+    found = faces_in(order, rule, faces.found)
     row_of = {name: row for row, name in enumerate(stored.names)}
     entries = []
-    for place in order[: COLUMNS * ROWS]:
+    for place in order:
         entry = table.iloc[int(place)]
         row = row_of[str(entry["Name"])]
         own = found.boxes[found.picture == place]
@@ -124,6 +125,18 @@ def _labelled_sheet(
         f"{which.capitalize()} pictures of {finished.experiment}",
         f"{what}. Green: boxes worth at least half a face; red: labels; below: counted and true number.",
     )
+
+
+def faces_in(pictures: npt.NDArray[np.int64], rule: counting.CountingRule, found: FoundFaces) -> FoundFaces:
+    """The boxes worth at least half a face, in `pictures` (their numbers) alone; those of others cost time."""
+    return rule.faces(found.at(np.flatnonzero(np.isin(found.picture, pictures))))
+
+
+def scatter_title(metrics: Mapping[str, float]) -> str:
+    """RMSE, its interval and, where the run recorded it, that of the mean count."""
+    title = f"RMSE {metrics['oof_rmse']:.3f} [{metrics['oof_rmse_low']:.3f}, {metrics['oof_rmse_high']:.3f}]"
+    naive = metrics.get(f"{NAIVE}mean count")
+    return title if naive is None else f"{title}, mean count {naive:.3f}"
 
 
 def _save_sheet(stored: StoredPictures, entries: list[_Entry], path: Path) -> None:
@@ -209,10 +222,7 @@ def _scatter(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -
     moved = np.random.default_rng(0).uniform(-0.25, 0.25, size=len(table))
     axes.scatter(table["head_count"] + moved, table["count"], s=14, alpha=0.45, color=GREEN, linewidths=0)
     axes.set(xlim=(0, most), ylim=(0, most), xlabel="true head count", ylabel="count out of fold")
-    metrics = oof.metrics
-    title = f"RMSE {metrics['oof_rmse']:.3f} [{metrics['oof_rmse_low']:.3f}, {metrics['oof_rmse_high']:.3f}]"
-    naive = metrics.get(f"{NAIVE}mean count")
-    axes.set_title(title if naive is None else f"{title}, mean count {naive:.3f}", fontsize=10)
+    axes.set_title(scatter_title(oof.metrics), fontsize=10)
     axes.grid(alpha=0.25)
     _save(drawing, path)
     return Figure(
