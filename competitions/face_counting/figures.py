@@ -128,7 +128,7 @@ def _labelled_sheet(
 
 
 def faces_in(pictures: npt.NDArray[np.int64], rule: counting.CountingRule, found: FoundFaces) -> FoundFaces:
-    """The boxes worth at least half a face, in `pictures` (their numbers) alone; those of others cost time."""
+    """The boxes worth at least half a face, in the pictures of these numbers alone: fusing all takes long."""
     return rule.faces(found.at(np.flatnonzero(np.isin(found.picture, pictures))))
 
 
