@@ -98,7 +98,7 @@ def build_detector(settings: DetectorSettings, face_sides: Sides | None = None) 
         from competitions.face_counting.retinaface import RetinaFace
 
         return RetinaFace()
-    if settings.family == "ssd":
+    if settings.family in ("ssd", "ssd_yolov5"):
         from competitions.face_counting.ssd import Ssd
 
         return Ssd(settings, face_sides)

@@ -7,10 +7,20 @@ from pydantic import Field, model_validator
 from common.experiments import Experiment, Settings
 
 PictureSet = Literal["stretched", "white_canvas", "white_canvas_half_copies"]
-Family = Literal["yolov5", "yolo11", "yolov5_classic", "retinaface", "faster_rcnn", "faster_rcnn_fpn", "ssd"]
+Family = Literal[
+    "yolov5",
+    "yolo11",
+    "yolov5_classic",
+    "retinaface",
+    "faster_rcnn",
+    "faster_rcnn_fpn",
+    "faster_rcnn_yolov5",
+    "ssd",
+    "ssd_yolov5",
+]
 Size = Literal["n", "s", "m", "l", "x"]
-SIZED: tuple[Family, ...] = ("yolov5", "yolo11", "yolov5_classic")
-ANCHORED: tuple[Family, ...] = ("faster_rcnn", "faster_rcnn_fpn", "ssd")
+SIZED: tuple[Family, ...] = ("yolov5", "yolo11", "yolov5_classic", "faster_rcnn_yolov5", "ssd_yolov5")
+ANCHORED: tuple[Family, ...] = ("faster_rcnn", "faster_rcnn_fpn", "faster_rcnn_yolov5", "ssd", "ssd_yolov5")
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -45,9 +55,9 @@ class DetectorSettings(Settings):
     """yolov5, yolo11: ultralytics' networks, anchor-free today. yolov5_classic: that of 2021, as given, for
     persons. retinaface: MobileNet 0.25, made for faces.
     faster_rcnn: VGG-16 and RoI pooling. faster_rcnn_fpn: ResNet-101, feature pyramid, RoIAlign, global
-    average pooling. ssd: SSD300 on VGG-16."""
+    average pooling. ssd: SSD300 on VGG-16. faster_rcnn_yolov5, ssd_yolov5: light ones on a YOLOv5's maps."""
     size: Size | None = None
-    """Depth and width of a YOLO, nano to extra large."""
+    """Depth and width of a YOLO, or of the one below a detector, nano to extra large."""
     pretrained: bool = False
     """Whether 2_train_folds.py must be given weights by --weights."""
     anchors: Literal["usual", "fitted"] = "usual"

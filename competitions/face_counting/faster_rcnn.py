@@ -2,10 +2,12 @@
 
 `faster_rcnn` (Ren et al. 2015): VGG-16, nine anchors at every place of its last map, RoI pooling, two fully
 connected layers. `faster_rcnn_fpn`: ResNet-101 with a feature pyramid, three anchors at every place of five
-levels, RoIAlign, and global average pooling instead of the fully connected layers.
+levels, RoIAlign, and global average pooling instead of the fully connected layers. `faster_rcnn_yolov5`,
+light enough to train on a CPU: the same on the maps of a YOLOv5, six anchors at every place of three levels.
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import torch
 import torchvision
@@ -14,32 +16,48 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FrozenBatchNorm2d, RoIPool
 
 from competitions.face_counting.detector import FaceDetector, Sides
 from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.fitted_anchors import anchor_buffer
+from competitions.face_counting.yolov5_features import Yolov5Features
 
 RATIOS = (0.5, 1.0, 2.0)
+MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's pixels, by which the weights of its networks expect them scaled."""
 VGG_SIDES = (128, 256, 512)
 PYRAMID_SIDES = (32, 64, 128, 256, 512)
+LIGHT_SIDES = ((12, 24), (40, 64), (112, 192))
+LEVELS = {"faster_rcnn": 1, "faster_rcnn_fpn": len(PYRAMID_SIDES), "faster_rcnn_yolov5": len(LIGHT_SIDES)}
 FOUND_ABOVE, FOUND_OVERLAP, MOST_FOUND = 0.01, 0.8, 300
 """What the network itself drops; the thresholds that count are tuned out of fold."""
+LIGHT_SAMPLES, LIGHT_PROPOSALS = 128, 600
+"""Proposals: of a picture, that the light one's second stage learns from; of a level, before suppression."""
 VGG_STRIDE = 16
 POOLED = 7
-VGG_WIDTH, PYRAMID_WIDTH = 4096, 256
+VGG_WIDTH, PYRAMID_WIDTH, LIGHT_WIDTH = 4096, 256, 64
 
 
 class FasterRcnn(FaceDetector):
-    """torchvision's two stages around the article's two backbones."""
+    """torchvision's two stages around the article's two backbones, or around a YOLOv5's."""
 
     anchor_sides: torch.Tensor
     """(anchors, 2) fitted widths and heights in px, smallest first; empty where the usual ones are used."""
 
     def __init__(self, settings: DetectorSettings, face_sides: Sides | None) -> None:
         super().__init__()
-        self.levels = 1 if settings.family == "faster_rcnn" else len(PYRAMID_SIDES)
-        self.network = _on_vgg16() if self.levels == 1 else _on_resnet101(settings.pretrained)
+        self.family, self.levels = settings.family, LEVELS[settings.family]
+        if self.family == "faster_rcnn":
+            self.network = _on_vgg16()
+        elif self.family == "faster_rcnn_fpn":
+            self.network = _on_resnet101(settings.pretrained)
+        else:
+            self.network = _on_yolov5(settings.size or "n")
+        # A YOLO takes pixels from 0 to 1 as they are; the others are torchvision's.
+        known = ((0.0,) * 3, (1.0,) * 3) if self.family == "faster_rcnn_yolov5" else (MEAN, SPREAD)
+        self.network.transform = SizeKept(*known)
         number = self.network.rpn.anchor_generator.num_anchors_per_location()
         self.register_buffer("anchor_sides", anchor_buffer(settings, sum(number), face_sides))
 
@@ -60,9 +78,11 @@ class FasterRcnn(FaceDetector):
 
     def own_name(self, foreign: str) -> str:
         """From torchvision's ImageNet weights of the backbone, or from its whole detectors."""
+        if self.family == "faster_rcnn_yolov5":
+            return f"network.backbone.features.{self.network.backbone.features.own_name(foreign)}"
         if foreign.startswith(("backbone.", "rpn.", "roi_heads.")):
             return f"network.{foreign}"
-        if self.levels > 1:
+        if self.family == "faster_rcnn_fpn":
             return f"network.backbone.body.{foreign}"
         # VGG-16's first two fully connected layers are the second stage's.
         for theirs, ours in (("features.", "backbone."), ("classifier.0.", "roi_heads.box_head.1.")):
@@ -92,6 +112,43 @@ class _RoIPooling(nn.Module):
         (only,) = features.values()
         pooled: torch.Tensor = self.pool(only, boxes)
         return pooled
+
+
+class SizeKept(GeneralizedRCNNTransform):
+    """Canvases come in the size that is wanted; torchvision's own would enlarge them in prediction.
+
+    Parameters
+    ----------
+    mean, spread : of each channel, of pixels from 0 to 1.
+    """
+
+    def __init__(self, mean: Sequence[float], spread: Sequence[float]) -> None:
+        super().__init__(0, 0, list(mean), list(spread))
+
+    def resize(
+        self, image: torch.Tensor, target: dict[str, torch.Tensor] | None = None
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
+        """As it is."""
+        return image, target
+
+
+class _EvenMaps(nn.Module):
+    """A YOLOv5's maps, all brought to one number of channels, as torchvision's heads want them."""
+
+    out_channels = LIGHT_WIDTH
+
+    def __init__(self, size: str) -> None:
+        super().__init__()
+        self.features = Yolov5Features(size)
+        self.laterals = nn.ModuleList(
+            [nn.Conv2d(inside, LIGHT_WIDTH, 1) for inside in self.features.channels]
+        )
+
+    def forward(self, pixels: torch.Tensor) -> "OrderedDict[str, torch.Tensor]":
+        maps = self.features(pixels)
+        return OrderedDict(
+            (level, lateral(own)) for (level, own), lateral in zip(maps.items(), self.laterals, strict=True)
+        )
 
 
 def as_input(canvases: torch.Tensor) -> list[torch.Tensor]:
@@ -136,25 +193,39 @@ def _on_resnet101(pretrained: bool) -> FasterRCNN:
         norm_layer=FrozenBatchNorm2d if pretrained else nn.BatchNorm2d,
         trainable_layers=5,
     )
-    channels = backbone.out_channels
-    convolutions: list[nn.Module] = []
-    for _ in range(4):
-        convolutions += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
     return FasterRCNN(
         backbone,
         rpn_anchor_generator=AnchorGenerator(
             tuple((side,) for side in PYRAMID_SIDES), (RATIOS,) * len(PYRAMID_SIDES)
         ),
-        box_head=nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+        box_head=_averaged_convolutions(PYRAMID_WIDTH),
         box_predictor=FastRCNNPredictor(PYRAMID_WIDTH, 2),
         **_detection_settings(),
     )
 
 
+def _on_yolov5(size: str) -> FasterRCNN:
+    return FasterRCNN(
+        _EvenMaps(size),
+        rpn_anchor_generator=AnchorGenerator(LIGHT_SIDES, (RATIOS,) * len(LIGHT_SIDES)),
+        box_head=_averaged_convolutions(LIGHT_WIDTH),
+        box_predictor=FastRCNNPredictor(LIGHT_WIDTH, 2),
+        box_batch_size_per_image=LIGHT_SAMPLES,
+        **dict.fromkeys(("rpn_pre_nms_top_n_train", "rpn_pre_nms_top_n_test"), LIGHT_PROPOSALS),
+        **dict.fromkeys(("rpn_post_nms_top_n_train", "rpn_post_nms_top_n_test"), MOST_FOUND),
+        **_detection_settings(),
+    )
+
+
+def _averaged_convolutions(channels: int) -> nn.Sequential:
+    convolutions: list[nn.Module] = []
+    for _ in range(4):
+        convolutions += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
+    return nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
 def _detection_settings() -> dict[str, object]:
     return {
-        # Canvases come in the size that the experiment wants.
-        "_skip_resize": True,
         "box_score_thresh": FOUND_ABOVE,
         "box_nms_thresh": FOUND_OVERLAP,
         "box_detections_per_img": MOST_FOUND,

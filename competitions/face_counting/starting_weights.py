@@ -17,9 +17,11 @@ KNOWN: dict[Family, tuple[str, ...]] = {
     "retinaface": ("retinaface_mobilenet0.25", "retinaface_mnet0.25_biubug6", "mobilenet0.25_Final"),
     "faster_rcnn": ("vgg16",),
     "faster_rcnn_fpn": ("resnet101",),
+    "faster_rcnn_yolov5": ("yolov5{size}_coco_sd", "yolov5{size}", "yolov5{size}u"),
+    "ssd_yolov5": ("yolov5{size}_coco_sd", "yolov5{size}", "yolov5{size}u"),
     "ssd": ("ssd300_vgg16", "ssd300_vgg16_coco"),
 }
-"""Names of weights files: YOLOs and SSD for COCO, RetinaFace for WIDER FACE, the others for ImageNet."""
+"""Names of weights files: YOLOs and SSDs for COCO, RetinaFace for WIDER FACE, the others for ImageNet."""
 
 
 def take_over_weights(network: FaceDetector, settings: DetectorSettings, location: Path | None) -> int:

@@ -4,18 +4,15 @@ A head that is turned away is a head to the labels of this challenge, and no fac
 it is all the same. Each person found stands for a head: the upper middle of its box.
 """
 
-from typing import Any
-
 import torch
 from torch import nn
 
 from competitions.face_counting.detector import DenseDetector
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.yolo import quiet_ultralytics
+from competitions.face_counting.yolov5_features import STRIDES, Yolov5Features
 
 PERSON = 0
 CLASSES = 80
-STRIDES = (8, 16, 32)
 ANCHORS = (
     ((10, 13), (16, 30), (33, 23)),
     ((30, 61), (62, 45), (59, 119)),
@@ -34,29 +31,15 @@ class ClassicYolov5(DenseDetector):
 
     def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
-        with quiet_ultralytics():
-            from ultralytics.nn.tasks import DetectionModel
-
-            whole: Any = DetectionModel(f"yolov5{settings.size}.yaml", ch=3, nc=1, verbose=False)
-        layers = list(whole.model)
-        self.layers = nn.ModuleList(layers[:-1])
-        self.sources = [layer.f for layer in layers]
-        channels = [branch[0].conv.in_channels for branch in layers[-1].cv2]
-        self.heads = nn.ModuleList([nn.Conv2d(inside, 3 * (5 + CLASSES), 1) for inside in channels])
+        self.features = Yolov5Features(settings.size or "n")
+        self.heads = nn.ModuleList(
+            [nn.Conv2d(inside, 3 * (5 + CLASSES), 1) for inside in self.features.channels]
+        )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
         """One map a stride: (batch, 3 x 85, rows, columns), before the sigmoid."""
-        kept: list[torch.Tensor] = []
-        for layer, source in zip(self.layers, self.sources, strict=False):
-            if source == -1:
-                given: Any = kept[-1] if kept else pixels
-            elif isinstance(source, int):
-                given = kept[source]
-            else:
-                given = [kept[-1] if place == -1 else kept[place] for place in source]
-            kept.append(layer(given))
-        maps = [kept[place] for place in self.sources[-1]]
+        maps = self.features(pixels).values()
         return tuple(head(each) for head, each in zip(self.heads, maps, strict=True))
 
     def decoded(
@@ -90,7 +73,9 @@ class ClassicYolov5(DenseDetector):
     def own_name(self, foreign: str) -> str:
         """Names of ultralytics' state dicts, with or without `model.`."""
         inner = foreign.removeprefix("model.")
-        return inner.replace("24.m.", "heads.") if inner.startswith("24.m.") else f"layers.{inner}"
+        if inner.startswith("24.m."):
+            return inner.replace("24.m.", "heads.")
+        return f"features.{self.features.own_name(foreign)}"
 
 
 def heads_of(persons: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,13 @@ from competitions.face_counting.fitted_anchors import anchor_buffer, fit_anchors
 from competitions.face_counting.yolov5_classic import heads_of
 
 CANVAS = 64
-ANCHORS = {"faster_rcnn": 9, "faster_rcnn_fpn": 15, "ssd": 4 + 6 + 6 + 6 + 4 + 4}
+ANCHORS = {
+    "faster_rcnn": 9,
+    "faster_rcnn_fpn": 15,
+    "faster_rcnn_yolov5": 18,
+    "ssd": 4 + 6 + 6 + 6 + 4 + 4,
+    "ssd_yolov5": 12,
+}
 SIDES = np.random.default_rng(0).uniform(8, 30, size=(60, 2))
 
 
@@ -84,11 +90,30 @@ def test_every_network_finds_boxes_and_takes_a_step(experiment: FaceCountingExpe
         return
     # The same network with anchors fitted to faces of other sizes.
     before_fit = {name: float(value) for name, value in network.losses(canvases, faces).items()}
-    fitted = DetectorSettings(family=experiment.detector.family, anchors="fitted")
+    fitted = experiment.detector.model_copy(update={"anchors": "fitted"})
     network.anchor_sides = anchor_buffer(fitted, ANCHORS[experiment.detector.family], SIDES)
     after_fit = {name: float(value) for name, value in network.losses(canvases, faces).items()}
     assert before_fit.keys() == after_fit.keys()
     assert before_fit != after_fit
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        DetectorSettings(family="faster_rcnn"),
+        DetectorSettings(family="faster_rcnn_yolov5", size="n"),
+        DetectorSettings(family="ssd_yolov5", size="n"),
+    ],
+    ids=lambda settings: settings.family,
+)
+def test_predictions_see_the_canvas_in_its_own_size(settings: DetectorSettings) -> None:
+    network = build_detector(settings).eval()
+    _few_proposals(network)
+    seen = []
+    inside: Any = network.network
+    inside.backbone.register_forward_pre_hook(lambda _, given: seen.append(tuple(given[0].shape)))
+    detect(network, torch.zeros(1, 3, 96, 128, dtype=torch.uint8), CountingSettings(floor=0.0))
+    assert seen == [(1, 3, 96, 128)]
 
 
 def test_anchors_that_are_fitted_fit_better() -> None:
