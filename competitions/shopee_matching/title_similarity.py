@@ -1,17 +1,16 @@
 """Pairs of listings with similar titles: cosine of TF-IDF vectors over words, or over runs of signs."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sparse_dot_topn import sp_matmul_topn
 
 from competitions.shopee_matching.candidate_pairs import CandidatePairs, no_pairs, sorted_pairs
 from competitions.shopee_matching.experiment import Titles
 from competitions.shopee_matching.information import MOST_NAMES, informative_titles
+from competitions.shopee_matching.sparse_neighbours import most_similar_rows
 
 
 def title_pairs(
@@ -35,20 +34,10 @@ def title_pairs(
     if vectors is None or not len(queries):
         return no_pairs(experiment)
     pool = vectors[: len(titles)].multiply(informative_titles(titles)[:, None]).tocsr()
-    # The product of sparse matrices that keeps the best of a row as it goes: the square is never there.
     smallest = np.nextafter(np.float32(settings.smallest_similarity), np.float32(0))
-    best = sp_matmul_topn(
-        pool[queries],
-        pool.T.tocsr(),
-        top_n=min(MOST_NAMES, len(titles)),
-        threshold=float(smallest),
-        sort=True,
-        n_threads=os.cpu_count(),
-    )
-    query = np.repeat(queries, np.diff(best.indptr))
-    other = query != best.indices
-    score = np.minimum(best.data[other], np.float32(1))
-    return sorted_pairs(query[other], best.indices[other], score, experiment)
+    query, match, score = most_similar_rows(pool, queries, min(MOST_NAMES, len(titles)), float(smallest))
+    other = query != match
+    return sorted_pairs(query[other], match[other], np.minimum(score[other], np.float32(1)), experiment)
 
 
 def title_vectors(titles: list[str], settings: Titles) -> Any:

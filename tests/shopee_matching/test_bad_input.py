@@ -132,6 +132,8 @@ def test_titles_and_hashes_alone_make_a_valid_submission(tmp_path: Path, labelle
     record = read_record(work / "champion" / "oof.run.json")
     assert record.decision["tuned"] is labelled
     networks = {path.parents[1].name for path in work.rglob("checkpoint.safetensors")}
-    assert networks == ({"minilm"} if labelled else set()), "nothing is trained on pictures that are not there"
+    assert networks == ({"minilm"} if labelled else set()), (
+        "nothing is trained on pictures that are not there"
+    )
     score = COMPETITION.score(work / "champion" / "submission.csv", data / "truth" / "test.csv")
     assert score.value > COMPETITION.baselines(data, data / "truth" / "test.csv")["only oneself"]

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
+from competitions.shopee_matching import sparse_neighbours
 from competitions.shopee_matching.branch_candidates import by_picture, concatenated_embeddings
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.embedding_neighbours import (
@@ -20,6 +22,7 @@ from competitions.shopee_matching.information import (
     titles_without_information,
 )
 from competitions.shopee_matching.product_folds import product_folds
+from competitions.shopee_matching.sparse_neighbours import most_similar_rows
 from competitions.shopee_matching.title_similarity import title_pairs
 from competitions.shopee_matching.training_pictures import (
     TrainingPictures,
@@ -70,6 +73,31 @@ def test_titles_by_the_plain_cosine() -> None:
     query, match = np.nonzero(cosine >= settings.smallest_similarity)
     assert list(zip(pairs.query, pairs.match, strict=True)) == list(zip(query, match, strict=True))
     np.testing.assert_allclose(pairs.scores["t"], cosine[query, match], rtol=1e-5)
+
+
+@pytest.mark.parametrize("queries", [np.arange(300), np.array([7, 3, 250])])
+def test_most_similar_rows_are_those_of_the_whole_product(
+    monkeypatch: pytest.MonkeyPatch, queries: np.ndarray
+) -> None:
+    """Over several blocks of the pool, with full lists and one that is not, and with equal rows."""
+    monkeypatch.setattr(sparse_neighbours, "COLUMNS_AT_ONCE", 70)
+    random = np.random.default_rng(4)
+    rows = (random.random((300, 40)) < 0.12) * random.random((300, 40))
+    rows[:40] *= random.random((40, 40)) < 0.3
+    rows[200:230] = rows[10]
+    rows[:, 0], rows[3], rows[3, 0] = 0, 0, 1
+    vectors = csr_matrix(rows, dtype=np.float32)
+    query, row, score = most_similar_rows(vectors, queries, 9, 0.2, threads=2)
+    product = (vectors[queries] @ vectors.T).toarray()
+    passing = np.where(product >= 0.2, product, 0)
+    best = np.sort(passing, axis=1)[:, ::-1][:, :9]
+    np.testing.assert_array_equal(query, np.repeat(queries, (best > 0).sum(axis=1)))
+    np.testing.assert_allclose(score, best[best > 0], rtol=1e-6)
+    places = np.searchsorted(np.sort(queries), query)
+    np.testing.assert_allclose(score, product[np.argsort(queries)[places], row], rtol=1e-6)
+    assert len(set(zip(query.tolist(), row.tolist(), strict=True))) == len(query)
+    assert (np.bincount(query) == 9).any()
+    assert (np.bincount(query, minlength=300)[queries] < 9).any()
 
 
 def test_titles_without_words_or_in_one_huge_group_give_nothing() -> None:
