@@ -2,7 +2,7 @@
 
 Products of sparse matrices, scipy's and sparse_dot_topn's, walk a linked list through memory for each row.
 Titles have so many words in common that it pays to add into a plain array instead, short enough for the
-processor's nearest memory, and to look through it. numba compiles the loop when it is first used, in two seconds.
+processor's nearest memory, and to look through it. numba compiles the loop at its first use, in two seconds.
 """
 
 import os
