@@ -33,8 +33,8 @@ LIGHT_SIDES = ((12, 24), (40, 64), (112, 192))
 LEVELS = {"faster_rcnn": 1, "faster_rcnn_fpn": len(PYRAMID_SIDES), "faster_rcnn_yolov5": len(LIGHT_SIDES)}
 FOUND_ABOVE, FOUND_OVERLAP, MOST_FOUND = 0.01, 0.8, 300
 """What the network itself drops; the thresholds that count are tuned out of fold."""
-LIGHT_SAMPLES, LIGHT_PROPOSALS = 128, 600
-"""Proposals: of a picture, that the light one's second stage learns from; of a level, before suppression."""
+LIGHT_SAMPLES, LIGHT_PROPOSALS, LIGHT_KEPT = 64, 400, 150
+"""Proposals of the light one: learned from in a picture; of a level, before suppression; left after it."""
 VGG_STRIDE = 16
 POOLED = 7
 VGG_WIDTH, PYRAMID_WIDTH, LIGHT_WIDTH = 4096, 256, 64
@@ -198,7 +198,7 @@ def _on_resnet101(pretrained: bool) -> FasterRCNN:
         rpn_anchor_generator=AnchorGenerator(
             tuple((side,) for side in PYRAMID_SIDES), (RATIOS,) * len(PYRAMID_SIDES)
         ),
-        box_head=_averaged_convolutions(PYRAMID_WIDTH),
+        box_head=_averaged_convolutions(PYRAMID_WIDTH, 4),
         box_predictor=FastRCNNPredictor(PYRAMID_WIDTH, 2),
         **_detection_settings(),
     )
@@ -208,18 +208,18 @@ def _on_yolov5(size: str) -> FasterRCNN:
     return FasterRCNN(
         _EvenMaps(size),
         rpn_anchor_generator=AnchorGenerator(LIGHT_SIDES, (RATIOS,) * len(LIGHT_SIDES)),
-        box_head=_averaged_convolutions(LIGHT_WIDTH),
+        box_head=_averaged_convolutions(LIGHT_WIDTH, 1),
         box_predictor=FastRCNNPredictor(LIGHT_WIDTH, 2),
         box_batch_size_per_image=LIGHT_SAMPLES,
         **dict.fromkeys(("rpn_pre_nms_top_n_train", "rpn_pre_nms_top_n_test"), LIGHT_PROPOSALS),
-        **dict.fromkeys(("rpn_post_nms_top_n_train", "rpn_post_nms_top_n_test"), MOST_FOUND),
+        **dict.fromkeys(("rpn_post_nms_top_n_train", "rpn_post_nms_top_n_test"), LIGHT_KEPT),
         **_detection_settings(),
     )
 
 
-def _averaged_convolutions(channels: int) -> nn.Sequential:
+def _averaged_convolutions(channels: int, number: int) -> nn.Sequential:
     convolutions: list[nn.Module] = []
-    for _ in range(4):
+    for _ in range(number):
         convolutions += [nn.Conv2d(channels, channels, 3, padding=1), nn.ReLU()]
     return nn.Sequential(*convolutions, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
