@@ -19,6 +19,8 @@ Scores = npt.NDArray[np.float32]
 
 COLUMNS_AT_ONCE = 8192
 """Pool rows whose similarities to one row are held at once: 32 kB."""
+WHOLE_PRODUCT = 4_000_000
+"""Up to so many inner products the whole matrix of them is quicker than compiling."""
 LANES = 32
 """Columns that are compared at once; mostly none of them passes."""
 CHUNKS_A_THREAD = 8
@@ -41,8 +43,9 @@ def most_similar_rows(
     -------
     Query row, pool row and inner product of each pair; queries in their order, of each the best first.
     """
-    pool = vectors.shape[0]
-    asked = vectors[queries]
+    pool, asked = vectors.shape[0], vectors[queries]
+    if len(queries) * pool <= WHOLE_PRODUCT:
+        return _of_the_whole_product(asked, vectors, queries, most, smallest)
     starts = list(range(0, pool, COLUMNS_AT_ONCE))
     blocks = [vectors[start : start + COLUMNS_AT_ONCE].T.tocsr() for start in starts]
     best = np.full((len(queries), most), -1, np.int64)
@@ -68,6 +71,17 @@ def most_similar_rows(
     # What is not found has score 0, below all that are.
     best, score = np.take_along_axis(best, order, 1), np.take_along_axis(score, order, 1)
     return np.repeat(queries, found), best[kept], score[kept]
+
+
+def _of_the_whole_product(
+    asked: Any, vectors: Any, queries: Rows, most: int, smallest: float
+) -> tuple[Rows, Rows, Scores]:
+    product = (asked @ vectors.T).toarray()
+    product[product < np.float32(smallest)] = 0
+    best = np.argsort(-product, axis=1, kind="stable")[:, :most]
+    score = np.take_along_axis(product, best, 1)
+    kept = score > 0
+    return np.repeat(queries, kept.sum(axis=1)), best[kept], score[kept]
 
 
 @cache

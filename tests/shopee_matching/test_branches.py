@@ -75,12 +75,14 @@ def test_titles_by_the_plain_cosine() -> None:
     np.testing.assert_allclose(pairs.scores["t"], cosine[query, match], rtol=1e-5)
 
 
+@pytest.mark.parametrize("whole", [0, sparse_neighbours.WHOLE_PRODUCT])
 @pytest.mark.parametrize("queries", [np.arange(300), np.array([7, 3, 250])])
 def test_most_similar_rows_are_those_of_the_whole_product(
-    monkeypatch: pytest.MonkeyPatch, queries: np.ndarray
+    monkeypatch: pytest.MonkeyPatch, queries: np.ndarray, whole: int
 ) -> None:
     """Over several blocks of the pool, with full lists and one that is not, and with equal rows."""
     monkeypatch.setattr(sparse_neighbours, "COLUMNS_AT_ONCE", 70)
+    monkeypatch.setattr(sparse_neighbours, "WHOLE_PRODUCT", whole)
     random = np.random.default_rng(4)
     rows = (random.random((300, 40)) < 0.12) * random.random((300, 40))
     rows[:40] *= random.random((40, 40)) < 0.3
