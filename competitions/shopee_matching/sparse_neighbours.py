@@ -52,7 +52,7 @@ def most_similar_rows(
     score = np.zeros((len(queries), most), np.float32)
     found = np.zeros(len(queries), np.int64)
     add = _compiled()
-    threads = threads or len(os.sched_getaffinity(0))
+    threads = threads or os.cpu_count() or 1
     parts = np.linspace(0, len(queries), threads * CHUNKS_A_THREAD + 1).astype(np.int64)
 
     def search(part: int) -> None:
