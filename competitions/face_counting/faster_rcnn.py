@@ -7,7 +7,6 @@ light enough to train on a CPU: the same on the maps of a YOLOv5, six anchors at
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
 
 import torch
 import torchvision
@@ -16,23 +15,26 @@ from torchvision.models.detection import FasterRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
-from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FrozenBatchNorm2d, RoIPool
 
+from competitions.face_counting.canvases_as_given import (
+    FOUND_ABOVE,
+    FOUND_OVERLAP,
+    IMAGENET,
+    MOST_FOUND,
+    PLAIN,
+    SizeKept,
+    as_input,
+)
 from competitions.face_counting.detector import FaceDetector, Sides
 from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.fitted_anchors import anchor_buffer
 from competitions.face_counting.yolov5_features import Yolov5Features
 
 RATIOS = (0.5, 1.0, 2.0)
-MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Of ImageNet's pixels, by which the weights of its networks expect them scaled."""
 VGG_SIDES = (128, 256, 512)
 PYRAMID_SIDES = (32, 64, 128, 256, 512)
 LIGHT_SIDES = ((12, 24), (40, 64), (112, 192))
-LEVELS = {"faster_rcnn": 1, "faster_rcnn_fpn": len(PYRAMID_SIDES), "faster_rcnn_yolov5": len(LIGHT_SIDES)}
-FOUND_ABOVE, FOUND_OVERLAP, MOST_FOUND = 0.01, 0.8, 300
-"""What the network itself drops; the thresholds that count are tuned out of fold."""
 LIGHT_SAMPLES, LIGHT_PROPOSALS, LIGHT_KEPT = 64, 400, 150
 """Proposals of the light one: learned from in a picture; of a level, before suppression; left after it."""
 VGG_STRIDE = 16
@@ -48,16 +50,14 @@ class FasterRcnn(FaceDetector):
 
     def __init__(self, settings: DetectorSettings, face_sides: Sides | None) -> None:
         super().__init__()
-        self.family, self.levels = settings.family, LEVELS[settings.family]
+        self.family = settings.family
         if self.family == "faster_rcnn":
             self.network = _on_vgg16()
         elif self.family == "faster_rcnn_fpn":
             self.network = _on_resnet101(settings.pretrained)
         else:
-            self.network = _on_yolov5(settings.size or "n")
-        # A YOLO takes pixels from 0 to 1 as they are; the others are torchvision's.
-        known = ((0.0,) * 3, (1.0,) * 3) if self.family == "faster_rcnn_yolov5" else (MEAN, SPREAD)
-        self.network.transform = SizeKept(*known)
+            self.network = _on_yolov5(settings)
+        self.levels = len(self.network.rpn.anchor_generator.sizes)
         number = self.network.rpn.anchor_generator.num_anchors_per_location()
         self.register_buffer("anchor_sides", anchor_buffer(settings, sum(number), face_sides))
 
@@ -114,32 +114,14 @@ class _RoIPooling(nn.Module):
         return pooled
 
 
-class SizeKept(GeneralizedRCNNTransform):
-    """Canvases come in the size that is wanted; torchvision's own would enlarge them in prediction.
-
-    Parameters
-    ----------
-    mean, spread : of each channel, of pixels from 0 to 1.
-    """
-
-    def __init__(self, mean: Sequence[float], spread: Sequence[float]) -> None:
-        super().__init__(0, 0, list(mean), list(spread))
-
-    def resize(
-        self, image: torch.Tensor, target: dict[str, torch.Tensor] | None = None
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
-        """As it is."""
-        return image, target
-
-
 class _EvenMaps(nn.Module):
     """A YOLOv5's maps, all brought to one number of channels, as torchvision's heads want them."""
 
     out_channels = LIGHT_WIDTH
 
-    def __init__(self, size: str) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
-        self.features = Yolov5Features(size)
+        self.features = Yolov5Features(settings)
         self.laterals = nn.ModuleList(
             [nn.Conv2d(inside, LIGHT_WIDTH, 1) for inside in self.features.channels]
         )
@@ -149,11 +131,6 @@ class _EvenMaps(nn.Module):
         return OrderedDict(
             (level, lateral(own)) for (level, own), lateral in zip(maps.items(), self.laterals, strict=True)
         )
-
-
-def as_input(canvases: torch.Tensor) -> list[torch.Tensor]:
-    """Canvases of uint8 as torchvision's detectors take them: a list of float pictures from 0 to 1."""
-    return list(canvases.float() / 255)
 
 
 def _on_vgg16() -> FasterRCNN:
@@ -182,6 +159,7 @@ def _on_vgg16() -> FasterRCNN:
     )
     # The constructor takes RoIAlign alone.
     network.roi_heads.box_roi_pool = _RoIPooling()
+    network.transform = SizeKept(*IMAGENET)
     return network
 
 
@@ -193,7 +171,7 @@ def _on_resnet101(pretrained: bool) -> FasterRCNN:
         norm_layer=FrozenBatchNorm2d if pretrained else nn.BatchNorm2d,
         trainable_layers=5,
     )
-    return FasterRCNN(
+    network = FasterRCNN(
         backbone,
         rpn_anchor_generator=AnchorGenerator(
             tuple((side,) for side in PYRAMID_SIDES), (RATIOS,) * len(PYRAMID_SIDES)
@@ -202,11 +180,13 @@ def _on_resnet101(pretrained: bool) -> FasterRCNN:
         box_predictor=FastRCNNPredictor(PYRAMID_WIDTH, 2),
         **_detection_settings(),
     )
+    network.transform = SizeKept(*IMAGENET)
+    return network
 
 
-def _on_yolov5(size: str) -> FasterRCNN:
-    return FasterRCNN(
-        _EvenMaps(size),
+def _on_yolov5(settings: DetectorSettings) -> FasterRCNN:
+    network = FasterRCNN(
+        _EvenMaps(settings),
         rpn_anchor_generator=AnchorGenerator(LIGHT_SIDES, (RATIOS,) * len(LIGHT_SIDES)),
         box_head=_averaged_convolutions(LIGHT_WIDTH, 1),
         box_predictor=FastRCNNPredictor(LIGHT_WIDTH, 2),
@@ -215,6 +195,8 @@ def _on_yolov5(size: str) -> FasterRCNN:
         **dict.fromkeys(("rpn_post_nms_top_n_train", "rpn_post_nms_top_n_test"), LIGHT_KEPT),
         **_detection_settings(),
     )
+    network.transform = SizeKept(*PLAIN)
+    return network
 
 
 def _averaged_convolutions(channels: int, number: int) -> nn.Sequential:

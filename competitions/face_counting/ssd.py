@@ -9,9 +9,16 @@ from torchvision.models.detection import ssd300_vgg16
 from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD, SSDHead
 
+from competitions.face_counting.canvases_as_given import (
+    FOUND_ABOVE,
+    FOUND_OVERLAP,
+    MOST_FOUND,
+    PLAIN,
+    SizeKept,
+    as_input,
+)
 from competitions.face_counting.detector import FaceDetector, Sides
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.faster_rcnn import FOUND_ABOVE, FOUND_OVERLAP, MOST_FOUND, SizeKept, as_input
 from competitions.face_counting.fitted_anchors import anchor_buffer
 from competitions.face_counting.yolov5_features import Yolov5Features
 
@@ -38,7 +45,7 @@ class Ssd(FaceDetector):
         }
         self.light = settings.family == "ssd_yolov5"
         if self.light:
-            self.network = _on_yolov5(settings.size or "n", found)
+            self.network = _on_yolov5(settings, found)
         else:
             self.network = ssd300_vgg16(
                 weights=None, weights_backbone=None, num_classes=CLASSES[settings.classes], **found
@@ -76,8 +83,8 @@ class Ssd(FaceDetector):
             self.network.anchor_generator._wh_pairs = list(shares.split(self.number))
 
 
-def _on_yolov5(size: str, found: dict[str, float]) -> SSD:
-    features = Yolov5Features(size)
+def _on_yolov5(settings: DetectorSettings, found: dict[str, float]) -> SSD:
+    features = Yolov5Features(settings)
     boxes = DefaultBoxGenerator([[2]] * len(features.channels), scales=LIGHT_SCALES)
     network = SSD(
         features,
@@ -87,6 +94,5 @@ def _on_yolov5(size: str, found: dict[str, float]) -> SSD:
         head=SSDHead(features.channels, boxes.num_anchors_per_location(), CLASSES["face"]),
         **found,
     )
-    # A YOLO takes pixels from 0 to 1 as they are.
-    network.transform = SizeKept((0.0,) * 3, (1.0,) * 3)
+    network.transform = SizeKept(*PLAIN)
     return network

@@ -31,7 +31,7 @@ class ClassicYolov5(DenseDetector):
 
     def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
-        self.features = Yolov5Features(settings.size or "n")
+        self.features = Yolov5Features(settings)
         self.heads = nn.ModuleList(
             [nn.Conv2d(inside, 3 * (5 + CLASSES), 1) for inside in self.features.channels]
         )

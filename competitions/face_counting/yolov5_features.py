@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.yolo import quiet_ultralytics
 
 STRIDES = (8, 16, 32)
@@ -17,12 +18,12 @@ class Yolov5Features(nn.Module):
     channels: list[int]
     """Of the maps, finest first."""
 
-    def __init__(self, size: str) -> None:
+    def __init__(self, settings: DetectorSettings) -> None:
         super().__init__()
         with quiet_ultralytics():
             from ultralytics.nn.tasks import DetectionModel
 
-            whole: Any = DetectionModel(f"yolov5{size}.yaml", ch=3, nc=1, verbose=False)
+            whole: Any = DetectionModel(f"yolov5{settings.size}.yaml", ch=3, nc=1, verbose=False)
         layers = list(whole.model)
         self.layers = nn.ModuleList(layers[:-1])
         self.sources = [layer.f for layer in layers]
