@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.side_by_side import Comparison, benchmark_command, compare, compare_processes
-from common.console import progress, say
-from competitions.bit_trader.bar_files import COLUMNS, FIELDS, FUTURE_MINUTES, PAST_MINUTES
-from competitions.bit_trader.market_simulation import COINS, bars_of, draw_coins, simulate_market
-from competitions.bit_trader.market_windows import Windows
+from common.base.console import log, progress
+from competitions.bit_trader.data.bar_files import COLUMNS, FIELDS, FUTURE_MINUTES, PAST_MINUTES
+from competitions.bit_trader.data.windows import Windows
+from competitions.bit_trader.sample.market_simulation import COINS, bars_of, draw_coins, simulate_market
 
 SLUG = "bit_trader"
 TRAIN_SAMPLES, TEST_SAMPLES = 7929, 760
@@ -70,7 +70,7 @@ def read_by_pandas(path: Path) -> Array:
 
 def store(path: Path, target: Path) -> None:
     """Our way: checked row by row, into a memory-mapped file."""
-    from competitions.bit_trader.market_windows import store_bars
+    from competitions.bit_trader.data.windows import store_bars
 
     store_bars(path, PAST_MINUTES, target)
 
@@ -136,9 +136,9 @@ def arima_by_loop(series: Array) -> Array:
 
 def arima_side_by_side(windows: Windows, scratch: Path) -> Array:
     """Our way: the experiment `arima`."""
-    from competitions.bit_trader.arima_forecaster import ArimaForecaster
     from competitions.bit_trader.competition import COMPETITION
     from competitions.bit_trader.experiment import BitTraderExperiment
+    from competitions.bit_trader.models.arima import ArimaForecaster
 
     settings = cast(BitTraderExperiment, COMPETITION.experiment("arima", "full"))
     forecaster = ArimaForecaster(settings.arima, settings.lookback)
@@ -169,7 +169,7 @@ def arima(scratch: Path) -> list[Comparison]:
     )
     errors = {side: float(np.sqrt(np.mean((paths - future) ** 2))) for side, paths in kept.items()}
     note = f"root mean squared error {errors['ours']:.6f} against {errors['peer']:.6f}"
-    say(f"  {note}")
+    log(f"  {note}")
     return [found.model_copy(update={"note": note})]
 
 
@@ -193,7 +193,7 @@ def equity_by_loop(
 
 def equity(scratch: Path) -> list[Comparison]:  # noqa: ARG001
     """10,000 submissions for 760 samples."""
-    from competitions.bit_trader.equity import equities
+    from competitions.bit_trader.rules.metric import equities
 
     generator = np.random.default_rng(2)
     future = np.exp(0.002 * generator.normal(size=(TEST_SAMPLES, FUTURE_MINUTES))).astype(np.float64)
@@ -220,7 +220,7 @@ def inference(scratch: Path) -> list[Comparison]:
     """The article's CNN on 760 samples."""
     from competitions.bit_trader.competition import COMPETITION
     from competitions.bit_trader.experiment import BitTraderExperiment
-    from competitions.bit_trader.network_forecaster import NetworkForecaster
+    from competitions.bit_trader.models.neural import NetworkForecaster
 
     settings = cast(BitTraderExperiment, COMPETITION.experiment("cnn_manual", "full"))
     windows, rows = simulated_windows(TEST_SAMPLES, 3), np.arange(TEST_SAMPLES)

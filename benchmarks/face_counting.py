@@ -18,12 +18,18 @@ from PIL import Image
 from torchvision.ops import box_iou
 
 from benchmarks.side_by_side import Comparison, benchmark_command, compare
-from common.console import say
-from common.pictures import read_rgb
-from common.seeding import seed_everything
-from competitions.face_counting.compiled_detector import CompiledDetector
-from competitions.face_counting.detector import build_detector
-from competitions.face_counting.detector_training import train_detector
+from common.base.console import log
+from common.files.pictures import read_rgb
+from common.learn.seeding import seed_everything
+from competitions.face_counting.data.official_tables import BOX_COLUMNS, training_boxes
+from competitions.face_counting.data.picture_sets import (
+    Placement,
+    half_size,
+    has_half_copy,
+    placement_of,
+    render,
+)
+from competitions.face_counting.detection.boxes import found_in
 from competitions.face_counting.experiment import (
     AugmentationSettings,
     CountingSettings,
@@ -32,19 +38,13 @@ from competitions.face_counting.experiment import (
     PictureSettings,
     TrainingSettings,
 )
-from competitions.face_counting.face_boxes import found_in
-from competitions.face_counting.official_tables import BOX_COLUMNS, training_boxes
-from competitions.face_counting.own_pictures import OwnPicture, as_stored
-from competitions.face_counting.picture_sets import (
-    Placement,
-    half_size,
-    has_half_copy,
-    placement_of,
-    render,
-)
-from competitions.face_counting.sample_data import write_sample_data
-from competitions.face_counting.training_canvases import TrainingCanvases
-from competitions.face_counting.yolo import Yolo, quiet_ultralytics
+from competitions.face_counting.models.augmentation import TrainingCanvases
+from competitions.face_counting.models.base import build_detector
+from competitions.face_counting.models.openvino import CompiledDetector
+from competitions.face_counting.models.training import train_detector
+from competitions.face_counting.models.yolo import Yolo, quiet_ultralytics
+from competitions.face_counting.predict.photos import OwnPicture, as_stored
+from competitions.face_counting.sample.sample_data import write_sample_data
 
 SLUG = "face_counting"
 SEED = 2021
@@ -165,7 +165,7 @@ def _same_boxes(ours: list[npt.NDArray[np.float32]], peer: list[npt.NDArray[np.f
                 raise ValueError(f"boxes agree to an IoU of {float(best.min()):.3f} only")
     if found < len(ours):
         raise ValueError(f"{found} boxes on {len(ours)} photos: too few to compare")
-    say(f"both sides find the same {found} boxes on {len(ours)} photos")
+    log(f"both sides find the same {found} boxes on {len(ours)} photos")
 
 
 # ---- picture sets

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.side_by_side import Comparison, benchmark_command, compare, compare_processes
-from common.console import say
+from common.base.console import log
 
 SLUG = "shopee_matching"
 LISTINGS, PICTURE_LENGTH, TEXT_LENGTH, NEIGHBOURS = 70_000, 1_792, 384, 51
@@ -35,9 +35,9 @@ def drawn_embeddings(rows: int, length: int, seed: int = 0) -> Float32:
 
 def drawn_titles(rows: int, seed: int = 0) -> list[str]:
     """Titles as sellers write them, three a product."""
-    from competitions.shopee_matching.drawn_products import draw_product
-    from competitions.shopee_matching.listing_titles import write_title
-    from competitions.shopee_matching.listings import decode_title
+    from competitions.shopee_matching.data.listings import decode_title
+    from competitions.shopee_matching.sample.drawn_products import draw_product
+    from competitions.shopee_matching.sample.listing_titles import write_title
 
     random = np.random.default_rng(seed)
     products = [draw_product(random) for _ in range(rows // 3 + 1)]
@@ -59,7 +59,7 @@ def drawn_hashes(rows: int, seed: int = 0) -> npt.NDArray[np.uint64]:
 
 def our_neighbours(file: str) -> npt.NDArray[np.int64]:
     """The search that the stages use."""
-    from competitions.shopee_matching.embedding_neighbours import nearest
+    from competitions.shopee_matching.candidates.knn import nearest
 
     vectors = np.load(file, mmap_mode="r")
     return nearest(vectors, np.arange(len(vectors)))[0]
@@ -119,8 +119,8 @@ def measure_titles(folder: Path) -> list[Comparison]:  # noqa: ARG001
     """Against scikit-learn's cosine in chunks."""
     from sklearn.metrics.pairwise import cosine_similarity
 
+    from competitions.shopee_matching.candidates.tfidf import title_pairs, title_vectors
     from competitions.shopee_matching.experiment import Titles
-    from competitions.shopee_matching.title_similarity import title_pairs, title_vectors
 
     titles, settings = drawn_titles(LISTINGS), Titles()
     start = time.perf_counter()
@@ -158,7 +158,7 @@ def _extrapolated(result: Comparison, share: float, note: str, once: float = 0.0
         for name in ("peer_seconds", "peer_fastest", "peer_slowest")
     }
     new = result.model_copy(update=scaled | {"note": f"extrapolated: {note}"})
-    say(f"  extrapolated to the whole work: {new.peer_seconds:.4g} s, {new.speed_up:.3g}x")
+    log(f"  extrapolated to the whole work: {new.peer_seconds:.4g} s, {new.speed_up:.3g}x")
     return new
 
 
@@ -169,7 +169,7 @@ def measure_hashes(folder: Path) -> list[Comparison]:  # noqa: ARG001
     """Against a loop over imagehash objects."""
     import imagehash
 
-    from competitions.shopee_matching.hash_distance import hash_pairs
+    from competitions.shopee_matching.candidates.phash import hash_pairs
 
     numbers = drawn_hashes(LISTINGS)
     objects = [imagehash.hex_to_hash(f"{int(number):016x}") for number in numbers]
@@ -203,7 +203,7 @@ def measure_pictures(folder: Path) -> list[Comparison]:
     from PIL import Image
     from torchvision.transforms import v2
 
-    from competitions.shopee_matching.picture_store import store_pictures
+    from competitions.shopee_matching.data.pictures import store_pictures
 
     random = np.random.default_rng(0)
     names = [f"{row}.jpg" for row in range(PHOTOS)]
@@ -245,21 +245,21 @@ def measure_pictures(folder: Path) -> list[Comparison]:
 
 def match_everything(number: int = LISTINGS) -> dict[str, float]:
     """Titles, hashes, 1,792-d pictures and 384-d text of so many listings to match lists."""
-    from competitions.shopee_matching.booster import SecondLook, chances, train_booster
-    from competitions.shopee_matching.candidate_pairs import CandidatePairs, joined
-    from competitions.shopee_matching.embedding_neighbours import embedding_pairs
+    from competitions.shopee_matching.candidates.knn import embedding_pairs
+    from competitions.shopee_matching.candidates.pairs import CandidatePairs, joined
+    from competitions.shopee_matching.candidates.phash import hash_pairs
+    from competitions.shopee_matching.candidates.tfidf import title_pairs
+    from competitions.shopee_matching.data.listings import Listings
+    from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
     from competitions.shopee_matching.experiment import Booster, Titles
-    from competitions.shopee_matching.hash_distance import hash_pairs
-    from competitions.shopee_matching.listings import Listings
-    from competitions.shopee_matching.match_rule import MatchRule, select_matches
-    from competitions.shopee_matching.pair_features import PairFeatures
-    from competitions.shopee_matching.row_f1 import row_f1
-    from competitions.shopee_matching.title_similarity import title_pairs
+    from competitions.shopee_matching.models.reranker.features import PairFeatures
+    from competitions.shopee_matching.models.reranker.gbdt import SecondLook, chances, train_booster
+    from competitions.shopee_matching.rules.metric import row_f1
 
     start = time.perf_counter()
 
     def said(what: str) -> None:
-        say(f"  {what}: {time.perf_counter() - start:.0f} s")
+        log(f"  {what}: {time.perf_counter() - start:.0f} s")
 
     titles, hashes, rows = drawn_titles(number), drawn_hashes(number), np.arange(number)
     said("drawn")

@@ -22,11 +22,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from common.atomic import write_text
-from common.console import say
-from common.paths import ROOT
-from common.results_table import fill_markers
-from common.run_record import git_commit, hardware
+from common.base.atomic import write_text
+from common.base.console import log
+from common.base.paths import ROOT
+from common.report.results_table import fill_markers
+from common.run.run_record import git_commit, hardware
 
 RESULTS = ROOT / "results" / "benchmarks.csv"
 README = ROOT / "benchmarks" / "README.md"
@@ -191,12 +191,12 @@ def _comparison(
         git_commit=git_commit() or "",
         date=datetime.now(UTC).strftime("%Y-%m-%d"),
     )
-    say(
+    log(
         f"{task}: {our_name} {our[0]:.4g} s, {peer_name} {peer[0]:.4g} s, {result.speed_up:.3g}x "
         f"(target: {target})"
     )
     if memory:
-        say(f"  memory: {result.our_memory_mb:.0f} MB against {result.peer_memory_mb:.0f} MB")
+        log(f"  memory: {result.our_memory_mb:.0f} MB against {result.peer_memory_mb:.0f} MB")
     return result
 
 

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from common.competition import Competition, Finished
-from common.console import say
-from common.errors import InputError, explain_fault
-from common.evaluation import Evaluation, evaluate, finished_experiments, naive_baseline
-from common.experiments import read_experiments
-from common.paths import ROOT, readable_folder, shown
+from common.base.console import log
+from common.base.errors import InputError, explain_fault
+from common.base.paths import ROOT, display_path, readable_folder
+from common.report.evaluation import Evaluation, best_baseline, evaluate, finished_experiments
+from common.run.competition import Competition, Finished
+from common.run.experiments import read_experiments
 
 SLUGS = ("etci_flood", "face_counting", "bit_trader", "shopee_matching")
 
@@ -28,8 +28,10 @@ def validate(flags: argparse.Namespace) -> int:
     competition = competition_of(flags.slug)
     faults = competition.validate(flags.file, readable_folder(flags.data, "the data folder"))
     for fault in faults:
-        say(f"{shown(flags.file)}: {fault}")
-    say(f"{shown(flags.file)}: {f'{len(faults)} faults' if faults else f'a valid {flags.slug} submission'}")
+        log(f"{display_path(flags.file)}: {fault}")
+    log(
+        f"{display_path(flags.file)}: {f'{len(faults)} faults' if faults else f'a valid {flags.slug} submission'}"
+    )
     return 1 if faults else 0
 
 
@@ -37,9 +39,9 @@ def score(flags: argparse.Namespace) -> int:
     """Print the official metric of a submission and what else there is to know."""
     competition = competition_of(flags.slug)
     result = competition.score(flags.file, flags.truth)
-    say(f"{competition.metric}: {result.value:.6f}")
+    log(f"{competition.metric}: {result.value:.6f}")
     for name, value in result.details.items():
-        say(f"  {name.replace('_', ' ')}: {value:.6g}")
+        log(f"  {name.replace('_', ' ')}: {value:.6g}")
     return 0
 
 
@@ -51,7 +53,7 @@ def report(flags: argparse.Namespace) -> int:
         for finished in finished_experiments(competition, flags.work / competition.slug)
     ]
     if not found:
-        raise InputError(f"{shown(flags.work)}: holds no finished run; ./run_all.sh makes them")
+        raise InputError(f"{display_path(flags.work)}: holds no finished run; ./run_all.sh makes them")
     folder = flags.work / "report"
     evaluations = [
         evaluate(
@@ -61,14 +63,14 @@ def report(flags: argparse.Namespace) -> int:
     ]
     _print_scores(found, evaluations)
     page = folder / "index.html"
-    marker = folder / "signature"
-    signature = "\n".join(evaluation.signature for evaluation in evaluations)
-    if page.is_file() and marker.is_file() and marker.read_text() == signature and not flags.readme:
-        say(f"report: up to date in {shown(page)}")
+    marker = folder / "inputs_hash"
+    inputs_hash = "\n".join(evaluation.inputs_hash for evaluation in evaluations)
+    if page.is_file() and marker.is_file() and marker.read_text() == inputs_hash and not flags.readme:
+        log(f"report: up to date in {display_path(page)}")
     else:
         _write_report(found, evaluations, folder, flags.readme, flags.data_name)
-        marker.write_text(signature)
-        say(f"report: written to {shown(page)}")
+        marker.write_text(inputs_hash)
+        log(f"report: written to {display_path(page)}")
     return 1 if any(evaluation.faults for evaluation in evaluations) else 0
 
 
@@ -79,8 +81,8 @@ def _write_report(
     readme: bool,
     data_name: str | None,
 ) -> None:
-    from common import report as page
-    from common import results_table as tables
+    from common.report import report as page
+    from common.report import results_table as tables
 
     sections = []
     for (competition, finished), evaluation in zip(found, evaluations, strict=True):
@@ -100,7 +102,7 @@ def _write_report(
 
 
 def _fill_readmes() -> None:
-    from common import results_table as tables
+    from common.report import results_table as tables
 
     results = [(each, tables.read_results(tables.results_file(each))) for each in map(competition_of, SLUGS)]
     for competition, rows in results:
@@ -111,27 +113,27 @@ def _fill_readmes() -> None:
 def fill_tables(flags: argparse.Namespace) -> int:  # noqa: ARG001
     """Make the READMEs' tables again from results/*.csv and experiments.toml; nothing is run."""
     _fill_readmes()
-    say("the READMEs' tables are made from results/")
+    log("the READMEs' tables are made from results/")
     return 0
 
 
 def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Sequence[Evaluation]) -> None:
-    from common.results_table import figure
+    from common.report.results_table import figure
 
-    say("")
+    log("")
     columns = f"{'competition':<16} {'experiment':<34} {'metric':<24} {'test':>10}  {'submission':<10}"
-    say(f"{columns}  naive baseline")
+    log(f"{columns}  naive baseline")
     for (competition, finished), evaluation in zip(found, evaluations, strict=True):
-        best = naive_baseline(competition, evaluation.baselines)
+        best = best_baseline(competition, evaluation.baselines)
         naive = f"{figure(best[1])} {best[0]}" if best else "labels withheld: no test score"
         valid = "valid" if not evaluation.faults else "NOT VALID"
-        say(
+        log(
             f"{competition.slug:<16} {finished.experiment:<34} {competition.metric:<24} "
             f"{figure(evaluation.score) or '-':>10}  {valid:<10}  {naive}"
         )
         for fault in evaluation.faults:
-            say(f"  {fault}")
-    say("")
+            log(f"  {fault}")
+    log("")
 
 
 def experiments(flags: argparse.Namespace) -> int:
@@ -146,7 +148,7 @@ def experiments(flags: argparse.Namespace) -> int:
     else:
         raise InputError(f"unknown experiment {flags.which!r}; {flags.slug} has: {', '.join(tables)}")
     for name in names:
-        say(name)
+        log(name)
     return 0
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from common.paths import ROOT, WorkPaths
-from common.sample_data import make_sample_data
+from common.base.paths import ROOT, WorkPaths
+from common.run.sample_data import make_sample_data
 from competitions.__main__ import competition_of
 
 SCALE = 0.25

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.atomic import whole_array, whole_file, whole_folder, write_text
+from common.base.atomic import atomic_array, atomic_folder, atomic_write, write_text
 
 
 def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path: Path) -> None:
@@ -13,7 +13,7 @@ def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path: Path) -> None
     write_text(target, "old\n")
 
     def write_half() -> None:
-        with whole_file(target) as partial:
+        with atomic_write(target) as partial:
             partial.write_text("half")
             raise OSError("disk")
 
@@ -25,7 +25,7 @@ def test_a_file_keeps_its_old_content_when_writing_fails(tmp_path: Path) -> None
 
 def test_a_file_is_replaced_at_the_end_only(tmp_path: Path) -> None:
     target = tmp_path / "deep" / "table.csv"
-    with whole_file(target) as partial:
+    with atomic_write(target) as partial:
         partial.write_text("new")
         assert not target.exists()
         assert partial.suffix == ".csv"
@@ -38,14 +38,14 @@ def test_a_folder_is_replaced_at_the_end_only(tmp_path: Path) -> None:
     (target / "old").touch()
 
     def write_half() -> None:
-        with whole_folder(target) as partial:
+        with atomic_folder(target) as partial:
             (partial / "half").touch()
             raise KeyError
 
     with pytest.raises(KeyError):
         write_half()
     assert [path.name for path in target.iterdir()] == ["old"]
-    with whole_folder(target) as partial:
+    with atomic_folder(target) as partial:
         (partial / "new").touch()
     assert [path.name for path in target.iterdir()] == ["new"]
     assert list(tmp_path.iterdir()) == [target]
@@ -54,7 +54,7 @@ def test_a_folder_is_replaced_at_the_end_only(tmp_path: Path) -> None:
 @pytest.mark.parametrize("shape", [(3, 4), (0, 4)])
 def test_an_array_is_an_ordinary_npy_file(tmp_path: Path, shape: tuple[int, ...]) -> None:
     target = tmp_path / "maps.npy"
-    with whole_array(target, shape, np.uint8) as array:
+    with atomic_array(target, shape, np.uint8) as array:
         array[...] = 7
         assert not target.exists()
     loaded = np.load(target, mmap_mode="r" if 0 not in shape else None, allow_pickle=False)
@@ -68,7 +68,7 @@ def test_claiming_the_space_of_an_array_fails_before_anything_is_written(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("common.atomic.os.posix_fallocate", full_disk)
-    with pytest.raises(OSError, match="No space left"), whole_array(tmp_path / "maps.npy", (2, 2), np.uint8):
+    monkeypatch.setattr("common.base.atomic.os.posix_fallocate", full_disk)
+    with pytest.raises(OSError, match="No space left"), atomic_array(tmp_path / "maps.npy", (2, 2), np.uint8):
         pass
     assert list(tmp_path.iterdir()) == []

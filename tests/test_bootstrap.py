@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from common.bootstrap import bootstrap_interval
+from common.learn.bootstrap import bootstrap_interval
 
 
 def test_interval_of_a_mean_is_near_the_textbook_one() -> None:

@@ -4,7 +4,7 @@ import errno
 
 import pytest
 
-from common.errors import InputError, explain_fault
+from common.base.errors import InputError, explain_fault
 
 
 @pytest.mark.parametrize(

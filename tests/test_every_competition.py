@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from common.experiments import experiment_names, read_experiments
-from common.paths import ROOT, WorkPaths
-from common.run_record import read_record
-from common.sample_data import make_sample_data
+from common.base.paths import ROOT, WorkPaths
+from common.run.experiments import experiment_names, read_experiments
+from common.run.run_record import read_record
+from common.run.sample_data import make_sample_data
 from competitions.__main__ import SLUGS, competition_of
 from tests.conftest import run_python, run_stage
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import InputError
-from common.experiments import Experiment, Settings, experiment_names, load_experiment
+from common.base.errors import InputError
+from common.run.experiments import Experiment, Settings, experiment_names, load_experiment
 
 
 class Training(Settings):

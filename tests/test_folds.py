@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from common.folds import assign_folds, check_folds
+from common.base.errors import InputError
+from common.learn.folds import assign_folds, check_folds
 
 
 @settings(max_examples=60, deadline=None)

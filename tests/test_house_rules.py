@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from common.paths import ROOT
+from common.base.paths import ROOT
 from competitions.__main__ import SLUGS
 
 STAGES = ("1_preprocess.py", "2_train_folds.py", "3_infer.py", "4_make_submission.py")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.pictures import UnreadablePictureError, open_rgb, read_rgb
+from common.files.pictures import UnreadablePictureError, open_rgb, read_rgb
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P", "CMYK", "1", "LA"])
@@ -47,7 +47,7 @@ def test_a_missing_reader_of_a_rare_format_is_no_bug(tmp_path: Path, monkeypatch
     def as_ultralytics_does(*_: object) -> None:
         raise ModuleNotFoundError("No module named 'pi_heif'")
 
-    monkeypatch.setattr("common.pictures.Image.open", as_ultralytics_does)
+    monkeypatch.setattr("common.files.pictures.Image.open", as_ultralytics_does)
     with pytest.raises(UnreadablePictureError, match="unknown format"):
         read_rgb(tmp_path / "photo.heic")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import InputError
-from common.paths import ROOT
-from common.results_table import (
-    Result,
+from common.base.errors import InputError
+from common.base.paths import ROOT
+from common.report.results_table import (
+    ResultRow,
     fill_markers,
     keep_results,
     overview_table,
@@ -18,7 +18,7 @@ from common.results_table import (
 from competitions.__main__ import SLUGS, competition_of
 from tests import toy_competition as toy
 
-ROW = Result(
+ROW = ResultRow(
     experiment="double",
     data="sample data",
     profile="sample",

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from common.paths import ROOT
+from common.base.paths import ROOT
 from competitions.__main__ import SLUGS
 
 

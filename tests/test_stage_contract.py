@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from common.competition import Competition
-from common.errors import InputError
-from common.flags import StageFlags
-from common.run_record import read_record
-from common.stage import Stage
+from common.base.errors import InputError
+from common.run.competition import Competition
+from common.run.flags import StageFlags
+from common.run.run_record import read_record
+from common.run.stage import Stage
 from tests import toy_competition as toy
 
 TOML = """
@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 def command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run one stage of the toy competition; returns exit code and everything printed."""
     competition: Competition = toy.competition(folder / "code")
-    monkeypatch.setattr("common.stage_inputs.default_data", lambda slug: folder / "data" / slug)
+    monkeypatch.setattr("common.run.stage_inputs.default_data", lambda slug: folder / "data" / slug)
 
     def call(stage: Any, *argv: str) -> tuple[int, str]:
         methods: dict[str, tuple[Any, Any]] = {
@@ -201,7 +201,7 @@ def test_own_flags_may_ask_for_something_else(folder: Path, capsys: pytest.Captu
 
     def instead(flags: StageFlags) -> bool:
         asked.append(flags.experiment)
-        if flags.own.broken:
+        if flags.stage_args.broken:
             raise InputError("own.json: broken")
         return True
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from common.submission_table import id_faults, read_submission_table
+from common.base.errors import InputError
+from common.files.submission_table import id_faults, read_submission_table
 
 HEADER = ("Name", "HeadCount")
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from common import training
+from common.learn import training
 
 lightning = training.lightning
 

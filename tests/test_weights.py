@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.errors import InputError
-from common.weights import find_weights, load_weights, save_weights
+from common.base.errors import InputError
+from common.files.weights import find_weights, load_weights, save_weights
 
 STATE = {"layer.weight": torch.arange(6.0).reshape(2, 3)}
 

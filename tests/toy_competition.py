@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from common.competition import Competition, Figure, Finished, Score
-from common.errors import InputError
-from common.experiments import Experiment
-from common.job import Job, Outcome
+from common.base.errors import InputError
+from common.run.competition import Competition, Figure, Finished, Score
+from common.run.experiments import Experiment
+from common.run.job import Job, Result
 
 
 class ToyExperiment(Experiment):
@@ -43,32 +43,32 @@ def _no_figures(finished: Finished, out: Path) -> list[Figure]:
     return []
 
 
-def preprocess(job: Job) -> Outcome:
+def preprocess(job: Job) -> Result:
     source = job.data / "numbers.json"
     if not source.is_file():
         raise InputError(f"{source}: missing")
     target = job.processed / "numbers.json"
     target.write_text(source.read_text())
-    return Outcome([target])
+    return Result([target])
 
 
-def train_fold(job: Job) -> Outcome:
+def train_fold(job: Job) -> Result:
     target = job.fold_folder / "oof.json"
-    unfinished = job.scratch / "steps"
+    unfinished = job.resume_dir / "steps"
     steps = int(unfinished.read_text()) if unfinished.exists() else 0
     if job.data.joinpath("kill").exists() and steps == 0:
         unfinished.write_text("1")
         raise KeyboardInterrupt
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps({"fold": job.fold, "steps": steps}))
-    return Outcome([target], metrics={"steps": steps})
+    return Result([target], metrics={"steps": steps})
 
 
-def pool(job: Job) -> Outcome:
-    return Outcome([], decision={"threshold": 0.5}, metrics={"folds": len(job.fold_folders)})
+def pool(job: Job) -> Result:
+    return Result([], decision={"threshold": 0.5}, metrics={"folds": len(job.fold_folders)})
 
 
-def infer(job: Job) -> Outcome:
+def infer(job: Job) -> Result:
     target = job.paths.test(job.settings.name, ".json")
     target.write_text(json.dumps({"threshold": job.upstream["oof"].decision["threshold"]}))
-    return Outcome([target])
+    return Result([target])

@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 from benchmarks.etci_flood.tiles import SLUG, Bytes, sample_tiles
 from benchmarks.side_by_side import Comparison, compare
-from common.console import say
+from common.base.console import log
 from competitions.etci_flood.competition import COMPETITION
+from competitions.etci_flood.data.tiles import TileArrays
 from competitions.etci_flood.experiment import FloodExperiment, PredictionSettings
-from competitions.etci_flood.tile_arrays import TileArrays
 
 TILES = 64
 """Tiles that networks are measured on."""
@@ -23,8 +23,8 @@ VIEWS: dict[Literal["one", "d4"], str] = {"one": "1 view", "d4": "8 views"}
 
 def tile_arrays(scratch: Path) -> TileArrays:
     """Processed labelled tiles of the sample."""
-    from competitions.etci_flood.official_layout import find_tiles
-    from competitions.etci_flood.tile_arrays import write_tile_arrays
+    from competitions.etci_flood.data.layout import find_tiles
+    from competitions.etci_flood.data.tiles import write_tile_arrays
 
     data = sample_tiles(scratch / "data")
     table, files = write_tile_arrays(
@@ -43,9 +43,9 @@ def train_ours(arrays: TileArrays, losses: list[float]) -> None:
     """Some steps as 2_train_folds.py takes them."""
     import torch
 
-    from common.seeding import seed_everything
-    from competitions.etci_flood.flood_training import FloodTraining, training_loader
-    from competitions.etci_flood.segmentation_networks import build_network
+    from common.learn.seeding import seed_everything
+    from competitions.etci_flood.models.networks import build_network
+    from competitions.etci_flood.models.training import FloodTraining, training_loader
 
     settings = experiment()
     seed_everything(1)
@@ -68,7 +68,7 @@ def train_plainly(arrays: TileArrays, losses: list[float]) -> None:
     import torch
     from torch.utils.data import DataLoader, Dataset
 
-    from common.seeding import seed_everything
+    from common.learn.seeding import seed_everything
 
     settings = experiment()
     seed_everything(1)
@@ -132,7 +132,7 @@ def training(scratch: Path) -> list[Comparison]:
         runs=3,
     )
     last = [float(np.mean(losses[STEPS - 4 : STEPS])) for losses in (ours, plain)]
-    say(f"  loss over the last 4 steps: {last[0]:.3f} and {last[1]:.3f}")
+    log(f"  loss over the last 4 steps: {last[0]:.3f} and {last[1]:.3f}")
     note = f"loss over the last 4 of {STEPS} steps: {last[0]:.3f} ours, {last[1]:.3f} plain"
     return [result.model_copy(update={"note": note})]
 
@@ -141,10 +141,10 @@ def mapping(scratch: Path) -> list[Comparison]:
     """Maps of tiles by the champion's network, in one view and in eight."""
     import torch
 
-    from competitions.etci_flood.flood_maps import equal_shares, predicted_maps
-    from competitions.etci_flood.input_channels import input_channels
-    from competitions.etci_flood.network_model import VIEWS_BEFORE_COMPILING, NetworkModel
-    from competitions.etci_flood.segmentation_networks import build_network
+    from competitions.etci_flood.data.channels import input_channels
+    from competitions.etci_flood.models.base import equal_shares, predicted_maps
+    from competitions.etci_flood.models.network_model import VIEWS_BEFORE_COMPILING, NetworkModel
+    from competitions.etci_flood.models.networks import build_network
 
     arrays = tile_arrays(scratch)
     torch.manual_seed(1)

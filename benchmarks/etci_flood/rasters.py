@@ -12,10 +12,10 @@ from benchmarks.side_by_side import Comparison, compare_processes
 
 def map_a_raster(source: Path, target: Path) -> None:
     """A whole raster by a U-Net with the champion's settings and random weights."""
-    from competitions.etci_flood.flood_maps import equal_shares
-    from competitions.etci_flood.geotiff_maps import map_geotiff
-    from competitions.etci_flood.network_model import NetworkModel
-    from competitions.etci_flood.segmentation_networks import build_network
+    from competitions.etci_flood.models.base import equal_shares
+    from competitions.etci_flood.models.network_model import NetworkModel
+    from competitions.etci_flood.models.networks import build_network
+    from competitions.etci_flood.predict.geotiff import map_geotiff
 
     settings = experiment()
     settings = settings.model_copy(

@@ -17,7 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 
 def sample_tiles(folder: Path) -> Path:
     """Sample data in the official layout."""
-    from competitions.etci_flood.sample_data import write_sample_data
+    from competitions.etci_flood.sample.sample_data import write_sample_data
 
     folder.mkdir()
     write_sample_data(folder, 2021, 1.0)
@@ -26,8 +26,8 @@ def sample_tiles(folder: Path) -> Path:
 
 def read_into_arrays(data: Path, out: Path) -> None:
     """Ours: join, decode in threads, write memory-mapped arrays."""
-    from competitions.etci_flood.official_layout import find_tiles
-    from competitions.etci_flood.tile_arrays import write_tile_arrays
+    from competitions.etci_flood.data.layout import find_tiles
+    from competitions.etci_flood.data.tiles import write_tile_arrays
 
     found = find_tiles(data)
     write_tile_arrays(out, found.labelled, [], lambda _: None)
@@ -37,7 +37,7 @@ def read_in_a_loop(data: Path, out: Path) -> None:
     """The plain loop: open every layer of a tile with Pillow, keep it, stack all, save."""
     from PIL import Image
 
-    from competitions.etci_flood.official_layout import find_tiles
+    from competitions.etci_flood.data.layout import find_tiles
 
     layers: dict[str, list[Bytes]] = {name: [] for name in ("vv", "vh", "flood_label", "water_body_label")}
     for tile in find_tiles(data).labelled:
@@ -54,7 +54,7 @@ def compose_in_a_loop(data: Path, out: Path) -> None:
     """The article's preparation as a loop: normalise, make the composite of VV, VH and ratio, save a tile."""
     from PIL import Image
 
-    from competitions.etci_flood.official_layout import find_tiles
+    from competitions.etci_flood.data.layout import find_tiles
 
     out.mkdir(exist_ok=True)
     for tile in find_tiles(data).labelled:
@@ -116,7 +116,7 @@ def reading(scratch: Path) -> list[Comparison]:
 
 def many_tiles(data: Path, many: Path, number: int) -> Path:
     """An official folder of `number` labelled tiles: links to the sample's pictures."""
-    from competitions.etci_flood.official_layout import TileKey, find_tiles
+    from competitions.etci_flood.data.layout import TileKey, find_tiles
 
     sources = find_tiles(data).labelled
     scene = many / "train" / "many_20170213t002121" / "tiles"

@@ -18,25 +18,25 @@ partition is a random order of whole samples: place % folds is a sample's fold, 
 repeated K-fold takes several partitions. Time is unknown: samples are never put in order of time or joined.
 """
 
-from common.stage import Job, Outcome, Stage
+from common.base.paths import display_path
+from common.run.stage import Job, Result, Stage
 from competitions.bit_trader.competition import COMPETITION
 
 
-def preprocess(job: Job) -> Outcome:
+def preprocess(job: Job) -> Result:
     """Bars of both splits into arrays, samples into folds."""
     import numpy as np
 
-    from common.errors import InputError
-    from common.paths import shown
-    from competitions.bit_trader.bar_files import FUTURE_MINUTES, PAST_MINUTES, find_bar_file
-    from competitions.bit_trader.experiment import PARTITIONS
-    from competitions.bit_trader.market_windows import (
+    from common.base.errors import InputError
+    from competitions.bit_trader.data.bar_files import FUTURE_MINUTES, PAST_MINUTES, find_bar_file
+    from competitions.bit_trader.data.windows import (
         lay_partitions,
         processed_files,
         store_bars,
         write_samples,
     )
-    from competitions.bit_trader.trade_orders import official_test_ids
+    from competitions.bit_trader.experiment import PARTITIONS
+    from competitions.bit_trader.rules.submission import official_test_ids
 
     train_list, train_x, train_y = processed_files(job.processed, "train")
     test_list, test_x = processed_files(job.processed, "test")
@@ -45,21 +45,21 @@ def preprocess(job: Job) -> Outcome:
     test = store_bars(find_bar_file(job.data, "test_x_df"), PAST_MINUTES, test_x)
     for file in (train, future, test):
         for repair in file.repairs:
-            job.survive(repair)
+            job.warn(repair)
     for what in ("sample_id", "coin_index"):
         if not np.array_equal(getattr(train, what), getattr(future, what)):
             raise InputError(
-                f"{shown(job.data)}: {what} of train_y_df is not that of train_x_df, sample by sample; "
+                f"{display_path(job.data)}: {what} of train_y_df is not that of train_x_df, sample by sample; "
                 "expected the same samples in the same order; get both files again"
             )
     both = np.intersect1d(train.sample_id, test.sample_id)
     if len(both):
         raise InputError(
-            f"{shown(job.data)}: sample {both[0]} is in train_x_df and in test_x_df; expected one"
+            f"{display_path(job.data)}: sample {both[0]} is in train_x_df and in test_x_df; expected one"
         )
     if official_test_ids(job.data) != [str(sample) for sample in test.sample_id]:
         raise InputError(
-            f"{shown(job.data)}: sample_submission.csv does not list the samples of test_x_df in order; "
+            f"{display_path(job.data)}: sample_submission.csv does not list the samples of test_x_df in order; "
             "get both files again"
         )
     partitions = lay_partitions(len(train.sample_id), job.seed)
@@ -71,7 +71,7 @@ def preprocess(job: Job) -> Outcome:
         "test_samples": float(len(test.sample_id)),
         "coins": float(len(np.unique(np.concatenate([train.coin_index, test.coin_index])))),
     }
-    return Outcome([train_x, train_y, train_list, test_x, test_list], metrics=figures)
+    return Result([train_x, train_y, train_list, test_x, test_list], metrics=figures)
 
 
 if __name__ == "__main__":

@@ -27,20 +27,20 @@ import shutil
 from pathlib import Path
 from typing import cast
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.experiment import BitTraderExperiment
 
 
-def train_fold(job: Job) -> Outcome:
+def train_fold(job: Job) -> Result:
     """One forecaster a part of the fold, trained on all other samples, and its forecasts of the part."""
     import numpy as np
 
-    from common.seeding import derived_seed
-    from competitions.bit_trader.forecasters import make_forecaster
-    from competitions.bit_trader.forecasts import Forecasts, write_forecasts
-    from competitions.bit_trader.held_out import held_out_in
-    from competitions.bit_trader.market_windows import open_windows
+    from common.learn.seeding import derived_seed
+    from competitions.bit_trader.data.folds import held_out_in
+    from competitions.bit_trader.data.windows import open_windows
+    from competitions.bit_trader.models.base import make_forecaster
+    from competitions.bit_trader.models.forecasts import Forecasts, write_forecasts
 
     settings = cast(BitTraderExperiment, job.settings)
     windows = open_windows(job.processed, "train")
@@ -52,7 +52,7 @@ def train_fold(job: Job) -> Outcome:
     for left in filter(Path.is_dir, job.fold_folder.iterdir()):
         shutil.rmtree(left)  # parts of another number of repeats would be taken for this run's
     for part in held_out:
-        scratch = job.scratch / part.name
+        scratch = job.resume_dir / part.name
         scratch.mkdir(exist_ok=True)
         forecaster = make_forecaster(settings, job.device)
         others = np.setdiff1d(np.arange(len(windows)), part.rows)
@@ -61,7 +61,7 @@ def train_fold(job: Job) -> Outcome:
         history = history or fitted  # one curve a fold
         forecast = forecaster.forecast(windows, part.rows, scratch)
         for trouble in forecast.troubles:
-            job.survive(trouble)
+            job.warn(trouble)
         troubles += len(forecast.troubles)
         squared += ((forecast.paths - windows.future_open(part.rows)) ** 2).mean(axis=1).tolist()
         found = Forecasts(windows.sample_id[part.rows], forecast.paths, windows.volatility(part.rows))
@@ -73,29 +73,29 @@ def train_fold(job: Job) -> Outcome:
         "squared_error": float(np.mean(squared)),
         "fallbacks": float(troubles),
     }
-    return Outcome(outputs, metrics=figures, history=history)
+    return Result(outputs, metrics=figures, history=history)
 
 
-def pool_folds(job: Job) -> Outcome:
+def pool_folds(job: Job) -> Result:
     """Out-of-fold forecasts of all training samples, the rule tuned on them, and its equity."""
     import numpy as np
 
-    from common.console import say
-    from competitions.bit_trader.backtest import write_coins
-    from competitions.bit_trader.forecasts import pooled_forecasts
-    from competitions.bit_trader.market_windows import open_windows
-    from competitions.bit_trader.out_of_fold import (
+    from common.base.console import log
+    from competitions.bit_trader.data.windows import open_windows
+    from competitions.bit_trader.decision.backtest import write_coins
+    from competitions.bit_trader.decision.out_of_fold import (
         decide,
         write_strategies,
         write_threshold_curve,
         write_trades,
     )
+    from competitions.bit_trader.models.forecasts import pooled_forecasts
 
     settings = cast(BitTraderExperiment, job.settings)
     windows = open_windows(job.processed, "train")
     forecasts = pooled_forecasts([folder / "oof.parquet" for folder in job.fold_folders], windows.sample_id)
     result = decide(settings, windows, forecasts)
-    say(f"  {result.verdict}")
+    log(f"  {result.verdict}")
     folder, future_open = job.paths.experiment(settings.name), windows.future_open(np.arange(len(windows)))
     outputs = [
         write_trades(folder / "oof_trades.parquet", windows, result),
@@ -104,7 +104,7 @@ def pool_folds(job: Job) -> Outcome:
     ]
     if result.curves:
         outputs.append(write_threshold_curve(folder / "threshold_curve.parquet", result.curves))
-    return Outcome(outputs, metrics=result.metrics, decision=result.decision)
+    return Result(outputs, metrics=result.metrics, decision=result.decision)
 
 
 if __name__ == "__main__":

@@ -20,72 +20,72 @@ import argparse
 from pathlib import Path
 from typing import cast
 
-from common.run_record import fingerprint
-from common.stage import Job, Outcome, Stage
+from common.run.run_record import hash_path
+from common.run.stage import Job, Result, Stage
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.experiment import BitTraderExperiment
 
 
-def infer(job: Job) -> Outcome:
+def infer(job: Job) -> Result:
     """Mean forecast path of each test sample, or of each window of the klines."""
     import numpy as np
 
-    from competitions.bit_trader.forecasters import mean_forecast
-    from competitions.bit_trader.forecasts import write_forecasts
-    from competitions.bit_trader.market_windows import open_windows
+    from competitions.bit_trader.data.windows import open_windows
+    from competitions.bit_trader.models.base import mean_forecast
+    from competitions.bit_trader.models.forecasts import write_forecasts
 
-    if job.own.klines:
+    if job.stage_args.klines:
         return infer_klines(job)
     windows = open_windows(job.processed, "test")
     settings = cast(BitTraderExperiment, job.settings)
     forecasts, troubles = mean_forecast(
-        settings, job.device, job.fold_folders, windows, np.arange(len(windows)), job.scratch
+        settings, job.device, job.fold_folders, windows, np.arange(len(windows)), job.resume_dir
     )
     for trouble in troubles:
-        job.survive(trouble)
+        job.warn(trouble)
     target = job.paths.test(settings.name, ".parquet")
     write_forecasts(target, [(0, forecasts)])
-    return Outcome([target], metrics={"samples": float(len(windows)), "fallbacks": float(len(troubles))})
+    return Result([target], metrics={"samples": float(len(windows)), "fallbacks": float(len(troubles))})
 
 
-def infer_klines(job: Job) -> Outcome:
+def infer_klines(job: Job) -> Result:
     """Forecasts and decisions for every window of a kline file; time is known here, and told."""
     import numpy as np
 
-    from common.console import say
-    from common.errors import InputError
-    from competitions.bit_trader.backtest import backtest
-    from competitions.bit_trader.forecasters import mean_forecast
-    from competitions.bit_trader.forecasts import write_forecasts
-    from competitions.bit_trader.klines import clock, cut_windows, read_klines, write_decisions
-    from competitions.bit_trader.out_of_fold import decided_strategy
-    from competitions.bit_trader.trade_orders import Orders
+    from common.base.console import log
+    from common.base.errors import InputError
+    from competitions.bit_trader.decision.backtest import backtest
+    from competitions.bit_trader.decision.out_of_fold import decided_strategy
+    from competitions.bit_trader.models.base import mean_forecast
+    from competitions.bit_trader.models.forecasts import write_forecasts
+    from competitions.bit_trader.predict.klines import clock, cut_windows, read_klines, write_decisions
+    from competitions.bit_trader.rules.submission import Orders
 
-    if job.own.every < 1:
-        raise InputError(f"--every {job.own.every}: expected a number of minutes, at least 1")
+    if job.stage_args.every < 1:
+        raise InputError(f"--every {job.stage_args.every}: expected a number of minutes, at least 1")
     settings = cast(BitTraderExperiment, job.settings)
-    klines = read_klines(job.own.klines)
+    klines = read_klines(job.stage_args.klines)
     for repair in klines.repairs:
-        job.survive(repair)
-    cut = cut_windows(klines, job.own.every, job.own.klines)
+        job.warn(repair)
+    cut = cut_windows(klines, job.stage_args.every, job.stage_args.klines)
     rows = np.arange(len(cut.windows))
     forecasts, troubles = mean_forecast(
-        settings, job.device, job.fold_folders, cut.windows, rows, job.scratch
+        settings, job.device, job.fold_folders, cut.windows, rows, job.resume_dir
     )
     for trouble in troubles:
-        job.survive(trouble)
+        job.warn(trouble)
     orders = decided_strategy(job.upstream["oof"].decision).orders(forecasts)
     folder = job.paths.experiment(settings.name)
-    table, paths = (folder / f"{record_name(job.own)}{suffix}" for suffix in (".csv", ".parquet"))
+    table, paths = (folder / f"{record_name(job.stage_args)}{suffix}" for suffix in (".csv", ".parquet"))
     write_decisions(table, cut, forecasts, orders)
     write_forecasts(paths, [(0, forecasts)])
     last = f"buy {orders.buy_quantity[-1]:g}, sell at minute {orders.sell_time[-1]}"
-    say(f"  {len(rows)} windows; the last, bought at {clock(cut.purchase_time[-1])}: {last}")
+    log(f"  {len(rows)} windows; the last, bought at {clock(cut.purchase_time[-1])}: {last}")
     figures = {"windows": float(len(rows)), "fallbacks": float(len(troubles))}
     if cut.known.any():
         known = Orders(orders.buy_quantity[cut.known], orders.sell_time[cut.known])
         figures |= backtest(cut.future_open[cut.known], [known]).figures()
-    return Outcome([table, paths], metrics=figures)
+    return Result([table, paths], metrics=figures)
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -105,7 +105,7 @@ def record_name(own: argparse.Namespace) -> str:
 
 def decisive(own: argparse.Namespace) -> object:
     """What of the flags decides the result."""
-    return [fingerprint(own.klines), own.every] if own.klines and own.klines.is_file() else None
+    return [hash_path(own.klines), own.every] if own.klines and own.klines.is_file() else None
 
 
 if __name__ == "__main__":

@@ -11,26 +11,26 @@ Writes
 Only a file that breaks no official rule is written.
 """
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.bit_trader.competition import COMPETITION
 
 
-def make_submission(job: Job) -> Outcome:
+def make_submission(job: Job) -> Result:
     """Orders of all test samples, checked against every official rule."""
-    from competitions.bit_trader.forecasts import read_forecasts
-    from competitions.bit_trader.out_of_fold import decided_strategy
-    from competitions.bit_trader.trade_orders import submission_faults, write_submission
+    from competitions.bit_trader.decision.out_of_fold import decided_strategy
+    from competitions.bit_trader.models.forecasts import read_forecasts
+    from competitions.bit_trader.rules.submission import submission_faults, write_submission
 
     forecasts = read_forecasts(job.paths.test(job.settings.name, ".parquet"))
     orders = decided_strategy(job.upstream["oof"].decision).orders(forecasts)
-    draft = job.scratch / "submission.csv"
+    draft = job.resume_dir / "submission.csv"
     write_submission(draft, forecasts.sample_id, orders)
     faults = submission_faults(draft, job.data)
     if faults:
         raise AssertionError(f"the submission breaks the official rules: {'; '.join(faults)}")
     target = job.paths.submission(job.settings.name, ".csv")
     draft.replace(target)
-    return Outcome([target], metrics={"rows": len(orders), "trades": float((orders.buy_quantity > 0).sum())})
+    return Result([target], metrics={"rows": len(orders), "trades": float((orders.buy_quantity > 0).sum())})
 
 
 if __name__ == "__main__":

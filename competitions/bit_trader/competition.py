@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.competition import Competition, imported_when_called
+from common.run.competition import Competition, lazy
 from competitions.bit_trader.experiment import BitTraderExperiment
 
 COMPETITION = Competition(
@@ -15,10 +15,10 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test_y_df.csv",
     expected_data="train_x_df, train_y_df, test_x_df as .csv or .parquet, sample_submission.csv",
-    write_sample_data=imported_when_called("competitions.bit_trader.sample_data", "write_sample_data"),
-    validate=imported_when_called("competitions.bit_trader.trade_orders", "submission_faults"),
-    score=imported_when_called("competitions.bit_trader.backtest", "score_submission"),
-    baselines=imported_when_called("competitions.bit_trader.naive_traders", "naive_equities"),
-    naive=("never buying",),
-    figures=imported_when_called("competitions.bit_trader.equity_figures", "draw_figures"),
+    write_sample_data=lazy("competitions.bit_trader.sample.sample_data:write_sample_data"),
+    validate=lazy("competitions.bit_trader.rules.submission:submission_faults"),
+    score=lazy("competitions.bit_trader.decision.backtest:score_submission"),
+    baselines=lazy("competitions.bit_trader.rules.baselines:naive_equities"),
+    model_free=("never buying",),
+    figures=lazy("competitions.bit_trader.report.figures:draw_figures"),
 )

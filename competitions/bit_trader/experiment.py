@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from common.experiments import Experiment, Settings
+from common.run.experiments import Experiment, Settings
 
 PARTITIONS = 5
 """Random orders of the training samples that 1_preprocess lays; each cuts into any number of folds."""

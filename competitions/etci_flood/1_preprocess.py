@@ -21,35 +21,35 @@ Writes
 
 from typing import cast
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.experiment import FloodExperiment
 
 
-def preprocess(job: Job) -> Outcome:
+def preprocess(job: Job) -> Result:
     """Join, read, cut into folds."""
-    from common.atomic import whole_file
-    from common.console import say
-    from competitions.etci_flood.official_layout import PHASE_1, find_tiles
-    from competitions.etci_flood.tile_arrays import TABLE, write_tile_arrays
-    from competitions.etci_flood.tile_folds import NO_FOLD, fold_columns
+    from common.base.atomic import atomic_write
+    from common.base.console import log
+    from competitions.etci_flood.data.folds import NO_FOLD, fold_columns
+    from competitions.etci_flood.data.layout import PHASE_1, find_tiles
+    from competitions.etci_flood.data.tiles import TABLE, write_tile_arrays
 
     settings = cast(FloodExperiment, job.settings)
     found = find_tiles(job.data)
     for fault in found.faults:
-        job.survive(fault)
+        job.warn(fault)
     to_predict = f"{len(found.predicted)} of {found.predicted_split} to predict"
-    say(f"  {len(found.labelled)} labelled tiles, {to_predict}")
+    log(f"  {len(found.labelled)} labelled tiles, {to_predict}")
     if found.predicted_split == PHASE_1:
-        say("  there is no phase 2 (test_internal), so phase 1 (test) is predicted and not trained on")
+        log("  there is no phase 2 (test_internal), so phase 1 (test) is predicted and not trained on")
 
-    tiles, arrays = write_tile_arrays(job.processed, found.labelled, found.predicted, job.survive)
+    tiles, arrays = write_tile_arrays(job.processed, found.labelled, found.predicted, job.warn)
 
     usable = tiles[tiles["labelled"] & tiles["readable"]]
     folds = fold_columns(usable, settings.tiles.parts, job.seed)
     tiles = tiles.join(folds.reindex(tiles.index, fill_value=NO_FOLD))
     table = job.processed / TABLE
-    with whole_file(table) as partial:
+    with atomic_write(table) as partial:
         tiles.to_parquet(partial, index=False)
     metrics = {
         "labelled": float(len(usable)),
@@ -57,7 +57,7 @@ def preprocess(job: Job) -> Outcome:
         "blank_share": float(usable["blank"].mean()),
         "scenes": float(usable["scene"].nunique()),
     }
-    return Outcome([table, *arrays], metrics)
+    return Result([table, *arrays], metrics)
 
 
 if __name__ == "__main__":

@@ -26,24 +26,24 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.experiment import FloodExperiment
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from competitions.etci_flood.map_mixture import Bytes, Rows
+    from competitions.etci_flood.decision.ensemble import Bytes, Rows
 
 
-def train_fold(job: Job) -> Outcome:
+def train_fold(job: Job) -> Result:
     """Train on the other folds, predict this one."""
     import numpy as np
 
-    from competitions.etci_flood.flood_maps import equal_shares, predicted_maps, write_maps
-    from competitions.etci_flood.fold_models import TRAINERS
-    from competitions.etci_flood.tile_arrays import open_tile_arrays
-    from competitions.etci_flood.tile_folds import training_and_held_out
+    from competitions.etci_flood.data.folds import training_and_held_out
+    from competitions.etci_flood.data.tiles import open_tile_arrays
+    from competitions.etci_flood.models.base import equal_shares, predicted_maps, write_maps
+    from competitions.etci_flood.models.registry import TRAINERS
 
     settings = cast(FloodExperiment, job.settings)
     if settings.model == "mixture":
@@ -57,16 +57,16 @@ def train_fold(job: Job) -> Outcome:
     write_maps(maps, len(held_out), predicted, f"mapping fold {job.fold}")
     write_table(tiles, arrays.tiles.loc[held_out, ["tile"]].assign(row=np.int64(held_out)))
     metrics = {"training_tiles": float(len(training)), "held_out_tiles": float(len(held_out))}
-    return Outcome(
+    return Result(
         [trained.checkpoint, maps, tiles], metrics={**metrics, **trained.metrics}, history=trained.history
     )
 
 
-def mix_fold(job: Job) -> Outcome:
+def mix_fold(job: Job) -> Result:
     """Mix the parents' held-out maps, with the shares that are best on the other folds."""
-    from competitions.etci_flood.flood_maps import write_maps
-    from competitions.etci_flood.map_mixture import best_shares, mixed_maps
-    from competitions.etci_flood.tile_arrays import open_tile_arrays
+    from competitions.etci_flood.data.tiles import open_tile_arrays
+    from competitions.etci_flood.decision.ensemble import best_shares, mixed_maps
+    from competitions.etci_flood.models.base import write_maps
 
     arrays = open_tile_arrays(job.processed)
     found = held_out_by_fold(job)
@@ -77,12 +77,12 @@ def mix_fold(job: Job) -> Outcome:
     write_maps(maps, len(rows), mixed_maps(of_parents, shares), f"mixing fold {job.fold}")
     write_table(tiles, arrays.tiles.loc[rows, ["tile"]].assign(row=rows))
     metrics = {f"share_{parent}": share for parent, share in zip(job.settings.parents, shares, strict=True)}
-    return Outcome([maps, tiles], metrics=metrics)
+    return Result([maps, tiles], metrics=metrics)
 
 
 def held_out_by_fold(job: Job) -> "list[tuple[Rows, list[Bytes]]]":
     """Held-out rows of each fold, and the parents' maps of them."""
-    from competitions.etci_flood.map_mixture import held_out_maps
+    from competitions.etci_flood.decision.ensemble import held_out_maps
 
     return [
         held_out_maps([job.paths.fold(parent, fold) for parent in job.settings.parents])
@@ -90,12 +90,12 @@ def held_out_by_fold(job: Job) -> "list[tuple[Rows, list[Bytes]]]":
     ]
 
 
-def pool_folds(job: Job) -> Outcome:
+def pool_folds(job: Job) -> Result:
     """Choose threshold (and shares) on the pooled out-of-fold maps, and measure them beside naive maps."""
-    from common.console import say
-    from competitions.etci_flood.map_mixture import best_shares
-    from competitions.etci_flood.out_of_fold import count_out_of_fold, pooled_figures, scene_lines
-    from competitions.etci_flood.tile_arrays import open_tile_arrays
+    from common.base.console import log
+    from competitions.etci_flood.data.tiles import open_tile_arrays
+    from competitions.etci_flood.decision.ensemble import best_shares
+    from competitions.etci_flood.decision.out_of_fold import count_out_of_fold, pooled_figures, scene_lines
 
     settings = cast(FloodExperiment, job.settings)
     arrays = open_tile_arrays(job.processed)
@@ -109,15 +109,15 @@ def pool_folds(job: Job) -> Outcome:
     write_table(scenes, figures.scenes)
     write_table(thresholds, figures.thresholds)
     for line in scene_lines(figures.scenes):
-        say(f"  {line}")
-    return Outcome([scenes, thresholds], figures.metrics, decision)
+        log(f"  {line}")
+    return Result([scenes, thresholds], figures.metrics, decision)
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
     """Write a table as CSV or parquet, whole or not at all."""
-    from common.atomic import whole_file
+    from common.base.atomic import atomic_write
 
-    with whole_file(path) as partial:
+    with atomic_write(path) as partial:
         if path.suffix == ".csv":
             table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
         else:
@@ -136,10 +136,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def weights_signature(own: argparse.Namespace) -> str | None:
     """What of --weights decides the result: the files of the folder."""
-    from common.paths import readable_folder
-    from common.run_record import fingerprint
+    from common.base.paths import readable_folder
+    from common.run.run_record import hash_path
 
-    return fingerprint(readable_folder(own.weights, "the folder of weights")) if own.weights else None
+    return hash_path(readable_folder(own.weights, "the folder of weights")) if own.weights else None
 
 
 if __name__ == "__main__":

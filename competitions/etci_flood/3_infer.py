@@ -25,22 +25,23 @@ import argparse
 from pathlib import Path
 from typing import cast
 
-from common.stage import Job, Outcome, Stage
+from common.base.paths import display_path
+from common.run.stage import Job, Result, Stage
 from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.experiment import FloodExperiment
 
 
-def infer(job: Job) -> Outcome:
+def infer(job: Job) -> Result:
     """Average the models' maps of the test tiles; a mixture takes its parents' averages."""
     import numpy as np
 
-    from common.seeding import seed_everything
-    from competitions.etci_flood.flood_maps import predicted_maps, write_maps
-    from competitions.etci_flood.fold_models import models_of
-    from competitions.etci_flood.map_mixture import mixed_maps
-    from competitions.etci_flood.tile_arrays import open_tile_arrays
+    from common.learn.seeding import seed_everything
+    from competitions.etci_flood.data.tiles import open_tile_arrays
+    from competitions.etci_flood.decision.ensemble import mixed_maps
+    from competitions.etci_flood.models.base import predicted_maps, write_maps
+    from competitions.etci_flood.models.registry import models_of
 
-    if job.own.geotiff is not None:
+    if job.stage_args.geotiff is not None:
         return map_own_raster(job)
     settings = cast(FloodExperiment, job.settings)
     seed_everything(job.seed)
@@ -53,38 +54,36 @@ def infer(job: Job) -> Outcome:
         predicted = predicted_maps(models_of(job), arrays, rows, settings.prediction.batch)
     maps = job.paths.test(settings.name, ".npy")
     write_maps(maps, len(rows), predicted, "mapping test tiles")
-    return Outcome([maps], metrics={"test_tiles": float(len(rows))})
+    return Result([maps], metrics={"test_tiles": float(len(rows))})
 
 
-def map_own_raster(job: Job) -> Outcome:
+def map_own_raster(job: Job) -> Result:
     """Map the raster of --geotiff on its own grid."""
-    from common.console import say
-    from common.paths import shown
-    from competitions.etci_flood.fold_models import models_of
-    from competitions.etci_flood.geotiff_maps import map_geotiff
-    from competitions.etci_flood.tile_arrays import open_tile_arrays, typical_scale
+    from common.base.console import log
+    from competitions.etci_flood.data.tiles import open_tile_arrays, typical_scale
+    from competitions.etci_flood.models.registry import models_of
+    from competitions.etci_flood.predict.geotiff import map_geotiff
 
-    flood = job.paths.experiment(job.settings.name) / f"{raster_name(job.own)}_flood.tif"
+    flood = job.paths.experiment(job.settings.name) / f"{raster_name(job.stage_args)}_flood.tif"
     metrics = map_geotiff(
-        existing_file(job.own.geotiff),
+        existing_file(job.stage_args.geotiff),
         flood,
         models_of(job),
         job.upstream["oof"].decision["threshold"],
         typical_scale(open_tile_arrays(job.processed)),
-        job.own.units,
-        existing_file(job.own.water) if job.own.water else None,
+        job.stage_args.units,
+        existing_file(job.stage_args.water) if job.stage_args.water else None,
     )
-    say(f"  the flood is in {shown(flood)}")
-    return Outcome([flood], metrics)
+    log(f"  the flood is in {display_path(flood)}")
+    return Result([flood], metrics)
 
 
 def existing_file(path: Path) -> Path:
     """An absolute path; InputError when there is no such file."""
-    from common.errors import InputError
-    from common.paths import shown
+    from common.base.errors import InputError
 
     if not path.expanduser().is_file():
-        raise InputError(f"{shown(path)}: no such raster file; check --geotiff and --water")
+        raise InputError(f"{display_path(path)}: no such raster file; check --geotiff and --water")
     return path.expanduser().absolute()
 
 
@@ -108,10 +107,10 @@ def raster_name(own: argparse.Namespace) -> str:
 
 def raster_signature(own: argparse.Namespace) -> object:
     """What of the flags decides the result: the rasters themselves."""
-    from common.run_record import fingerprint
+    from common.run.run_record import hash_path
 
     files = [existing_file(path) for path in (own.geotiff, own.water) if path]
-    return [own.units, *map(fingerprint, files)] if files else None
+    return [own.units, *map(hash_path, files)] if files else None
 
 
 if __name__ == "__main__":

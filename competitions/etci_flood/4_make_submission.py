@@ -18,34 +18,34 @@ Writes
     <work>/<experiment>/submission_tiles.csv  the order of the tiles: row, tile, scene
 """
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.etci_flood.competition import COMPETITION
 
 
-def make_submission(job: Job) -> Outcome:
+def make_submission(job: Job) -> Result:
     """Threshold, write, validate, move."""
     import numpy as np
     import pandas as pd
 
-    from common.atomic import whole_array, whole_file
-    from competitions.etci_flood.flood_thresholds import threshold_of
-    from competitions.etci_flood.submission_archive import (
+    from common.base.atomic import atomic_array, atomic_write
+    from competitions.etci_flood.data.tiles import TABLE
+    from competitions.etci_flood.decision.thresholds import threshold_of
+    from competitions.etci_flood.rules.submission import (
         submission_faults,
         write_archive,
         write_run_length_table,
     )
-    from competitions.etci_flood.tile_arrays import TABLE
 
     tiles = pd.read_parquet(job.processed / TABLE)
     tiles = tiles.loc[~tiles["labelled"], ["tile", "scene"]].reset_index(drop=True)
     maps = np.load(job.paths.test(job.settings.name, ".npy"), mmap_mode="r")
     decision = job.upstream["oof"].decision
-    with whole_array(job.scratch / "masks.npy", maps.shape, np.uint8) as masks:
+    with atomic_array(job.resume_dir / "masks.npy", maps.shape, np.uint8) as masks:
         for row, (levels, scene) in enumerate(zip(maps, tiles["scene"], strict=True)):
             masks[row] = levels >= threshold_of(decision, scene)
 
-    unchecked = job.scratch / "submission.zip"
-    masks = np.load(job.scratch / "masks.npy", mmap_mode="r")
+    unchecked = job.resume_dir / "submission.zip"
+    masks = np.load(job.resume_dir / "masks.npy", mmap_mode="r")
     write_archive(unchecked, masks)
     faults = submission_faults(unchecked, job.data)
     if faults:
@@ -55,11 +55,11 @@ def make_submission(job: Job) -> Outcome:
         job.paths.submission(job.settings.name, suffix) for suffix in (".zip", ".csv", "_tiles.csv")
     )
     write_run_length_table(table, tiles["tile"].tolist(), masks)
-    with whole_file(manifest) as partial:
+    with atomic_write(manifest) as partial:
         tiles.to_csv(partial, index_label="row", lineterminator="\n")
     unchecked.replace(archive)
     flood = sum(int(mask.sum()) for mask in masks)
-    return Outcome([archive, table, manifest], metrics={"flood_share": flood / max(masks.size, 1)})
+    return Result([archive, table, manifest], metrics={"flood_share": flood / max(masks.size, 1)})
 
 
 if __name__ == "__main__":

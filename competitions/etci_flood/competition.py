@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.competition import Competition, imported_when_called
+from common.run.competition import Competition, lazy
 from competitions.etci_flood.experiment import FloodExperiment
 
 COMPETITION = Competition(
@@ -15,10 +15,10 @@ COMPETITION = Competition(
     submission_suffix=".zip",
     truth_name="truth/flood_label.npy",
     expected_data="train/<scene>/tiles/{vv,vh,flood_label,water_body_label}/, test/, test_internal/",
-    write_sample_data=imported_when_called("competitions.etci_flood.sample_data", "write_sample_data"),
-    validate=imported_when_called("competitions.etci_flood.submission_archive", "submission_faults"),
-    score=imported_when_called("competitions.etci_flood.submission_archive", "score_submission"),
-    baselines=imported_when_called("competitions.etci_flood.naive_floods", "naive_scores"),
-    naive=("all flood", "water mask", "VV below", "linear"),
-    figures=imported_when_called("competitions.etci_flood.flood_figures", "draw_figures"),
+    write_sample_data=lazy("competitions.etci_flood.sample.sample_data:write_sample_data"),
+    validate=lazy("competitions.etci_flood.rules.submission:submission_faults"),
+    score=lazy("competitions.etci_flood.rules.submission:score_submission"),
+    baselines=lazy("competitions.etci_flood.rules.baselines:naive_scores"),
+    model_free=("all flood", "water mask", "VV below", "linear"),
+    figures=lazy("competitions.etci_flood.report.figures:draw_figures"),
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from common.experiments import Experiment, Settings
+from common.run.experiments import Experiment, Settings
 
 CHANNELS = ("vv", "vh", "ratio", "clipped", "water")
 """What input_channels.py can make of a tile."""

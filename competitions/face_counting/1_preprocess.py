@@ -14,18 +14,18 @@ Writes
     <work>/processed/boxes.parquet  a row a labelled face: Name and corners in px
 """
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.face_counting.competition import COMPETITION
 
 
-def preprocess(job: Job) -> Outcome:
+def preprocess(job: Job) -> Result:
     """Tables and pictures of both splits."""
     import pandas as pd
 
-    from common import atomic
-    from competitions.face_counting import official_tables, stored_pictures
-    from competitions.face_counting.decoding import decode_pictures
-    from competitions.face_counting.labels import checked_boxes
+    from common.base import atomic
+    from competitions.face_counting.data import official_tables, stored_pictures
+    from competitions.face_counting.data.decoding import decode_pictures
+    from competitions.face_counting.data.labels import checked_boxes
 
     counts = official_tables.training_counts(job.data)
     boxes = official_tables.training_boxes(job.data)
@@ -41,17 +41,17 @@ def preprocess(job: Job) -> Outcome:
     labelled = pictures[(pictures["split"] == "train") & (pictures["width"] > 0)]
     boxes, faults = checked_boxes(boxes, labelled)
     for message in unreadable + faults:
-        job.survive(message)
+        job.warn(message)
     outputs = [pixels]
     for path, table in (
         (stored_pictures.pictures_file(job.processed), pictures),
         (stored_pictures.boxes_file(job.processed), boxes),
     ):
-        with atomic.whole_file(path) as partial:
+        with atomic.atomic_write(path) as partial:
             table.to_parquet(partial, index=False)
         outputs.append(path)
     alone = labelled["near_duplicates"].nunique()
-    return Outcome(
+    return Result(
         outputs,
         metrics={
             "train_pictures": len(labelled),

@@ -21,7 +21,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from common.stage import Job, Outcome, Stage
+from common.base.paths import display_path
+from common.run.stage import Job, Result, Stage
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.experiment import FaceCountingExperiment
 
@@ -29,24 +30,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def train_fold(job: Job) -> Outcome:
+def train_fold(job: Job) -> Result:
     """One network, and its boxes on the pictures that it has not seen."""
-    from common.device import torch_device
-    from common.seeding import derived_seed, seed_everything
-    from common.weights import save_weights
-    from competitions.face_counting.detector import build_detector
-    from competitions.face_counting.detector_training import train_detector
-    from competitions.face_counting.face_boxes import find_faces
-    from competitions.face_counting.parents_boxes import parents_fold
-    from competitions.face_counting.splits import held_out
-    from competitions.face_counting.starting_weights import take_over_weights
-    from competitions.face_counting.stored_pictures import load_pictures
-    from competitions.face_counting.training_canvases import TrainingCanvases
+    from common.files.weights import save_weights
+    from common.learn.device import torch_device
+    from common.learn.seeding import derived_seed, seed_everything
+    from competitions.face_counting.data.folds import held_out
+    from competitions.face_counting.data.stored_pictures import load_pictures
+    from competitions.face_counting.detection.boxes import find_faces
+    from competitions.face_counting.detection.ensemble import parents_fold
+    from competitions.face_counting.models.augmentation import TrainingCanvases
+    from competitions.face_counting.models.base import build_detector
+    from competitions.face_counting.models.pretrained import take_over_weights
+    from competitions.face_counting.models.training import train_detector
 
     settings = cast(FaceCountingExperiment, job.settings)
     if settings.parents:
         held, boxes = parents_fold(job)
-        return Outcome(_keep(job, held, boxes), metrics={"boxes": len(boxes)})
+        return Result(_keep(job, held, boxes), metrics={"boxes": len(boxes)})
     stored = load_pictures(job.processed, "train")
     stored = stored.where(stored.readable)
     head_counts = stored.pictures["head_count"].to_numpy()
@@ -57,16 +58,18 @@ def train_fold(job: Job) -> Outcome:
     seed_everything(seed)
     canvases = TrainingCanvases(stored.where(~out), settings.pictures, settings.augmentation, seed)
     network = build_detector(settings.detector, canvases.face_sides())
-    taken_over = take_over_weights(network, settings.detector, job.own.weights)
+    taken_over = take_over_weights(network, settings.detector, job.stage_args.weights)
     what = f"fold {job.fold}"
-    network, history = train_detector(network, canvases, settings.training, seed, job.scratch, device, what)
+    network, history = train_detector(
+        network, canvases, settings.training, seed, job.resume_dir, device, what
+    )
 
     unseen = stored.where(out)
     boxes = find_faces(network, unseen, settings.pictures, settings.counting, device, what)
     checkpoint = job.fold_folder / "checkpoint.safetensors"
     save_weights(checkpoint, network.state_dict())
     outputs = [checkpoint, *_keep(job, unseen.pictures[["Name", "head_count"]], boxes)]
-    return Outcome(
+    return Result(
         outputs,
         metrics={"canvases": len(canvases), "boxes": len(boxes), "tensors_taken_over": taken_over},
         history=history,
@@ -74,31 +77,31 @@ def train_fold(job: Job) -> Outcome:
 
 
 def _keep(job: Job, held_out: "pd.DataFrame", boxes: "pd.DataFrame") -> list[Path]:
-    from common import atomic
+    from common.base import atomic
 
     paths = []
     for name, table in (("held_out.parquet", held_out), ("oof.parquet", boxes)):
         paths.append(job.fold_folder / name)
-        with atomic.whole_file(paths[-1]) as partial:
+        with atomic.atomic_write(paths[-1]) as partial:
             table.to_parquet(partial, index=False)
     return paths
 
 
-def pool_folds(job: Job) -> Outcome:
+def pool_folds(job: Job) -> Result:
     """The way from boxes to a count, chosen on all pictures that were held out."""
-    from common import atomic
-    from competitions.face_counting.out_of_fold import decide, pooled_faces
-    from competitions.face_counting.parents_boxes import looks_of
-    from competitions.face_counting.stored_pictures import load_pictures
+    from common.base import atomic
+    from competitions.face_counting.data.stored_pictures import load_pictures
+    from competitions.face_counting.decision.out_of_fold import decide, pooled_faces
+    from competitions.face_counting.detection.ensemble import looks_of
 
     settings = cast(FaceCountingExperiment, job.settings)
     labels = load_pictures(job.processed, "train").boxes
     pooled = pooled_faces(job.fold_folders, looks_of(job, len(settings.pictures.views)), labels)
     outcome = decide(pooled, settings.counting)
     path = job.paths.experiment(job.settings.name) / "oof.parquet"
-    with atomic.whole_file(path) as partial:
+    with atomic.atomic_write(path) as partial:
         pooled.pictures.assign(count=outcome.counts).to_parquet(partial, index=False)
-    return Outcome([path], metrics=outcome.metrics, decision=outcome.decision)
+    return Result([path], metrics=outcome.metrics, decision=outcome.decision)
 
 
 def _add_flags(parser: argparse.ArgumentParser) -> None:
@@ -111,16 +114,15 @@ def _add_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _decisive(flags: argparse.Namespace) -> object:
-    from common.errors import InputError
-    from common.paths import shown
-    from common.run_record import fingerprint
+    from common.base.errors import InputError
+    from common.run.run_record import hash_path
 
     if flags.weights is None:
         return None
     weights = flags.weights.expanduser().absolute()
     if not weights.exists():
-        raise InputError(f"--weights {shown(weights)}: no such file or folder; expected a state dict")
-    return fingerprint(weights)
+        raise InputError(f"--weights {display_path(weights)}: no such file or folder; expected a state dict")
+    return hash_path(weights)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from common.flags import StageFlags
-from common.stage import Job, Outcome, Stage
+from common.base.paths import display_path
+from common.run.flags import StageFlags
+from common.run.stage import Job, Result, Stage
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.experiment import FaceCountingExperiment
 
@@ -28,26 +29,26 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def infer(job: Job) -> Outcome:
+def infer(job: Job) -> Result:
     """The boxes of all folds, one under the other."""
-    from common import atomic
-    from competitions.face_counting.parents_boxes import parents_test
+    from common.base import atomic
+    from competitions.face_counting.detection.ensemble import parents_test
 
     settings = cast(FaceCountingExperiment, job.settings)
     boxes = parents_test(job) if settings.parents else _found(job, settings)
     path = job.paths.test(settings.name, ".parquet")
-    with atomic.whole_file(path) as partial:
+    with atomic.atomic_write(path) as partial:
         boxes.to_parquet(partial, index=False)
-    return Outcome([path], metrics={"boxes": len(boxes)})
+    return Result([path], metrics={"boxes": len(boxes)})
 
 
 def _found(job: Job, settings: FaceCountingExperiment) -> "pd.DataFrame":
     import pandas as pd
 
-    from common.device import torch_device
-    from competitions.face_counting.detector import build_detector, restore
-    from competitions.face_counting.face_boxes import find_faces
-    from competitions.face_counting.stored_pictures import load_pictures
+    from common.learn.device import torch_device
+    from competitions.face_counting.data.stored_pictures import load_pictures
+    from competitions.face_counting.detection.boxes import find_faces
+    from competitions.face_counting.models.base import build_detector, restore
 
     stored = load_pictures(job.processed, "test")
     stored = stored.where(stored.readable)
@@ -69,33 +70,33 @@ def _found(job: Job, settings: FaceCountingExperiment) -> "pd.DataFrame":
 
 def count_own_pictures(flags: StageFlags) -> bool:
     """Count the faces of a folder of photos; False when none is given."""
-    from common.errors import InputError
+    from common.base.errors import InputError
 
-    if flags.own.images is None:
-        if flags.own.save_pictures or flags.own.weights is not None:
+    if flags.stage_args.images is None:
+        if flags.stage_args.save_pictures or flags.stage_args.weights is not None:
             raise InputError(
                 "--save-pictures and --weights are for own photos: give their folder with --images"
             )
         return False
-    from common.console import say
-    from common.device import torch_device
-    from common.paths import WorkPaths, default_work, shown
-    from competitions.face_counting.face_counter import given_counter, trained_counter
-    from competitions.face_counting.own_pictures import count_pictures, picture_files
+    from common.base.console import log
+    from common.base.paths import WorkPaths, default_work
+    from common.learn.device import torch_device
+    from competitions.face_counting.predict.photos import count_pictures, picture_files
+    from competitions.face_counting.predict.predictor import given_counter, trained_counter
 
-    photos = len(picture_files(flags.own.images))
+    photos = len(picture_files(flags.stage_args.images))
     paths = WorkPaths((flags.work or default_work(COMPETITION.slug)).expanduser().absolute())
     device = torch_device(flags.device)
-    if flags.own.weights is None:
+    if flags.stage_args.weights is None:
         counter = trained_counter(paths, flags.experiment, device, photos)
     else:
-        counter = given_counter(flags.own.weights, flags.experiment, device, photos)
-    say(f"face_counting 3_infer: {counter.origin}")
+        counter = given_counter(flags.stage_args.weights, flags.experiment, device, photos)
+    log(f"face_counting 3_infer: {counter.origin}")
     out = paths.experiment(flags.experiment) / "images"
-    unreadable = count_pictures(flags.own.images, out, counter.count, flags.own.save_pictures)
-    say(f"face_counting 3_infer: counts are in {shown(out / 'counts.csv')}")
+    unreadable = count_pictures(flags.stage_args.images, out, counter.count, flags.stage_args.save_pictures)
+    log(f"face_counting 3_infer: counts are in {display_path(out / 'counts.csv')}")
     for message in unreadable:
-        say(f"  survived: {message}")
+        log(f"  survived: {message}")
     return True
 
 

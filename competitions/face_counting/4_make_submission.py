@@ -13,21 +13,21 @@ Writes
 
 from typing import cast
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.experiment import FaceCountingExperiment
 
 
-def make_submission(job: Job) -> Outcome:
+def make_submission(job: Job) -> Result:
     """One count a test picture."""
     import numpy as np
     import pandas as pd
 
-    from common.errors import InputError
-    from competitions.face_counting import counting
-    from competitions.face_counting.box_fusion import found_faces
-    from competitions.face_counting.stored_pictures import load_pictures
-    from competitions.face_counting.submission import submission_faults, write_submission
+    from common.base.errors import InputError
+    from competitions.face_counting.data.stored_pictures import load_pictures
+    from competitions.face_counting.decision import counting
+    from competitions.face_counting.detection.wbf import found_faces
+    from competitions.face_counting.rules.submission import submission_faults, write_submission
 
     settings = cast(FaceCountingExperiment, job.settings)
     decision = job.upstream["oof"].decision
@@ -41,16 +41,16 @@ def make_submission(job: Job) -> Outcome:
     counts = counting.count_by_folds(rule, folds, settings.counting)
     counts[~stored.readable] = decision["mean_count"]
     for name in np.asarray(stored.names)[~stored.readable]:
-        job.survive(f"{name} could not be read: it gets the mean count {decision['mean_count']:.2f}")
+        job.warn(f"{name} could not be read: it gets the mean count {decision['mean_count']:.2f}")
 
-    draft = job.scratch / "submission.csv"
+    draft = job.resume_dir / "submission.csv"
     write_submission(draft, stored.names, counts)
     faults = submission_faults(draft, job.data)
     if faults:
         raise InputError(f"the submission would not be valid: {'; '.join(faults)}; run 1_preprocess.py again")
     path = job.paths.submission(job.settings.name, ".csv")
     draft.replace(path)
-    return Outcome([path], metrics={"pictures": len(counts), "mean_count": float(counts.mean())})
+    return Result([path], metrics={"pictures": len(counts), "mean_count": float(counts.mean())})
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.competition import Competition, imported_when_called
+from common.run.competition import Competition, lazy
 from competitions.face_counting.experiment import FaceCountingExperiment
 
 COMPETITION = Competition(
@@ -15,10 +15,10 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test.csv",
     expected_data="train.csv, bbox_train.csv, test.csv, image_data/",
-    write_sample_data=imported_when_called("competitions.face_counting.sample_data", "write_sample_data"),
-    validate=imported_when_called("competitions.face_counting.submission", "submission_faults"),
-    score=imported_when_called("competitions.face_counting.submission", "score_submission"),
-    baselines=imported_when_called("competitions.face_counting.baselines", "naive_scores"),
-    naive=("mean count",),
-    figures=imported_when_called("competitions.face_counting.figures", "draw_figures"),
+    write_sample_data=lazy("competitions.face_counting.sample.sample_data:write_sample_data"),
+    validate=lazy("competitions.face_counting.rules.submission:submission_faults"),
+    score=lazy("competitions.face_counting.rules.submission:score_submission"),
+    baselines=lazy("competitions.face_counting.rules.baselines:naive_scores"),
+    model_free=("mean count",),
+    figures=lazy("competitions.face_counting.report.figures:draw_figures"),
 )

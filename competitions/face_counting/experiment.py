@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from common.experiments import Experiment, Settings
+from common.run.experiments import Experiment, Settings
 
 PictureSet = Literal["stretched", "white_canvas", "white_canvas_half_copies"]
 Family = Literal[

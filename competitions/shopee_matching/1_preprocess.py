@@ -29,27 +29,27 @@ Writes
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.experiment import DESCRIBED, ShopeeExperiment
 
 if TYPE_CHECKING:
-    from competitions.shopee_matching.listings import Listings
+    from competitions.shopee_matching.data.listings import Listings
 
 
-def preprocess(job: Job) -> Outcome:
+def preprocess(job: Job) -> Result:
     """Read both splits, cut the labelled one into folds, store the pictures or describe them."""
     from dataclasses import replace
 
-    from common.console import say
-    from common.seeding import derived_seed
-    from competitions.shopee_matching.information import (
+    from common.base.console import log
+    from common.learn.seeding import derived_seed
+    from competitions.shopee_matching.data.availability import (
         pictures_without_information,
         titles_without_information,
     )
-    from competitions.shopee_matching.listings import read_listings, write_listings
-    from competitions.shopee_matching.picture_store import picture_paths
-    from competitions.shopee_matching.product_folds import product_folds
+    from competitions.shopee_matching.data.folds import product_folds
+    from competitions.shopee_matching.data.listings import read_listings, write_listings
+    from competitions.shopee_matching.data.pictures import picture_paths
 
     settings = cast(ShopeeExperiment, job.settings)
     splits = {"test": read_listings(job.data / "test.csv", labelled=False)}
@@ -59,7 +59,7 @@ def preprocess(job: Job) -> Outcome:
         folds = product_folds(train.label_group, train.image, job.settings.folds, seed)
         splits["train"] = replace(train, fold=folds)
     else:
-        say("  train.csv is missing: nothing is trained or tuned, the default thresholds are used")
+        log("  train.csv is missing: nothing is trained or tuned, the default thresholds are used")
 
     # All names are checked before anything is written: a catalogue that plays tricks is refused as a whole.
     paths = {
@@ -85,8 +85,8 @@ def preprocess(job: Job) -> Outcome:
         metrics[f"{split}_listings"] = float(len(listings))
     reasons = {branch: reason for branch, reason in without.items() if reason}
     for reason in reasons.values():
-        say(f"  {reason}")
-    return Outcome(sorted(outputs), metrics, decision={"labelled": "train" in splits, "without": reasons})
+        log(f"  {reason}")
+    return Result(sorted(outputs), metrics, decision={"labelled": "train" in splits, "without": reasons})
 
 
 def with_pictures(
@@ -97,19 +97,19 @@ def with_pictures(
 
     import numpy as np
 
-    from common.seeding import derived_seed
-    from competitions.shopee_matching.descriptor_store import describe_split
-    from competitions.shopee_matching.picture_store import store_pictures
+    from common.learn.seeding import derived_seed
+    from competitions.shopee_matching.candidates.descriptor_store import describe_split
+    from competitions.shopee_matching.data.pictures import store_pictures
 
     settings = cast(ShopeeExperiment, job.settings)
     described = settings.branch in DESCRIBED
-    out = (job.scratch if described else job.processed) / f"{split}_pictures.npy"
+    out = (job.resume_dir if described else job.processed) / f"{split}_pictures.npy"
     stored = store_pictures(paths, listings.image, settings.preprocessing()["picture_size"], out)
     for fault in stored.corrupt:
-        job.survive(fault)
+        job.warn(fault)
     if stored.missing:
         names = ", ".join(stored.missing[:3])
-        job.survive(f"{len(stored.missing)} pictures of {split}.csv are not in {split}_images/: {names}, ...")
+        job.warn(f"{len(stored.missing)} pictures of {split}.csv are not in {split}_images/: {names}, ...")
     listings = replace(listings, picture=stored.picture)
     if not described:
         return listings, [out]

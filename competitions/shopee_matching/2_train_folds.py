@@ -25,33 +25,33 @@ import argparse
 from pathlib import Path
 from typing import cast
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.experiment import LEARNT, ShopeeExperiment
 
 
-def train_fold(job: Job) -> Outcome:
+def train_fold(job: Job) -> Result:
     """Candidates of the fold's listings in the whole labelled pool, by a model that saw none of them."""
     import numpy as np
 
-    from common.console import say
-    from competitions.shopee_matching.branch_candidates import concatenate_fold, model_free_pairs
-    from competitions.shopee_matching.candidate_pairs import no_pairs, write_pairs
-    from competitions.shopee_matching.listings import load_listings
-    from competitions.shopee_matching.pair_judgement import first_look
+    from common.base.console import log
+    from competitions.shopee_matching.candidates.pairs import no_pairs, write_pairs
+    from competitions.shopee_matching.candidates.registry import concatenate_fold, model_free_pairs
+    from competitions.shopee_matching.data.listings import load_listings
+    from competitions.shopee_matching.models.reranker.two_stage import first_look
 
     settings = cast(ShopeeExperiment, job.settings)
     found = job.upstream["processed"].decision
     if settings.branch == "union" or not found["labelled"]:
-        return Outcome([])
+        return Result([])
     listings = load_listings(job.processed / "train.parquet")
     queries = np.flatnonzero(listings.fold == job.fold)
-    outcome = Outcome([])
+    outcome = Result([])
     if settings.source in found["without"]:
-        say(f"  skipped: {found['without'][settings.source]}")
+        log(f"  skipped: {found['without'][settings.source]}")
         pairs = no_pairs(settings.name)
     elif settings.branch in LEARNT:
-        from competitions.shopee_matching.fold_models import train_network
+        from competitions.shopee_matching.models.encoders.fold_models import train_network
 
         pairs = train_network(job, settings, listings, outcome)
     elif settings.branch == "concat":
@@ -66,24 +66,24 @@ def train_fold(job: Job) -> Outcome:
     return outcome
 
 
-def pool_folds(job: Job) -> Outcome:
+def pool_folds(job: Job) -> Result:
     """Tune the rule on the held-out listings of all folds as one pool."""
-    from common.console import say
-    from common.seeding import derived_seed
-    from competitions.shopee_matching.candidate_pairs import concatenated, read_pairs, write_pairs
-    from competitions.shopee_matching.listings import load_listings
-    from competitions.shopee_matching.match_rule import select_matches
-    from competitions.shopee_matching.pair_judgement import joined_parents, second_look
-    from competitions.shopee_matching.row_f1 import group_interval, row_f1
-    from competitions.shopee_matching.rule_tuning import initial_rule, tune_rule, with_slopes
+    from common.base.console import log
+    from common.learn.seeding import derived_seed
+    from competitions.shopee_matching.candidates.pairs import concatenated, read_pairs, write_pairs
+    from competitions.shopee_matching.data.listings import load_listings
+    from competitions.shopee_matching.decision.match_rule import select_matches
+    from competitions.shopee_matching.decision.tuning import initial_rule, tune_rule, with_slopes
+    from competitions.shopee_matching.models.reranker.two_stage import joined_parents, second_look
+    from competitions.shopee_matching.rules.metric import group_interval, row_f1
 
     settings = cast(ShopeeExperiment, job.settings)
     parents = {parent: job.upstream[f"{parent}/oof"].decision for parent in settings.parents}
     labelled = job.upstream["processed"].decision["labelled"]
     start = initial_rule(settings, parents, labelled)
     if not labelled:
-        say(f"  no labelled listings to tune on: the default thresholds of {settings.name} are used")
-        return Outcome([], decision=start.model_dump())
+        log(f"  no labelled listings to tune on: the default thresholds of {settings.name} are used")
+        return Result([], decision=start.model_dump())
 
     listings = load_listings(job.processed / "train.parquet")
     outputs: list[Path] = []
@@ -109,7 +109,7 @@ def pool_folds(job: Job) -> Outcome:
         "oof_only_oneself": float(alone.mean()),
         "oof_pool": float(len(listings)),
     }
-    return Outcome([*outputs, out], metrics, rule.model_dump())
+    return Result([*outputs, out], metrics, rule.model_dump())
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -124,10 +124,10 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def weights_fingerprint(flags: argparse.Namespace) -> object:
     """What of --weights decides the result."""
-    from common.paths import readable_folder
-    from common.run_record import fingerprint
+    from common.base.paths import readable_folder
+    from common.run.run_record import hash_path
 
-    return fingerprint(readable_folder(flags.weights, "the weights folder")) if flags.weights else None
+    return hash_path(readable_folder(flags.weights, "the weights folder")) if flags.weights else None
 
 
 if __name__ == "__main__":

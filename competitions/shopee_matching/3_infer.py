@@ -30,31 +30,31 @@ import argparse
 from pathlib import Path
 from typing import cast
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.experiment import LEARNT, ShopeeExperiment
 
 
-def infer(job: Job) -> Outcome:
+def infer(job: Job) -> Result:
     """Candidates by the experiment's branch, or by all branches that it joins."""
     import numpy as np
 
-    from common.console import say
-    from common.seeding import seed_everything
-    from competitions.shopee_matching.branch_candidates import (
+    from common.base.console import log
+    from common.learn.seeding import seed_everything
+    from competitions.shopee_matching.candidates.knn import embedding_pairs
+    from competitions.shopee_matching.candidates.pairs import no_pairs, write_pairs
+    from competitions.shopee_matching.candidates.registry import (
         concatenated_embeddings,
         model_free_pairs,
         read_embeddings,
         write_embeddings,
     )
-    from competitions.shopee_matching.candidate_pairs import no_pairs, write_pairs
-    from competitions.shopee_matching.embedding_neighbours import embedding_pairs
-    from competitions.shopee_matching.listings import load_listings
-    from competitions.shopee_matching.pair_judgement import joined_parents, judge
+    from competitions.shopee_matching.data.listings import load_listings
+    from competitions.shopee_matching.models.reranker.two_stage import joined_parents, judge
 
     settings = cast(ShopeeExperiment, job.settings)
-    if job.own.catalogue:
-        from competitions.shopee_matching.catalogue_matching import match_catalogue
+    if job.stage_args.catalogue:
+        from competitions.shopee_matching.predict.predictor import match_catalogue
 
         return match_catalogue(job, settings)
     listings = load_listings(job.processed / "test.parquet")
@@ -64,13 +64,13 @@ def infer(job: Job) -> Outcome:
     outputs = [out]
     seed_everything(job.seed)
     if settings.source in found["without"]:
-        say(f"  skipped: {found['without'][settings.source]}")
+        log(f"  skipped: {found['without'][settings.source]}")
         pairs = no_pairs(settings.name)
     elif settings.branch in LEARNT and not found["labelled"] and settings.training().loss != "none":
-        say("  skipped: no labelled listings to train a network on")
+        log("  skipped: no labelled listings to train a network on")
         pairs = no_pairs(settings.name)
     elif settings.branch in LEARNT:
-        from competitions.shopee_matching.fold_models import test_pairs
+        from competitions.shopee_matching.models.encoders.fold_models import test_pairs
 
         pairs, models = test_pairs(job, settings, listings)
         outputs.append(out.with_name("test_embeddings.npy"))
@@ -88,7 +88,7 @@ def infer(job: Job) -> Outcome:
         further = load_listings(job.processed / "train.parquet").title if found["labelled"] else []
         pairs = model_free_pairs(settings, listings, queries, job.processed, "test", further)
     write_pairs(out, pairs)
-    return Outcome(outputs, {"test_pool": float(len(listings)), "candidates": float(len(pairs))})
+    return Result(outputs, {"test_pool": float(len(listings)), "candidates": float(len(pairs))})
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -114,9 +114,9 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 
 def own_inputs(flags: argparse.Namespace) -> object:
     """What of the catalogue's flags decides the result."""
-    from common.errors import InputError
-    from common.paths import readable_folder
-    from common.run_record import fingerprint
+    from common.base.errors import InputError
+    from common.base.paths import readable_folder
+    from common.run.run_record import hash_path
 
     if not flags.catalogue:
         return None
@@ -125,8 +125,8 @@ def own_inputs(flags: argparse.Namespace) -> object:
     folders = [flags.index] if flags.index else []
     if "image=" in flags.columns:
         folders.append(flags.pictures or flags.catalogue.absolute().parent)
-    prints = [fingerprint(readable_folder(folder, "the folder")) for folder in folders]
-    return [fingerprint(flags.catalogue.absolute()), flags.columns, *prints]
+    prints = [hash_path(readable_folder(folder, "the folder")) for folder in folders]
+    return [hash_path(flags.catalogue.absolute()), flags.columns, *prints]
 
 
 def record_name(flags: argparse.Namespace) -> str:

@@ -15,32 +15,32 @@ Writes
     <work>/<experiment>/submission.csv  posting_id,matches
 """
 
-from common.stage import Job, Outcome, Stage
+from common.run.stage import Job, Result, Stage
 from competitions.shopee_matching.competition import COMPETITION
 
 
-def make_submission(job: Job) -> Outcome:
+def make_submission(job: Job) -> Result:
     """Select the matches, write them, validate, and only then move the file to its place."""
     import shutil
 
-    from common.atomic import whole_file
-    from common.errors import InputError
-    from competitions.shopee_matching.candidate_pairs import read_pairs
-    from competitions.shopee_matching.listings import load_listings
-    from competitions.shopee_matching.match_rule import MatchRule, select_matches
-    from competitions.shopee_matching.submission import submission_faults, write_submission
+    from common.base.atomic import atomic_write
+    from common.base.errors import InputError
+    from competitions.shopee_matching.candidates.pairs import read_pairs
+    from competitions.shopee_matching.data.listings import load_listings
+    from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
+    from competitions.shopee_matching.rules.submission import submission_faults, write_submission
 
     rule = MatchRule.model_validate(job.upstream["oof"].decision)
     listings = load_listings(job.processed / "test.parquet")
     pairs = read_pairs(job.paths.test(job.settings.name, ".parquet"))
     query, match = select_matches(pairs, rule, len(listings))
-    draft = job.scratch / "submission.csv"
+    draft = job.resume_dir / "submission.csv"
     write_submission(draft, listings.posting_id, query, match)
     faults = submission_faults(draft, job.data)
     if faults:
         raise InputError(f"the submission would break the official format: {'; '.join(faults)}")
     out = job.paths.submission(job.settings.name, ".csv")
-    with whole_file(out) as partial:
+    with atomic_write(out) as partial:
         shutil.copyfile(draft, partial)
     names_a_row = 1 + len(query) / len(listings)
     metrics = {
@@ -48,7 +48,7 @@ def make_submission(job: Job) -> Outcome:
         "names_a_row": names_a_row,
         "tuned_on_pool": float(rule.pool),
     }
-    return Outcome([out], metrics)
+    return Result([out], metrics)
 
 
 if __name__ == "__main__":

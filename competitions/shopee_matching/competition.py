@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from common.competition import Competition, imported_when_called
+from common.run.competition import Competition, lazy
 from competitions.shopee_matching.experiment import ShopeeExperiment
 
 COMPETITION = Competition(
@@ -15,10 +15,10 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test.csv",
     expected_data="train.csv, test.csv, train_images/, test_images/",
-    write_sample_data=imported_when_called("competitions.shopee_matching.sample_data", "write_sample_data"),
-    validate=imported_when_called("competitions.shopee_matching.submission", "submission_faults"),
-    score=imported_when_called("competitions.shopee_matching.submission", "score_submission"),
-    baselines=imported_when_called("competitions.shopee_matching.baselines", "naive_scores"),
-    naive=("only oneself",),
-    figures=imported_when_called("competitions.shopee_matching.report_figures", "draw_figures"),
+    write_sample_data=lazy("competitions.shopee_matching.sample.sample_data:write_sample_data"),
+    validate=lazy("competitions.shopee_matching.rules.submission:submission_faults"),
+    score=lazy("competitions.shopee_matching.rules.submission:score_submission"),
+    baselines=lazy("competitions.shopee_matching.rules.baselines:naive_scores"),
+    model_free=("only oneself",),
+    figures=lazy("competitions.shopee_matching.report.figures:draw_figures"),
 )

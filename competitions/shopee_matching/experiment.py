@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from common.experiments import Experiment, Settings
+from common.run.experiments import Experiment, Settings
 
 Selection = Literal["threshold", "expected_f1"]
 Branch = Literal[

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from common.paths import ROOT
-from common.sample_data import make_sample_data
+from common.base.paths import ROOT
+from common.run.sample_data import make_sample_data
 from competitions.bit_trader.competition import COMPETITION
 
 FOLDER = ROOT / "competitions" / "bit_trader"
@@ -56,7 +56,7 @@ def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def eagerly() -> Iterator[None]:
     """Without tensorflow's graphs, whose making takes seconds a network."""
-    from competitions.bit_trader.quiet_keras import tensorflow
+    from competitions.bit_trader.models.quiet_keras import tensorflow
 
     tensorflow.config.run_functions_eagerly(True)
     yield

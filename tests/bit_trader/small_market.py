@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from competitions.bit_trader.trade_orders import Orders
+from competitions.bit_trader.rules.submission import Orders
 
 
 def prices(*ratios: float, start: float = 1.25) -> np.ndarray:

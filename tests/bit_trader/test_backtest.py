@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competitions.bit_trader.backtest import (
+from competitions.bit_trader.decision.backtest import (
     backtest,
     equity_curve,
     equity_of,
@@ -16,8 +16,8 @@ from competitions.bit_trader.backtest import (
     worst_drawdown,
     write_coins,
 )
-from competitions.bit_trader.equity import final_equity, growth
-from competitions.bit_trader.trade_orders import Orders
+from competitions.bit_trader.rules.metric import final_equity, growth
+from competitions.bit_trader.rules.submission import Orders
 from tests.bit_trader.small_market import orders, prices
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import polars as pl
 import pytest
 
-from common.errors import InputError
-from competitions.bit_trader import bar_files
-from competitions.bit_trader.bar_files import (
+from common.base.errors import InputError
+from competitions.bit_trader.data import bar_files
+from competitions.bit_trader.data.bar_files import (
     COLUMNS,
     FIELDS,
     check_scaling,
@@ -17,7 +17,7 @@ from competitions.bit_trader.bar_files import (
     fill_bars,
     find_bar_file,
 )
-from competitions.bit_trader.market_windows import store_bars
+from competitions.bit_trader.data.windows import store_bars
 
 MINUTES = 120
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from competitions.bit_trader.deflation import deflated_sharpe, reality_check, sharpe
+from competitions.bit_trader.decision.multiple_testing import deflated_sharpe, reality_check, sharpe
 
 
 def rules(count: int, samples: int, gain: float, seed: int) -> np.ndarray:

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from competitions.bit_trader.backtest import score_submission
+from common.base.errors import InputError
 from competitions.bit_trader.competition import COMPETITION
-from competitions.bit_trader.equity import equities, final_equity, growth, read_truth
-from competitions.bit_trader.naive_traders import naive_equities_on, naive_orders, random_equities
-from competitions.bit_trader.trade_orders import Orders, write_submission
+from competitions.bit_trader.decision.backtest import score_submission
+from competitions.bit_trader.rules.baselines import naive_equities_on, naive_orders, random_equities
+from competitions.bit_trader.rules.metric import equities, final_equity, growth, read_truth
+from competitions.bit_trader.rules.submission import Orders, write_submission
 from tests.bit_trader.small_market import orders, prices
 
 
@@ -76,7 +76,7 @@ def test_blocks_of_submissions_leave_none_out(monkeypatch: pytest.MonkeyPatch) -
     future = np.exp(0.01 * generator.normal(size=(7, 120)))
     buy, sell = generator.random((23, 7)), generator.integers(0, 120, (23, 7))
     whole = equities(future, buy, sell)
-    monkeypatch.setattr("competitions.bit_trader.equity.NUMBERS_A_BLOCK", 30)
+    monkeypatch.setattr("competitions.bit_trader.rules.metric.NUMBERS_A_BLOCK", 30)
     assert equities(future, buy, sell) == pytest.approx(whole, rel=1e-15)
     assert len(set(whole)) == 23
 

@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.experiments import experiment_names
-from competitions.bit_trader.bar_files import find_bar_file
+from common.run.experiments import experiment_names
 from competitions.bit_trader.competition import COMPETITION
+from competitions.bit_trader.data.bar_files import find_bar_file
+from competitions.bit_trader.data.folds import held_out_in
+from competitions.bit_trader.data.windows import Windows, lay_partitions, store_bars
+from competitions.bit_trader.decision.out_of_fold import decide, decided_strategy
 from competitions.bit_trader.experiment import BitTraderExperiment
-from competitions.bit_trader.forecasters import make_forecaster, mean_forecast
-from competitions.bit_trader.forecasts import Forecasts
-from competitions.bit_trader.held_out import held_out_in
-from competitions.bit_trader.market_windows import Windows, lay_partitions, store_bars
-from competitions.bit_trader.out_of_fold import decide, decided_strategy
-from competitions.bit_trader.trade_orders import submission_faults, write_submission
+from competitions.bit_trader.models.base import make_forecaster, mean_forecast
+from competitions.bit_trader.models.forecasts import Forecasts
+from competitions.bit_trader.rules.submission import submission_faults, write_submission
 
 FEW = 12
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import InputError
-from common.experiments import experiment_names, load_experiment
-from common.paths import ROOT
+from common.base.errors import InputError
+from common.base.paths import ROOT
+from common.run.experiments import experiment_names, load_experiment
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Recurrence, Rnn
-from competitions.bit_trader.forecasters import make_forecaster
+from competitions.bit_trader.models.base import make_forecaster
 
 NAMES = experiment_names(COMPETITION.experiments_file)
 
@@ -44,7 +44,7 @@ def test_all_nine_rows_of_table_3_are_there() -> None:
 
 
 def test_the_printed_cnn() -> None:
-    from competitions.bit_trader.networks import build_cnn
+    from competitions.bit_trader.models.networks import build_cnn
 
     printed = experiment("cnn_manual")
     assert (printed.training.epochs, printed.training.learning_rate, printed.cnn.dropout) == (10, 0.001, 0.4)
@@ -58,7 +58,7 @@ def test_the_printed_cnn() -> None:
 
 
 def test_the_searched_cnn_and_the_recurrent_networks() -> None:
-    from competitions.bit_trader.networks import build_cnn, build_rnn
+    from competitions.bit_trader.models.networks import build_cnn, build_rnn
 
     searched = build_cnn(experiment("cnn_search_best").cnn, 240)
     kinds = [type(layer).__name__ for layer in searched.layers]

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from competitions.bit_trader import arima_forecaster
-from competitions.bit_trader.arima_forecaster import ArimaForecaster, Engine, Series, forecast_series
+from competitions.bit_trader.data.windows import Windows
 from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Cnn, Rnn, Training
-from competitions.bit_trader.market_windows import Windows
+from competitions.bit_trader.models import arima
+from competitions.bit_trader.models.arima import ArimaForecaster, Engine, Series, forecast_series
 
 Fit = Callable[[Series, Any], Series]
 
@@ -39,7 +39,7 @@ class StoppedError(Exception):
 def test_an_interrupted_training_ends_in_the_same_weights(
     windows: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from competitions.bit_trader.network_forecaster import NetworkForecaster
+    from competitions.bit_trader.models.neural import NetworkForecaster
 
     rows, straight, broken = np.arange(12), tmp_path / "straight", tmp_path / "broken"
     straight.mkdir()
@@ -75,7 +75,7 @@ def test_an_interrupted_training_ends_in_the_same_weights(
 
 @pytest.mark.parametrize("min_max", [False, True])
 def test_a_recurrent_network_goes_on_from_its_own_forecast(windows: Windows, min_max: bool) -> None:
-    from competitions.bit_trader.network_forecaster import NetworkForecaster
+    from competitions.bit_trader.models.neural import NetworkForecaster
 
     rnn = Rnn(cell="gru", units=4, min_max=min_max)
     settings = BitTraderExperiment(name="gru", forecaster="rnn", lookback=30, rnn=rnn)
@@ -95,7 +95,7 @@ def test_a_recurrent_network_goes_on_from_its_own_forecast(windows: Windows, min
 
 
 def test_a_window_that_never_moved_is_scaled_without_harm(windows: Windows) -> None:
-    from competitions.bit_trader.network_forecaster import NetworkForecaster
+    from competitions.bit_trader.models.neural import NetworkForecaster
 
     rnn = Rnn(units=4, min_max=True)
     forecaster = NetworkForecaster(
@@ -139,7 +139,7 @@ def flat(values: Series, order: object) -> Series:
 
 
 def use_engine(monkeypatch: pytest.MonkeyPatch, automatic: Fit, fixed: Fit) -> None:
-    monkeypatch.setitem(arima_forecaster.ENGINES, "statsforecast", lambda _: Engine(automatic, fixed))
+    monkeypatch.setitem(arima.ENGINES, "statsforecast", lambda _: Engine(automatic, fixed))
 
 
 @pytest.mark.parametrize("automatic", [raises, never_ends, wild])

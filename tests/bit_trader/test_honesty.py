@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from competitions.bit_trader.bar_features import bar_features, window_volatility
-from competitions.bit_trader.bar_files import FIELDS
-from competitions.bit_trader.boosting_forecaster import BoostingForecaster
+from common.base.errors import InputError
+from competitions.bit_trader.data.bar_files import FIELDS
+from competitions.bit_trader.data.features import bar_features, window_volatility
+from competitions.bit_trader.data.folds import held_out_in
+from competitions.bit_trader.data.windows import Windows, lay_partitions
 from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Boosting, Cnn, Recurrence, Rnn
-from competitions.bit_trader.forecasters import make_forecaster, mean_forecast
-from competitions.bit_trader.forecasts import Forecasts, pooled_forecasts, write_forecasts
-from competitions.bit_trader.held_out import held_out_in
-from competitions.bit_trader.market_simulation import bars_of, draw_coins, simulate_market
-from competitions.bit_trader.market_windows import Windows, lay_partitions
+from competitions.bit_trader.models.base import make_forecaster, mean_forecast
+from competitions.bit_trader.models.forecasts import Forecasts, pooled_forecasts, write_forecasts
+from competitions.bit_trader.models.gbdt import BoostingForecaster
+from competitions.bit_trader.sample.market_simulation import bars_of, draw_coins, simulate_market
 
 SAMPLES = 12
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from common.run_record import read_record
-from competitions.bit_trader.bar_files import FIELDS
-from competitions.bit_trader.klines import KLINE_COLUMNS, MINUTE, Klines, cut_windows, read_klines
+from common.base.errors import InputError
+from common.run.run_record import read_record
+from competitions.bit_trader.data.bar_files import FIELDS
+from competitions.bit_trader.predict.klines import KLINE_COLUMNS, MINUTE, Klines, cut_windows, read_klines
 from tests.bit_trader.conftest import call_stage
 
 START = 1_714_521_600_000  # 2024-05-01T00:00Z

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Recurrence, Search, Training
-from competitions.bit_trader.mixup import mixed
-from competitions.bit_trader.recurrence_plots import averaged, recurrence_plots, scaled_path
+from competitions.bit_trader.models.mixup import mixed
+from competitions.bit_trader.models.recurrence_plots import averaged, recurrence_plots, scaled_path
 
 
 def paths(samples: int, minutes: int, seed: int = 0) -> np.ndarray:
@@ -120,8 +120,8 @@ def tiny_search() -> dict[str, Any]:
 def test_a_killed_search_goes_on_behind_its_finished_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from competitions.bit_trader import network_search
-    from competitions.bit_trader.network_search import read_found, search_cnn
+    from competitions.bit_trader.models import random_search
+    from competitions.bit_trader.models.random_search import read_found, search_cnn
 
     straight = search_cnn(**tiny_search(), folder=tmp_path / "straight")
     assert len(straight.trials) == 3
@@ -132,7 +132,7 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
     assert (straight.cnn.kernel, straight.cnn.padding) == (3, "same")
 
     built: list[int] = []
-    build = network_search.build_cnn
+    build = random_search.build_cnn
 
     def stopped_in_the_second(*given: Any) -> Any:
         built.append(1)
@@ -141,7 +141,7 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
         return build(*given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(network_search, "build_cnn", stopped_in_the_second)
+        patch.setattr(random_search, "build_cnn", stopped_in_the_second)
         with pytest.raises(KeyboardInterrupt):
             search_cnn(**tiny_search(), folder=tmp_path / "broken")
     built.clear()
@@ -150,7 +150,7 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
         built.append(1)
         return build(*given)
 
-    monkeypatch.setattr(network_search, "build_cnn", counted)
+    monkeypatch.setattr(random_search, "build_cnn", counted)
     resumed = search_cnn(**tiny_search(), folder=tmp_path / "broken")
     assert len(built) <= 3  # the space and the two trials that were missing
     assert [trial["validation_loss"] for trial in resumed.trials] == losses
@@ -163,8 +163,8 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
 @pytest.mark.usefixtures("eagerly")
 @pytest.mark.parametrize("forecaster", ["searched", "recurrence"])
 def test_what_was_trained_forecasts_alike_when_loaded(forecaster: str, tmp_path: Path) -> None:
-    from competitions.bit_trader.market_windows import Windows
-    from competitions.bit_trader.network_forecaster import NetworkForecaster
+    from competitions.bit_trader.data.windows import Windows
+    from competitions.bit_trader.models.neural import NetworkForecaster
 
     bars = np.repeat(paths(10, 152, seed=5)[:, :, None], 9, axis=2)
     number = np.arange(10)

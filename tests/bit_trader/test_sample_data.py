@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 from scipy.stats import norm
 
-from common.sample_data import make_sample_data
-from competitions.bit_trader.bar_files import COLUMNS, FIELDS
+from common.run.sample_data import make_sample_data
 from competitions.bit_trader.competition import COMPETITION
-from competitions.bit_trader.market_simulation import PRESSURE_DRIFT, draw_coins, simulate_market
+from competitions.bit_trader.data.bar_files import COLUMNS, FIELDS
+from competitions.bit_trader.sample.market_simulation import PRESSURE_DRIFT, draw_coins, simulate_market
 
 FILES = ("train_x_df.csv", "train_y_df.csv", "test_x_df.csv", "truth/test_y_df.csv")
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from common.competition import Finished
-from common.run_record import read_record
-from competitions.bit_trader.bar_files import COLUMNS, FIELDS
+from common.run.competition import Finished
+from common.run.run_record import read_record
 from competitions.bit_trader.competition import COMPETITION
+from competitions.bit_trader.data.bar_files import COLUMNS, FIELDS
 from tests.bit_trader.conftest import RunStage
 
 Damage = Callable[[Path], None]

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competitions.bit_trader.backtest import backtest, equity_of
-from competitions.bit_trader.equity import NET_OF_FEES, final_equity, growth
+from competitions.bit_trader.decision.backtest import backtest, equity_of
+from competitions.bit_trader.decision.strategies import NEVER, PRINTED, Kind, Strategy, expected_growth
+from competitions.bit_trader.decision.tuning import best_strategy, compare_strategies, judge, threshold_curve
 from competitions.bit_trader.experiment import Rule
-from competitions.bit_trader.forecasts import Forecasts
-from competitions.bit_trader.rule_tuning import best_strategy, compare_strategies, judge, threshold_curve
-from competitions.bit_trader.strategies import NEVER, PRINTED, Kind, Strategy, expected_growth
+from competitions.bit_trader.models.forecasts import Forecasts
+from competitions.bit_trader.rules.metric import NET_OF_FEES, final_equity, growth
 
 KINDS: tuple[Kind, ...] = ("price_threshold", "net_edge", "cautious")
 ALL = Rule(

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from competitions.bit_trader.trade_orders import Orders, read_submission, submission_faults, write_submission
+from competitions.bit_trader.rules.submission import (
+    Orders,
+    read_submission,
+    submission_faults,
+    write_submission,
+)
 
 HEADER = "sample_id,buy_quantity,sell_time"
 VALID = ["7,0.0,0", "8,1.0,119", "9,0.25,60", "10,1e-3,5"]

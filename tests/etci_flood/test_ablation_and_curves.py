@@ -5,11 +5,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from common.run_record import RunRecord, write_record
-from competitions.etci_flood import ablation, scene_table
-from competitions.etci_flood.ablation import Step, keep_steps, markdown_table, step_of
-from competitions.etci_flood.compared_curves import main as draw_curves
+from common.run.run_record import RunRecord, write_record
 from competitions.etci_flood.competition import COMPETITION
+from competitions.etci_flood.report import ablation, scenes
+from competitions.etci_flood.report.ablation import Step, keep_steps, markdown_table, step_of
+from competitions.etci_flood.report.curves import main as draw_curves
 
 
 def write_run(work: Path, name: str, iou: float, believed: float | None) -> None:
@@ -31,7 +31,7 @@ def write_run(work: Path, name: str, iou: float, believed: float | None) -> None
         sample_data=False,
         inputs={},
         outputs=[],
-        signature="",
+        inputs_hash="",
         metrics=metrics,
         decision={},
         history=history,
@@ -94,17 +94,17 @@ def test_a_folder_without_runs_ends_in_one_line(tmp_path: Path, capsys: pytest.C
 
 
 def test_scenes_stand_beside_the_naive_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scene_table, "RESULTS", tmp_path / "kept.csv")
+    monkeypatch.setattr(scenes, "RESULTS", tmp_path / "kept.csv")
     write_run(tmp_path, "gain_dice", 0.6, 0.7)
     for name in ("tiles", "others", "tiles"):
-        kept = scene_table.keep_rows(scene_table.rows_of(tmp_path, "gain_dice", name))
+        kept = scenes.keep_rows(scenes.rows_of(tmp_path, "gain_dice", name))
     assert kept["scene"].tolist() == ["a_1", "b_2", "all"] * 2
-    lines = scene_table.markdown_table(kept).splitlines()
+    lines = scenes.markdown_table(kept).splitlines()
     assert (
         lines[2] == "| `gain_dice` | others | a_1 | 4 (1) | 0.400 | 0.500 | 0.900 | 0.200 | 0.100 | 0.300 |"
     )
     assert lines[7] == "| `gain_dice` | tiles | all | 8 (2) | 0.600 | 0.700 | 1.000 | 0.200 | 0.100 | 0.300 |"
-    assert scene_table.main(["--work", str(tmp_path / "none")]) == 2
+    assert scenes.main(["--work", str(tmp_path / "none")]) == 2
 
 
 def test_curves_are_drawn_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from competitions.etci_flood.backscatter_scale import centre_and_spread, centre_and_spread_of_levels
+from competitions.etci_flood.data.normalisation import centre_and_spread, centre_and_spread_of_levels
 
 
 @pytest.mark.parametrize("water", [0.0, 0.1, 0.3])

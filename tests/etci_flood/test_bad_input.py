@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from common.run_record import read_record
-from competitions.etci_flood.official_layout import find_tiles
-from competitions.etci_flood.tile_arrays import write_tile_arrays
+from common.run.run_record import read_record
+from competitions.etci_flood.data.layout import find_tiles
+from competitions.etci_flood.data.tiles import write_tile_arrays
 from tests.conftest import run_stage
 from tests.etci_flood.official_folder import write_competition, write_scene
 
@@ -64,7 +64,7 @@ def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp
     done = run_stage(SLUG, 1, "--data", data, "--work", work, "--profile", "sample")
     assert done.code == 0, done.text
     record = read_record(work / "processed" / "run.json")
-    assert record.survived_count == 4
+    assert record.warnings_count == 4
     tiles = pd.read_parquet(work / "processed" / "tiles.parquet")
     assert (~tiles["readable"]).sum() == 4
     assert (tiles.loc[~tiles["readable"], "fold_spatial"] == -1).all()

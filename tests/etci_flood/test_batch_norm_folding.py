@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from competitions.etci_flood.batch_norm_folding import without_batch_norms
 from competitions.etci_flood.experiment import Decoder, Encoder, NetworkSettings
-from competitions.etci_flood.segmentation_networks import build_network
+from competitions.etci_flood.models.fuse_batchnorm import without_batch_norms
+from competitions.etci_flood.models.networks import build_network
 
 
 def norms_of(network: nn.Module) -> int:

@@ -3,11 +3,11 @@ import pytest
 import torch
 from torch import nn
 
-from competitions.etci_flood import network_model
-from competitions.etci_flood.compiled_network import compiled
 from competitions.etci_flood.experiment import FloodExperiment, NetworkSettings, PredictionSettings
-from competitions.etci_flood.network_model import NetworkModel
-from competitions.etci_flood.segmentation_networks import build_network
+from competitions.etci_flood.models import network_model
+from competitions.etci_flood.models.network_model import NetworkModel
+from competitions.etci_flood.models.networks import build_network
+from competitions.etci_flood.models.openvino import compiled
 
 SMALL = NetworkSettings(encoder="mobilenet_v2", decoder_channels=[16, 16, 8, 8, 8])
 

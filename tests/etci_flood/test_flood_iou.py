@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from competitions.etci_flood.dark_water import DarkRule, best_dark_rule
-from competitions.etci_flood.flood_iou import (
+from competitions.etci_flood.decision.vv_threshold import DarkRule, best_dark_rule
+from competitions.etci_flood.rules.metric import (
     best_threshold,
     level_counts,
     mean_tile_iou,

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from competitions.etci_flood.flood_iou import level_counts, overlaps_at_or_above
-from competitions.etci_flood.flood_thresholds import (
+from competitions.etci_flood.decision.thresholds import (
     EVEN_CHANCE,
     LEAST_TILES,
     choose_thresholds,
     pooled_iou_with,
     threshold_of,
 )
+from competitions.etci_flood.rules.metric import level_counts, overlaps_at_or_above
 
 
 def tiles(number: int, wet: int, dry: int, seed: int) -> np.ndarray:

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from competitions.etci_flood.fully_convolutional import FullyConvolutionalNetwork, Stride, learned_upsampling
+from competitions.etci_flood.models.fcn import FullyConvolutionalNetwork, Stride, learned_upsampling
 
 
 @pytest.mark.parametrize("factor", [2, 8, 16, 32])

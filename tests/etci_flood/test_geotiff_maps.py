@@ -13,11 +13,11 @@ import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from common.errors import InputError
-from common.paths import WorkPaths
-from common.run_record import read_record
-from competitions.etci_flood.geotiff_maps import NO_DATA, WINDOW, map_geotiff
-from competitions.etci_flood.scene_simulation import DECIBELS, simulate_scene
+from common.base.errors import InputError
+from common.base.paths import WorkPaths
+from common.run.run_record import read_record
+from competitions.etci_flood.predict.geotiff import NO_DATA, WINDOW, map_geotiff
+from competitions.etci_flood.sample.scene_simulation import DECIBELS, simulate_scene
 from tests.conftest import run_stage
 
 LEVELS = np.array([[140, 30], [180, 40]], np.float32)

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
+from competitions.etci_flood.data.channels import input_channels
 from competitions.etci_flood.experiment import FloodExperiment
-from competitions.etci_flood.input_channels import input_channels
 
 # VH above VV by 1 to 255 grey levels, as on most pixels of the real scenes.
 VV, VH = np.full(255, 0, np.uint8), np.arange(1, 256, dtype=np.uint8)
@@ -47,7 +47,7 @@ def test_unknown_channels_are_refused(channels: str) -> None:
 
 
 def test_an_unknown_channel_in_the_file_is_an_input_error(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    from common.experiments import load_experiment
+    from common.run.experiments import load_experiment
 
     file = tmp_path / "experiments.toml"
     file.write_text('[experiments.odd]\nchannels = "vv_slope"\n')

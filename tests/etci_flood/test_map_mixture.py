@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.errors import InputError
-from competitions.etci_flood.map_mixture import best_shares, held_out_maps, mixed_maps
+from common.base.errors import InputError
+from competitions.etci_flood.decision.ensemble import best_shares, held_out_maps, mixed_maps
 
 
 def write_fold(folder: Path, rows: list[int], maps: np.ndarray) -> Path:

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from competitions.etci_flood.bright_floods import bright_flood_pixels
-from competitions.etci_flood.flood_iou import overlaps, pooled_iou
-from competitions.etci_flood.linear_rule import WEIGHTS, LinearRule, best_linear_rule, joint_counts
+from competitions.etci_flood.data.label_noise import bright_flood_pixels
+from competitions.etci_flood.decision.linear_rule import WEIGHTS, LinearRule, best_linear_rule, joint_counts
+from competitions.etci_flood.rules.metric import overlaps, pooled_iou
 
 LEVELS = arrays(np.uint8, (2, 6, 6))
 MASKS = arrays(np.uint8, (6, 6), elements=st.integers(0, 1))

@@ -8,10 +8,12 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from common.errors import InputError
-from common.experiments import experiment_names
-from common.weights import save_weights
+from common.base.errors import InputError
+from common.files.weights import save_weights
+from common.run.experiments import experiment_names
 from competitions.etci_flood.competition import COMPETITION
+from competitions.etci_flood.data.channels import channel_names
+from competitions.etci_flood.data.tiles import TileArrays
 from competitions.etci_flood.experiment import (
     PAN_SIDE,
     Decoder,
@@ -21,9 +23,11 @@ from competitions.etci_flood.experiment import (
     PredictionSettings,
     TrainingSettings,
 )
-from competitions.etci_flood.flood_losses import FloodLoss
-from competitions.etci_flood.flood_maps import equal_shares, predicted_maps
-from competitions.etci_flood.flood_training import (
+from competitions.etci_flood.models.base import equal_shares, predicted_maps
+from competitions.etci_flood.models.losses import FloodLoss
+from competitions.etci_flood.models.network_model import NetworkModel
+from competitions.etci_flood.models.networks import build_network
+from competitions.etci_flood.models.training import (
     FloodTiles,
     FloodTraining,
     draw_chances,
@@ -32,10 +36,6 @@ from competitions.etci_flood.flood_training import (
     tile_changes,
     training_loader,
 )
-from competitions.etci_flood.input_channels import channel_names
-from competitions.etci_flood.network_model import NetworkModel
-from competitions.etci_flood.segmentation_networks import build_network
-from competitions.etci_flood.tile_arrays import TileArrays
 
 NAMES = experiment_names(COMPETITION.experiments_file)
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from common.errors import InputError
-from common.pictures import UnreadablePictureError
-from competitions.etci_flood.official_layout import find_tiles, submission_order
-from competitions.etci_flood.tile_arrays import read_layer
+from common.base.errors import InputError
+from common.files.pictures import UnreadablePictureError
+from competitions.etci_flood.data.layout import find_tiles, submission_order
+from competitions.etci_flood.data.tiles import read_layer
 from tests.etci_flood.official_folder import write_competition, write_picture, write_scene
 
 SCENE = "redrivernorth_20190104t002247"

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competitions.etci_flood.flood_thresholds import EVEN_CHANCE
-from competitions.etci_flood.out_of_fold import count_out_of_fold, pooled_figures, scene_lines
-from competitions.etci_flood.tile_arrays import TileArrays
+from competitions.etci_flood.data.tiles import TileArrays
+from competitions.etci_flood.decision.out_of_fold import count_out_of_fold, pooled_figures, scene_lines
+from competitions.etci_flood.decision.thresholds import EVEN_CHANCE
 
 SHAPE = (4, 256, 256)
 

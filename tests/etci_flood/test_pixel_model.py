@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
+from competitions.etci_flood.data.neighbours import SurroundedTiles
+from competitions.etci_flood.data.tiles import TileArrays
 from competitions.etci_flood.experiment import PixelSettings
-from competitions.etci_flood.pixel_features import MARGIN, feature_names, pixel_features
-from competitions.etci_flood.pixel_model import MOST_PIXELS, PixelModel, pixels_of_tiles, train_trees
-from competitions.etci_flood.tile_arrays import TileArrays
-from competitions.etci_flood.tile_neighbours import SurroundedTiles
+from competitions.etci_flood.models.pixel_features import MARGIN, feature_names, pixel_features
+from competitions.etci_flood.models.pixel_gbdt import MOST_PIXELS, PixelModel, pixels_of_tiles, train_trees
 
 SCALE = np.array([[128, 40], [150, 50]], np.float32)
 

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competitions.etci_flood.pseudo_labels import is_sure, pseudo_labels
-from competitions.etci_flood.tile_arrays import TileArrays
+from competitions.etci_flood.data.tiles import TileArrays
+from competitions.etci_flood.models.pseudo_labels import is_sure, pseudo_labels
 
 
 class _DarkIsFlood:

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from common.errors import InputError
-from competitions.etci_flood.run_lengths import decode_mask, encode_mask
+from common.base.errors import InputError
+from competitions.etci_flood.data.rle import decode_mask, encode_mask
 
 
 def test_by_hand() -> None:

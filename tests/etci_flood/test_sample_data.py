@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from competitions.etci_flood.naive_floods import naive_scores
-from competitions.etci_flood.official_layout import LAYERS, find_tiles
-from competitions.etci_flood.tile_arrays import is_blank, read_layer
+from competitions.etci_flood.data.layout import LAYERS, find_tiles
+from competitions.etci_flood.data.tiles import is_blank, read_layer
+from competitions.etci_flood.rules.baselines import naive_scores
 
 Sample = Callable[[str], Path]
 

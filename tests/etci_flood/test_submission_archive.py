@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import InputError
-from competitions.etci_flood.naive_floods import naive_scores
-from competitions.etci_flood.run_lengths import decode_mask
-from competitions.etci_flood.submission_archive import (
+from common.base.errors import InputError
+from competitions.etci_flood.data.rle import decode_mask
+from competitions.etci_flood.rules.baselines import naive_scores
+from competitions.etci_flood.rules.submission import (
     MEMBER,
     score_submission,
     submission_faults,

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError
+from common.base.errors import InputError
+from competitions.etci_flood.data.folds import block_folds, fold_columns, training_and_held_out
 from competitions.etci_flood.experiment import TileSettings
-from competitions.etci_flood.tile_folds import block_folds, fold_columns, training_and_held_out
 
 
 def table(scenes: dict[str, tuple[int, int]], phase1: tuple[str, ...] = ()) -> pd.DataFrame:

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competitions.etci_flood.tile_arrays import TileArrays
-from competitions.etci_flood.tile_neighbours import SurroundedTiles, touching
+from competitions.etci_flood.data.neighbours import SurroundedTiles, touching
+from competitions.etci_flood.data.tiles import TileArrays
 
 ROWS, COLUMNS = 3, 4
 PLACES = [(x, y) for x in range(ROWS) for y in range(COLUMNS)]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from competitions.face_counting.sample_data import write_sample_data
+from competitions.face_counting.sample.sample_data import write_sample_data
 
 
 @pytest.fixture(scope="session")

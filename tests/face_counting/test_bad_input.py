@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from common.run_record import read_record
+from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
 
 Command = Callable[..., tuple[int, str]]
@@ -102,8 +102,8 @@ def test_what_can_be_survived_is_counted(stage: Command, data: Path, tmp_path: P
     code, text = stage("1_preprocess.py")
     assert code == 0, text
     record = read_record(tmp_path / "work" / "processed" / "run.json")
-    said = "\n".join(record.survived)
-    assert record.survived_count == 5
+    said = "\n".join(record.warnings)
+    assert record.warnings_count == 5
     assert f"{train['Name'][0]}: unreadable picture" in said
     assert f"{test['Name'][0]}: no such picture" in said
     assert f"of pictures not trained on: {train['Name'][0]}" in said

@@ -2,17 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from competitions.face_counting import counting
-from competitions.face_counting.box_calibration import (
+from competitions.face_counting.decision import counting
+from competitions.face_counting.decision.box_calibration import (
     are_labelled,
     candidates_of,
     fit_calibration,
     sums,
     without_own_part,
 )
-from competitions.face_counting.box_fusion import FoundFaces, found_faces
+from competitions.face_counting.decision.out_of_fold import PooledFaces, decide
+from competitions.face_counting.detection.wbf import FoundFaces, found_faces
 from competitions.face_counting.experiment import CountingSettings
-from competitions.face_counting.out_of_fold import PooledFaces, decide
 
 Labels = list[np.ndarray]
 

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from common.seeding import seed_everything
-from competitions.face_counting.compiled_detector import CompiledDetector
-from competitions.face_counting.detector import DenseDetector, build_detector, detect
+from common.learn.seeding import seed_everything
 from competitions.face_counting.experiment import CountingSettings, DetectorSettings
+from competitions.face_counting.models.base import DenseDetector, build_detector, detect
+from competitions.face_counting.models.openvino import CompiledDetector
 from tests.conftest import run_python
 
 
@@ -36,8 +36,8 @@ def test_compiling_reports_to_nobody() -> None:
     done = run_python(
         "-c",
         "import torch\n"
-        "from competitions.face_counting.compiled_detector import CompiledDetector\n"
-        "from competitions.face_counting.detector import build_detector\n"
+        "from competitions.face_counting.models.openvino import CompiledDetector\n"
+        "from competitions.face_counting.models.base import build_detector\n"
         "from competitions.face_counting.experiment import CountingSettings, DetectorSettings\n"
         "network = build_detector(DetectorSettings(family='retinaface')).eval()\n"
         "canvas = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)\n"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competitions.face_counting import counting
-from competitions.face_counting.box_fusion import FoundFaces, found_faces, fused_folds
-from competitions.face_counting.counting import Way
+from competitions.face_counting.decision import counting
+from competitions.face_counting.decision.counting import Way
+from competitions.face_counting.decision.out_of_fold import decide, pooled_faces
+from competitions.face_counting.detection.wbf import FoundFaces, found_faces, fused_folds
 from competitions.face_counting.experiment import CountingSettings
-from competitions.face_counting.out_of_fold import decide, pooled_faces
 
 SETTINGS = CountingSettings()
 BOXES_ABOVE, EXPECTED = Way("first_look", "boxes_above"), Way("first_look", "expected_count")

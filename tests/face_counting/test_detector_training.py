@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import torch
 
-from common.seeding import seed_everything
-from competitions.face_counting.detector import build_detector, detect
-from competitions.face_counting.detector_training import train_detector
+from common.learn.seeding import seed_everything
+from competitions.face_counting.data.stored_pictures import StoredPictures
+from competitions.face_counting.detection.boxes import find_faces
 from competitions.face_counting.experiment import (
     AugmentationSettings,
     CountingSettings,
@@ -15,9 +15,9 @@ from competitions.face_counting.experiment import (
     PictureSettings,
     TrainingSettings,
 )
-from competitions.face_counting.face_boxes import find_faces
-from competitions.face_counting.stored_pictures import StoredPictures
-from competitions.face_counting.training_canvases import TrainingCanvas, TrainingCanvases
+from competitions.face_counting.models.augmentation import TrainingCanvas, TrainingCanvases
+from competitions.face_counting.models.base import build_detector, detect
+from competitions.face_counting.models.training import train_detector
 
 SMALL = PictureSettings(canvas=64)
 

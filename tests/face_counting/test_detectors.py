@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from common.experiments import experiment_names
-from common.seeding import seed_everything
+from common.learn.seeding import seed_everything
+from common.run.experiments import experiment_names
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.detector import DenseDetector, FaceDetector, build_detector, detect
-from competitions.face_counting.detector_training import DetectorTraining
 from competitions.face_counting.experiment import (
     ANCHORED,
     CountingSettings,
     DetectorSettings,
     FaceCountingExperiment,
 )
-from competitions.face_counting.fitted_anchors import anchor_buffer, fit_anchors, mean_overlap
-from competitions.face_counting.yolov5_classic import heads_of
+from competitions.face_counting.models.anchors import anchor_buffer, fit_anchors, mean_overlap
+from competitions.face_counting.models.base import DenseDetector, FaceDetector, build_detector, detect
+from competitions.face_counting.models.training import DetectorTraining
+from competitions.face_counting.models.yolov5_coco import heads_of
 
 CANVAS = 64
 ANCHORS = {

@@ -5,11 +5,10 @@ import pandas as pd
 import pytest
 import torch
 
-from common.errors import InputError
-from common.experiments import experiment_names
-from common.weights import save_weights
+from common.base.errors import InputError
+from common.files.weights import save_weights
+from common.run.experiments import experiment_names
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.detector import build_detector
 from competitions.face_counting.experiment import (
     SIZED,
     DetectorSettings,
@@ -17,7 +16,8 @@ from competitions.face_counting.experiment import (
     Family,
     Size,
 )
-from competitions.face_counting.starting_weights import take_over_weights
+from competitions.face_counting.models.base import build_detector
+from competitions.face_counting.models.pretrained import take_over_weights
 
 NAMES = experiment_names(COMPETITION.experiments_file)
 

@@ -1,10 +1,10 @@
 import numpy as np
 import torch
 
-from competitions.face_counting.detector import Detections
 from competitions.face_counting.experiment import CountingSettings, PictureSettings
-from competitions.face_counting.face_counter import UNTUNED, FaceCounter, Look
-from competitions.face_counting.own_pictures import OwnPicture, as_stored
+from competitions.face_counting.models.base import Detections
+from competitions.face_counting.predict.photos import OwnPicture, as_stored
+from competitions.face_counting.predict.predictor import UNTUNED, FaceCounter, Look
 
 BOX = np.array([[8, 8, 40, 40]], np.float32)
 

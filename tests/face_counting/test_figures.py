@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from competitions.face_counting.box_fusion import FoundFaces
-from competitions.face_counting.counting import CountingRule, Way
-from competitions.face_counting.figures import faces_in, scatter_title
+from competitions.face_counting.decision.counting import CountingRule, Way
+from competitions.face_counting.detection.wbf import FoundFaces
+from competitions.face_counting.report.figures import faces_in, scatter_title
 
 
 def test_faces_of_some_pictures_are_those_among_all() -> None:

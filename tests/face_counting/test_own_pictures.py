@@ -12,15 +12,15 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from common.errors import InputError
-from common.paths import WorkPaths
-from common.seeding import seed_everything
-from common.weights import save_weights
+from common.base.errors import InputError
+from common.base.paths import WorkPaths
+from common.files.weights import save_weights
+from common.learn.seeding import seed_everything
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.detector import build_detector
+from competitions.face_counting.data.stored_pictures import StoredPictures
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.own_pictures import LARGEST_SIDE, TOGETHER, count_pictures, picture_files
-from competitions.face_counting.stored_pictures import StoredPictures
+from competitions.face_counting.models.base import build_detector
+from competitions.face_counting.predict.photos import LARGEST_SIDE, TOGETHER, count_pictures, picture_files
 from tests.conftest import run_stage
 
 Command = Callable[..., tuple[int, str]]

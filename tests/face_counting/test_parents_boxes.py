@@ -6,12 +6,12 @@ from typing import cast
 import pandas as pd
 import pytest
 
-from common.errors import InputError
-from common.job import Job
-from common.paths import WorkPaths
-from common.run_record import RunRecord
+from common.base.errors import InputError
+from common.base.paths import WorkPaths
+from common.run.job import Job
+from common.run.run_record import RunRecord
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.parents_boxes import looks_of, parents_fold, parents_test
+from competitions.face_counting.detection.ensemble import looks_of, parents_fold, parents_test
 
 
 @pytest.fixture

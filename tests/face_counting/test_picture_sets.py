@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from competitions.face_counting.experiment import PictureSet
-from competitions.face_counting.picture_sets import (
+from competitions.face_counting.data.picture_sets import (
     Placement,
     half_size,
     has_half_copy,
@@ -14,6 +13,7 @@ from competitions.face_counting.picture_sets import (
     render,
     stretched,
 )
+from competitions.face_counting.experiment import PictureSet
 
 SETS: list[PictureSet] = ["stretched", "white_canvas", "white_canvas_half_copies"]
 sides = st.integers(1, 3000)

@@ -5,7 +5,7 @@ import pandas as pd
 from PIL import Image
 
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.sample_data import write_sample_data
+from competitions.face_counting.sample.sample_data import write_sample_data
 
 
 def test_layout_is_the_official_one(drawn: Path) -> None:

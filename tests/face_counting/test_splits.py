@@ -3,13 +3,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import InputError
+from common.base.errors import InputError
 from competitions.face_counting.competition import COMPETITION
+from competitions.face_counting.data.folds import held_out
+from competitions.face_counting.data.near_duplicates import difference_hash, near_duplicate_groups
+from competitions.face_counting.data.official_tables import training_counts
 from competitions.face_counting.experiment import FaceCountingExperiment
-from competitions.face_counting.near_duplicates import difference_hash, near_duplicate_groups
-from competitions.face_counting.official_tables import training_counts
-from competitions.face_counting.sample_data import write_sample_data
-from competitions.face_counting.splits import held_out
+from competitions.face_counting.sample.sample_data import write_sample_data
 
 
 def _settings(**changes: object) -> FaceCountingExperiment:
@@ -56,7 +56,7 @@ def test_near_duplicates_are_found_and_linked() -> None:
 
 
 def test_drawn_near_duplicates_share_a_group_and_others_do_not(tmp_path: Path) -> None:
-    from common.pictures import read_rgb
+    from common.files.pictures import read_rgb
 
     write_sample_data(tmp_path, seed=11, scale=0.25)
     names = training_counts(tmp_path)["Name"]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from competitions.face_counting.baselines import naive_scores
-from competitions.face_counting.submission import (
+from common.base.errors import InputError
+from competitions.face_counting.rules.baselines import naive_scores
+from competitions.face_counting.rules.submission import (
     rmse_interval,
     root_mean_squared_error,
     score_submission,

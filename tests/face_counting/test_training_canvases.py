@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from competitions.face_counting.data.stored_pictures import StoredPictures
 from competitions.face_counting.experiment import AugmentationSettings, PictureSettings
-from competitions.face_counting.stored_pictures import StoredPictures
-from competitions.face_counting.training_canvases import TrainingCanvases, collate
+from competitions.face_counting.models.augmentation import TrainingCanvases, collate
 
 GREEN = (0, 200, 0)
 

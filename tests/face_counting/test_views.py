@@ -2,11 +2,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from competitions.face_counting.detector import Detections
+from competitions.face_counting.detection.boxes import found_in
+from competitions.face_counting.detection.tta import MOST_PIXELS, STEP, batches, sight_of
 from competitions.face_counting.experiment import PictureSettings, ViewSettings
-from competitions.face_counting.face_boxes import found_in
-from competitions.face_counting.own_pictures import OwnPicture, as_stored
-from competitions.face_counting.views import MOST_PIXELS, STEP, batches, sight_of
+from competitions.face_counting.models.base import Detections
+from competitions.face_counting.predict.photos import OwnPicture, as_stored
 
 sizes = st.integers(8, 1500)
 looks = st.builds(ViewSettings, scale=st.floats(0.3, 2.0), flip=st.booleans())

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from competitions.shopee_matching.sample_data import write_sample_data
+from competitions.shopee_matching.sample.sample_data import write_sample_data
 
 SCALE = 0.1
 

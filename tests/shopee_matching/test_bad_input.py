@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from common.run_record import read_record
+from common.run.run_record import read_record
 from competitions.shopee_matching.competition import COMPETITION
-from competitions.shopee_matching.sample_data import write_sample_data
+from competitions.shopee_matching.sample.sample_data import write_sample_data
 
 STAGES = ("1_preprocess", "2_train_folds", "3_infer", "4_make_submission")
 
@@ -103,9 +103,9 @@ def test_a_corrupt_and_a_missing_picture_are_survived_and_counted(data: Path, tm
     )
     assert code == 0, text
     record = read_record(work / "processed" / "pictures64px" / "run.json")
-    assert record.survived_count == 2
-    assert any(pictures[0].name in line for line in record.survived)
-    assert any(pictures[1].name in line for line in record.survived)
+    assert record.warnings_count == 2
+    assert any(pictures[0].name in line for line in record.warnings)
+    assert any(pictures[1].name in line for line in record.warnings)
     assert 0 < record.metrics["train_with_picture"] < 1
 
 

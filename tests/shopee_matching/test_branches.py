@@ -4,27 +4,27 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from competitions.shopee_matching import sparse_neighbours
-from competitions.shopee_matching.branch_candidates import by_picture, concatenated_embeddings
-from competitions.shopee_matching.competition import COMPETITION
-from competitions.shopee_matching.embedding_neighbours import (
+from competitions.shopee_matching.candidates import sparse_knn
+from competitions.shopee_matching.candidates.knn import (
     blended,
     class_pairs,
     embedding_pairs,
     ensemble_nearest,
     nearest,
 )
-from competitions.shopee_matching.experiment import Blending, Titles
-from competitions.shopee_matching.hash_distance import hash_pairs, hash_score
-from competitions.shopee_matching.information import (
+from competitions.shopee_matching.candidates.phash import hash_pairs, hash_score
+from competitions.shopee_matching.candidates.registry import by_picture, concatenated_embeddings
+from competitions.shopee_matching.candidates.sparse_knn import most_similar_rows
+from competitions.shopee_matching.candidates.tfidf import title_pairs
+from competitions.shopee_matching.competition import COMPETITION
+from competitions.shopee_matching.data.availability import (
     informative_titles,
     pictures_without_information,
     titles_without_information,
 )
-from competitions.shopee_matching.product_folds import product_folds
-from competitions.shopee_matching.sparse_neighbours import most_similar_rows
-from competitions.shopee_matching.title_similarity import title_pairs
-from competitions.shopee_matching.training_pictures import (
+from competitions.shopee_matching.data.folds import product_folds
+from competitions.shopee_matching.experiment import Blending, Titles
+from competitions.shopee_matching.models.encoders.augmentation import (
     TrainingPictures,
     copied,
     distinct_pictures,
@@ -75,14 +75,14 @@ def test_titles_by_the_plain_cosine() -> None:
     np.testing.assert_allclose(pairs.scores["t"], cosine[query, match], rtol=1e-5)
 
 
-@pytest.mark.parametrize("whole", [0, sparse_neighbours.WHOLE_PRODUCT])
+@pytest.mark.parametrize("whole", [0, sparse_knn.WHOLE_PRODUCT])
 @pytest.mark.parametrize("queries", [np.arange(300), np.array([7, 3, 250])])
 def test_most_similar_rows_are_those_of_the_whole_product(
     monkeypatch: pytest.MonkeyPatch, queries: np.ndarray, whole: int
 ) -> None:
     """Over several blocks of the pool, with full lists and one that is not, and with equal rows."""
-    monkeypatch.setattr(sparse_neighbours, "COLUMNS_AT_ONCE", 70)
-    monkeypatch.setattr(sparse_neighbours, "WHOLE_PRODUCT", whole)
+    monkeypatch.setattr(sparse_knn, "COLUMNS_AT_ONCE", 70)
+    monkeypatch.setattr(sparse_knn, "WHOLE_PRODUCT", whole)
     random = np.random.default_rng(4)
     rows = (random.random((300, 40)) < 0.12) * random.random((300, 40))
     rows[:40] *= random.random((40, 40)) < 0.3

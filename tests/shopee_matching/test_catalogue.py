@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.errors import InputError
-from common.paths import WorkPaths
-from common.run_record import read_record
-from competitions.shopee_matching.candidate_pairs import read_pairs
-from competitions.shopee_matching.catalogue import no_common_ids, parse_columns, read_catalogue, with_hashes
-from competitions.shopee_matching.catalogue_matching import mutual_groups
-from competitions.shopee_matching.listings import Listings, load_listings
-from competitions.shopee_matching.match_index import merged_listings
+from common.base.errors import InputError
+from common.base.paths import WorkPaths
+from common.run.run_record import read_record
+from competitions.shopee_matching.candidates.pairs import read_pairs
+from competitions.shopee_matching.data.listings import Listings, load_listings
+from competitions.shopee_matching.predict.catalogue import (
+    no_common_ids,
+    parse_columns,
+    read_catalogue,
+    with_hashes,
+)
+from competitions.shopee_matching.predict.index import merged_listings
+from competitions.shopee_matching.predict.predictor import mutual_groups
 from tests.conftest import run_stage
 
 SLUG = "shopee_matching"
@@ -104,8 +109,8 @@ def test_a_catalogue_and_new_listings_against_its_index(
     assert done.code == 0, done.text
     folder = work / "champion" / "catalogue_shop"
     record = read_record(work / "champion" / "catalogue_shop.run.json")
-    assert record.survived_count == 1
-    assert "nowhere.jpg" in record.survived[0]
+    assert record.warnings_count == 1
+    assert "nowhere.jpg" in record.warnings[0]
     assert {row["id"] for row in rows_of(folder / "groups.csv")} == {
         row["posting_id"].replace("test", "sku") for row in rows[:half]
     }

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from common.errors import InputError
-from common.experiments import experiment_names
+from common.base.errors import InputError
+from common.run.experiments import experiment_names
 from competitions.shopee_matching.competition import COMPETITION
-from competitions.shopee_matching.embedding_network import EmbeddingNetwork
 from competitions.shopee_matching.experiment import LEARNT, ShopeeExperiment, Text
-from competitions.shopee_matching.group_classifier import (
+from competitions.shopee_matching.models.encoders.classifier import (
     GroupClassifier,
     predicted_classes,
     split_state,
 )
-from competitions.shopee_matching.pair_sampler import PairSampler
-from competitions.shopee_matching.text_encoder import (
+from competitions.shopee_matching.models.encoders.image import EmbeddingNetwork
+from competitions.shopee_matching.models.encoders.pair_sampler import PairSampler
+from competitions.shopee_matching.models.encoders.text import (
     TextEncoder,
     encoder_folder,
     initial_encoder,

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from competitions.shopee_matching.listings import (
+from common.base.errors import InputError
+from competitions.shopee_matching.data.listings import (
     decode_title,
     load_listings,
     picture_path,

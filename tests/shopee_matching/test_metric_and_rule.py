@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.experiments import experiment_names
-from common.results_table import Result, read_results, results_file
-from competitions.shopee_matching.ablation import PARTS_OF_THE_RECIPE, ablation_table
-from competitions.shopee_matching.candidate_pairs import (
+from common.report.results_table import ResultRow, read_results, results_file
+from common.run.experiments import experiment_names
+from competitions.shopee_matching.candidates.pairs import (
     CandidatePairs,
     joined,
     no_pairs,
@@ -19,10 +18,11 @@ from competitions.shopee_matching.candidate_pairs import (
     write_pairs,
 )
 from competitions.shopee_matching.competition import COMPETITION
-from competitions.shopee_matching.expected_f1 import expected_f1_lists
-from competitions.shopee_matching.match_rule import MatchRule, select_matches, size_shares
-from competitions.shopee_matching.row_f1 import group_interval, row_f1
-from competitions.shopee_matching.rule_tuning import tune_rule, with_slopes
+from competitions.shopee_matching.decision.expected_f1 import expected_f1_lists
+from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches, size_shares
+from competitions.shopee_matching.decision.tuning import tune_rule, with_slopes
+from competitions.shopee_matching.report.ablation import PARTS_OF_THE_RECIPE, ablation_table
+from competitions.shopee_matching.rules.metric import group_interval, row_f1
 
 
 def pairs_of(*triples: tuple[int, int, float], name: str = "a") -> CandidatePairs:
@@ -165,7 +165,7 @@ def test_a_row_keeps_only_its_strongest_where_the_rule_says_so() -> None:
 
 def test_ablation_shows_what_was_run_and_what_was_not() -> None:
     empty: dict[str, None] = dict.fromkeys(("low", "high", "test", "baseline_score"))
-    row = Result(
+    row = ResultRow(
         experiment="tfidf", data="titles", profile="full", out_of_fold=0.7205, baseline="", seconds=1,
         peak_memory_mb=1, hardware="h", git_commit="c", date="2026-01-01", **empty,
     )  # fmt: skip

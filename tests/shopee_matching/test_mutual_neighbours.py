@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from competitions.shopee_matching import mutual_neighbours as module
-from competitions.shopee_matching.embedding_neighbours import unit_rows
-from competitions.shopee_matching.mutual_neighbours import mutual_neighbours
+from competitions.shopee_matching.candidates import symmetric_knn as module
+from competitions.shopee_matching.candidates.knn import unit_rows
+from competitions.shopee_matching.candidates.symmetric_knn import mutual_neighbours
 
 
 def plain_neighbours(vectors: np.ndarray, most: int) -> np.ndarray:

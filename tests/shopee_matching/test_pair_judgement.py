@@ -8,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from common.paths import WorkPaths
-from common.run_record import read_record
-from competitions.shopee_matching.booster import (
+from common.base.errors import InputError
+from common.base.paths import WorkPaths
+from common.run.run_record import read_record
+from competitions.shopee_matching.candidates.pairs import CandidatePairs, joined, sorted_pairs
+from competitions.shopee_matching.candidates.registry import filled
+from competitions.shopee_matching.data.listings import Listings
+from competitions.shopee_matching.experiment import Booster
+from competitions.shopee_matching.models.reranker.features import PairFeatures
+from competitions.shopee_matching.models.reranker.gbdt import (
     SecondLook,
     both_ways,
     chances,
@@ -20,12 +25,7 @@ from competitions.shopee_matching.booster import (
     save_booster,
     train_booster,
 )
-from competitions.shopee_matching.branch_candidates import filled
-from competitions.shopee_matching.candidate_pairs import CandidatePairs, joined, sorted_pairs
-from competitions.shopee_matching.experiment import Booster
-from competitions.shopee_matching.listings import Listings
-from competitions.shopee_matching.pair_features import PairFeatures
-from competitions.shopee_matching.title_amounts import agreement, pair_agreement, title_amounts
+from competitions.shopee_matching.models.reranker.units import agreement, pair_agreement, title_amounts
 
 TITLES = ["kopi bubuk 200 gr", "Kopi bubuk 200gr", "kopi bubuk 1 kg", "teh celup isi 25", "teh celup", "kaos"]
 
@@ -78,7 +78,7 @@ def test_features_by_hand() -> None:
 
 
 def test_blocks_are_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("competitions.shopee_matching.pair_features.BLOCK_PAIRS", 2)
+    monkeypatch.setattr("competitions.shopee_matching.models.reranker.features.BLOCK_PAIRS", 2)
     features = PairFeatures(two_branches(), pool_of(TITLES), with_titles=True, with_hashes=False)
     whole = features.at(np.arange(len(features.pairs)))
     assert len(features.names()) == whole.shape[1]

@@ -6,15 +6,20 @@ import cv2
 import numpy as np
 import pytest
 
-from competitions.shopee_matching.descriptor_store import (
+from competitions.shopee_matching.candidates.descriptor_store import (
     describe_pictures,
     described_pictures,
     read_words,
     stored_keypoints,
     write_words,
 )
-from competitions.shopee_matching.picture_alignment import DETAILS, aligned_details, aligned_pairs, lab_small
-from competitions.shopee_matching.picture_descriptors import aggregated, colours, keypoints, learn_words
+from competitions.shopee_matching.candidates.descriptors import aggregated, colours, keypoints, learn_words
+from competitions.shopee_matching.candidates.sift_matching import (
+    DETAILS,
+    aligned_details,
+    aligned_pairs,
+    lab_small,
+)
 
 SIDE = 96
 

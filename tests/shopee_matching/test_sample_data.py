@@ -10,8 +10,8 @@ import imagehash
 import pytest
 from PIL import Image
 
-from competitions.shopee_matching.listings import read_listings
-from competitions.shopee_matching.sample_data import write_sample_data
+from competitions.shopee_matching.data.listings import read_listings
+from competitions.shopee_matching.sample.sample_data import write_sample_data
 
 
 def rows_of(table: Path) -> list[dict[str, str]]:

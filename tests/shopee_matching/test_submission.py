@@ -9,9 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from common.errors import InputError
-from competitions.shopee_matching.baselines import naive_scores
-from competitions.shopee_matching.submission import score_submission, submission_faults, write_submission
+from common.base.errors import InputError
+from competitions.shopee_matching.rules.baselines import naive_scores
+from competitions.shopee_matching.rules.submission import (
+    score_submission,
+    submission_faults,
+    write_submission,
+)
 
 Rows = list[list[str]]
 IDS = [f"test_{number}" for number in range(60)]

@@ -1,0 +1,34 @@
+"""What a command says while it works."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
+
+from tqdm import tqdm
+
+Item = TypeVar("Item")
+SECONDS_BETWEEN_LINES = 20.0
+
+
+def log(message: str) -> None:
+    """Print one line at once."""
+    print(message, flush=True)
+
+
+def progress(items: Iterable[Item], what: str, unit: str = "it", total: int | None = None) -> Iterator[Item]:
+    """Iterate with a bar on a terminal, with a line now and then."""
+    if sys.stderr.isatty():
+        yield from tqdm(items, desc=what, unit=unit, total=total, leave=False, dynamic_ncols=True)
+        return
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    start = last = time.monotonic()
+    for done, item in enumerate(items):
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            rate = done / (now - start)
+            left = f" of {total} {unit}, {(total - done) / rate:.0f} s left" if total and rate else f" {unit}"
+            log(f"  {what}: {done}{left}, {rate:.3g} {unit}/s")
+            last = now
+        yield item

@@ -1,0 +1,75 @@
+"""Checks that every official CSV submission shares: header, ids, order."""
+
+import csv
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from common.base.errors import InputError
+from common.base.paths import display_path
+
+EXAMPLES = 3
+
+
+def read_submission_table(path: Path, header: Sequence[str]) -> tuple[list[list[str]], list[str]]:
+    """Read a CSV submission as text.
+
+    Returns
+    -------
+    rows : cells of every row that has as many cells as the header.
+    faults : wrong header, rows of another width, not a text file.
+
+    Raises
+    ------
+    InputError : the file does not exist or may not be read.
+    """
+    if not path.is_file():
+        raise InputError(f"{display_path(path)}: no such submission file")
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            table = list(csv.reader(file, strict=True))
+    except UnicodeDecodeError:
+        return [], ["the file is not UTF-8 text; expected a CSV file"]
+    except csv.Error as fault:
+        return [], [f"the file is not valid CSV: {fault}"]
+    if not table:
+        return [], ["the file is empty"]
+    faults = []
+    if table[0] != list(header):
+        faults.append(f"wrong header {','.join(table[0])[:80]!r}; expected {','.join(header)!r}")
+    rows = [row for row in table[1:] if len(row) == len(header)]
+    odd = [number for number, row in enumerate(table[1:], start=2) if len(row) != len(header)]
+    if odd:
+        faults.append(
+            f"{len(odd)} lines do not have {len(header)} cells: {examples(f'line {n}' for n in odd)}"
+        )
+    return rows, faults
+
+
+def id_faults(ids: Sequence[str], expected: Sequence[str], ordered: bool = True) -> list[str]:
+    """Missing, extra, duplicated and reordered ids, one line each."""
+    faults = []
+    counts = Counter(ids)
+    known = set(expected)
+    duplicated = [name for name, count in counts.items() if count > 1]
+    missing = [name for name in expected if name not in counts]
+    extra = [name for name in counts if name not in known]
+    if missing:
+        faults.append(f"{len(missing)} ids are missing: {examples(missing)}")
+    if extra:
+        faults.append(f"{len(extra)} ids are not in the test split: {examples(extra)}")
+    if duplicated:
+        faults.append(f"{len(duplicated)} ids occur more than once: {examples(duplicated)}")
+    if ordered and not faults and list(ids) != list(expected):
+        first = next(row for row, (a, b) in enumerate(zip(ids, expected, strict=True)) if a != b)
+        faults.append(
+            f"the ids are not in the test split's order: "
+            f"row {first + 1} is {ids[first]}, expected {expected[first]}"
+        )
+    return faults
+
+
+def examples(names: Iterable[object]) -> str:
+    """The first few of `names` for a message."""
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:EXAMPLES]) + (", ..." if len(listed) > EXAMPLES else "")

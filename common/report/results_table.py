@@ -1,0 +1,192 @@
+"""The results tables: one row per run kept in results/<slug>.csv, shown in the READMEs between markers."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+from pydantic import BaseModel
+
+from common.base.atomic import write_text
+from common.base.errors import InputError
+from common.base.paths import ROOT, display_path
+from common.report.evaluation import Evaluation, best_baseline, stage_record
+from common.run.competition import Competition, Finished
+from common.run.experiments import read_experiments
+
+MARKERS = ("<!-- results -->", "<!-- /results -->")
+NOT_RUN = "not run"
+BASELINE = "baseline: "
+
+
+class ResultRow(BaseModel):
+    """One run of one experiment on one data set."""
+
+    experiment: str
+    data: str
+    """What it was run on, in words."""
+    profile: str
+    out_of_fold: float | None
+    low: float | None
+    high: float | None
+    """90 % bootstrap interval of the out-of-fold figure."""
+    test: float | None
+    baseline: str
+    """Best baseline that needs no model, on the same test split."""
+    baseline_score: float | None
+    seconds: float
+    """All stages together, those of the parents included."""
+    peak_memory_mb: float
+    hardware: str
+    git_commit: str
+    date: str
+    oof_baselines: str = ""
+    """Baselines on the labelled samples, in words: the run's metrics `baseline: <name>`."""
+
+
+def result_of(
+    competition: Competition, finished: Finished, evaluation: Evaluation, data_name: str | None
+) -> ResultRow:
+    """Summarise one finished experiment."""
+    pooled = stage_record(finished, "out_of_fold")
+    metrics = dict(pooled.metrics) if pooled else {}
+    headline = next(iter(metrics), "")
+    last = finished.records[-1]
+    best = best_baseline(competition, evaluation.baselines)
+    return ResultRow(
+        experiment=finished.experiment,
+        data=data_name or ("sample data" if last.sample_data else finished.data.name),
+        profile=last.profile,
+        out_of_fold=metrics.get(headline),
+        low=metrics.get(f"{headline}_low"),
+        high=metrics.get(f"{headline}_high"),
+        test=evaluation.score,
+        baseline=best[0] if best else "",
+        baseline_score=best[1] if best else None,
+        seconds=round(finished.seconds, 1),
+        peak_memory_mb=finished.peak_memory_mb,
+        hardware=next((r.hardware for r in finished.records if r.stage == "train_folds"), last.hardware),
+        git_commit=last.git_commit or "",
+        date=last.finished[:10],
+        oof_baselines="; ".join(
+            f"{name.removeprefix(BASELINE)} {figure(value)}"
+            for name, value in metrics.items()
+            if name.startswith(BASELINE)
+        ),
+    )
+
+
+def results_file(competition: Competition) -> Path:
+    """results/<slug>.csv in the project's root."""
+    return ROOT / "results" / f"{competition.slug}.csv"
+
+
+def read_results(file: Path) -> list[ResultRow]:
+    """Rows of a results file, none when it does not exist."""
+    if not file.is_file():
+        return []
+    with file.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    return [
+        ResultRow.model_validate({key: value or None for key, value in row.items()} | _texts(row))
+        for row in rows
+    ]
+
+
+def _texts(row: dict[str, str]) -> dict[str, str]:
+    return {key: row.get(key) or "" for key in ("baseline", "git_commit", "oof_baselines")}
+
+
+def keep_results(file: Path, new: list[ResultRow]) -> list[ResultRow]:
+    """Add rows to a results file; a row replaces the older one of the same experiment, data and profile."""
+    rows = {(row.experiment, row.data, row.profile): row for row in [*read_results(file), *new]}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(ResultRow.model_fields), lineterminator="\n")
+    writer.writeheader()
+    for row in rows.values():
+        writer.writerow(row.model_dump())
+    write_text(file, text.getvalue())
+    return list(rows.values())
+
+
+def paper_table(competition: Competition, results: list[ResultRow]) -> str:
+    """Markdown: every experiment, the article's figure and ours; what was not run is shown as not run."""
+    lines = [
+        f"| experiment | article | reported {competition.metric} | run on (profile) | out of fold (90 %) "
+        "| test | naive on that test | minutes | peak GB |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, entry in read_experiments(competition.experiments_file).items():
+        if "ablation" in entry:
+            continue  # it stands in a table of gains of its own
+        reported = f"{entry['reported']:g}" if "reported" in entry else ""
+        head = f"| `{name}` | {entry.get('paper', '')} | {reported} "
+        rows = [row for row in results if row.experiment == name]
+        lines += [head + "| " + " | ".join(_cells(row)) + " |" for row in rows]
+        if not rows:
+            lines.append(f"{head}| {NOT_RUN} | | | | | |")
+    naive = {(row.data, row.profile): row.oof_baselines for row in results if row.oof_baselines}
+    without = [
+        f"Without a model, on the labelled part of {data}: {text}." for (data, _), text in naive.items()
+    ]
+    return "\n".join([*lines, "", *(f"{line}\n" for line in without), _provenance(results)])
+
+
+def overview_table(rows: list[tuple[Competition, list[ResultRow]]]) -> str:
+    """Markdown: the champion of each competition on each data set that it was run on."""
+    lines = [
+        "| competition | metric | run on (profile) | out of fold (90 %) | test | naive on that test "
+        "| minutes | peak GB |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    shown_results = []
+    for competition, results in rows:
+        arrow = "higher" if competition.higher_is_better else "lower"
+        link = f"[{competition.slug}](competitions/{competition.slug})"
+        head = f"| {link} | {competition.metric} ({arrow} is better) "
+        champions = [row for row in results if row.experiment == "champion"]
+        shown_results += champions
+        lines += [head + "| " + " | ".join(_cells(row)) + " |" for row in champions]
+        if not champions:
+            lines.append(f"{head}| {NOT_RUN} | | | | | |")
+    return "\n".join([*lines, "", _provenance(shown_results)])
+
+
+def _cells(row: ResultRow) -> list[str]:
+    interval = (
+        f" ({figure(row.low)} to {figure(row.high)})" if row.low is not None and row.high is not None else ""
+    )
+    naive = f"{figure(row.baseline_score)} ({row.baseline})" if row.baseline_score is not None else ""
+    return [
+        f"{row.data} ({row.profile})",
+        figure(row.out_of_fold) + interval,
+        figure(row.test) or "labels withheld",
+        naive,
+        f"{row.seconds / 60:.1f}",
+        f"{row.peak_memory_mb / 1024:.1f}",
+    ]
+
+
+def figure(value: float | None) -> str:
+    """A figure for people: four decimals, none for amounts of money."""
+    if value is None:
+        return ""
+    return f"{value:,.2f}" if abs(value) >= 1000 else f"{value:.4f}"
+
+
+def _provenance(results: list[ResultRow]) -> str:
+    if not results:
+        return "No run is recorded yet."
+    hardware = sorted({row.hardware for row in results})
+    dates = sorted({row.date for row in results})
+    when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    return f"Made by `python -m competitions report --readme` from runs of {when} on {'; '.join(hardware)}."
+
+
+def fill_markers(file: Path, table: str, markers: tuple[str, str] = MARKERS) -> None:
+    """Replace what stands between the markers of a README; InputError when it has none."""
+    text = file.read_text(encoding="utf-8")
+    pattern = re.compile(f"({re.escape(markers[0])}\n).*?({re.escape(markers[1])})", re.DOTALL)
+    if not pattern.search(text):
+        raise InputError(f"{display_path(file)}: the lines {markers[0]} and {markers[1]} are missing")
+    write_text(file, pattern.sub(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text))

@@ -1,0 +1,78 @@
+"""One unit of a stage's work: what its method is given, and what it hands back."""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, Literal
+
+from common.base.paths import WorkPaths
+from common.run.competition import Competition
+from common.run.experiments import AnyExperiment, Profile
+from common.run.run_record import RunRecord
+
+StageName = Literal["preprocess", "train_folds", "infer", "make_submission"]
+SCRIPTS: dict[StageName, str] = {
+    "preprocess": "1_preprocess.py",
+    "train_folds": "2_train_folds.py",
+    "infer": "3_infer.py",
+    "make_submission": "4_make_submission.py",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a stage function returns, for the run record."""
+
+    outputs: list[Path]
+    """Every file that it wrote, all below the work folder."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    decision: dict[str, Any] = field(default_factory=dict)
+    """Thresholds and weights tuned on out-of-fold predictions, for later stages."""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass
+class Job(Generic[AnyExperiment]):
+    """One unit of a stage's work, as its method sees it."""
+
+    competition: Competition[AnyExperiment]
+    settings: AnyExperiment
+    profile: Profile
+    data: Path
+    """Raw data, only read."""
+    paths: WorkPaths
+    resume_dir: Path
+    """Folder for unfinished work: it outlives a kill, and goes when the unit is done or changed."""
+    seed: int
+    device: str
+    """auto, cpu or cuda, as asked for."""
+    stage_args: argparse.Namespace
+    """Flags that this stage alone has."""
+    upstream: dict[str, RunRecord]
+    """Records of earlier stages: `processed`, `oof`, `test`, `fold0`, `<parent>/oof`, `<parent>/test`."""
+    fold: int = -1
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, message: str) -> None:
+        """Note a fault of the input that does not stop the work; it is counted, recorded and reported."""
+        self.warnings.append(message)
+
+    @property
+    def processed(self) -> Path:
+        """Folder of this experiment's processed data."""
+        return self.paths.processed(self.settings.processed_folder())
+
+    @property
+    def fold_folder(self) -> Path:
+        """Folder of this unit's fold."""
+        return self.paths.fold(self.settings.name, self.fold)
+
+    @property
+    def fold_folders(self) -> list[Path]:
+        """Folders of all folds, in order."""
+        return [self.paths.fold(self.settings.name, fold) for fold in range(self.settings.folds)]
+
+
+Method = Callable[..., Result]
+"""Takes a Job."""

@@ -1,0 +1,68 @@
+"""Data of the user's own, predicted by 3_infer in place of the official test split.
+
+A competition says which flags ask for it and what they mean; the stage does the rest as for any unit of work: it
+skips what is done, writes whole files or none, and keeps a run.json.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic
+
+from common.base.paths import WorkPaths
+from common.run.competition import Competition
+from common.run.experiments import AnyExperiment
+from common.run.flags import AddFlags
+from common.run.job import Result
+
+
+@dataclass
+class OwnDataJob(Generic[AnyExperiment]):
+    """One prediction of own data, as the competition's function sees it."""
+
+    competition: Competition[AnyExperiment]
+    experiment: str
+    """The trained experiment that predicts, for `load(job.experiment, job.paths.work, job.device)`."""
+    paths: WorkPaths
+    name: str
+    device: str
+    """auto, cpu or cuda, as asked for."""
+    seed: int
+    stage_args: argparse.Namespace
+    resume_dir: Path
+    """Folder for unfinished work: it outlives a kill, and goes when the unit is done or changed."""
+    warnings: list[str] = field(default_factory=list)
+
+    def warn(self, message: str) -> None:
+        """Note a fault of the input that does not stop the work; it is counted, recorded and reported."""
+        self.warnings.append(message)
+
+    def output(self, suffix: str) -> Path:
+        """`<work>/<experiment>/<name><suffix>`; the run.json has the same stem."""
+        return self.paths.experiment(self.experiment) / f"{self.name}{suffix}"
+
+
+@dataclass(frozen=True)
+class OwnData:
+    """What the user asked for."""
+
+    name: str
+    """Stem of the outputs and of the record below the experiment's folder: `klines_btc`, `images/counts`."""
+    files: dict[str, Path]
+    """Flag -> file or folder that is read. Their content decides whether the work is done already."""
+    options: dict[str, Any]
+    """Other flags that decide the results."""
+    predict: Callable[[OwnDataJob[Any]], Result]
+    """Does the work; usually `lazy`."""
+    needs_training: bool = True
+    """False: given weights are used as they are, and no trained experiment is looked for."""
+
+
+@dataclass(frozen=True)
+class OwnDataFlags:
+    """How 3_infer is asked for own data."""
+
+    add: AddFlags
+    request: Callable[[argparse.Namespace], OwnData | None]
+    """Flags -> what was asked for, None for the official test split. InputError for a missing file."""

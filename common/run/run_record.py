@@ -1,0 +1,205 @@
+"""run.json: what was run, on what, from what, with what result.
+
+One record lies beside everything that a stage makes: `processed/run.json`, `<experiment>/fold<k>/run.json`,
+`<experiment>/oof.run.json`, `<experiment>/test.run.json`, `<experiment>/submission.run.json`.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.base import atomic
+from common.base.errors import InputError
+from common.base.paths import ROOT, display_path
+
+LARGE_FILE = 64 * 2**20
+MAX_WARNINGS_LISTED = 200
+
+
+class Output(BaseModel):
+    """One file that a stage wrote, path relative to the work folder."""
+
+    path: str
+    size: int
+    sha256: str
+
+
+class RunRecord(BaseModel):
+    """The content of a run.json."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    competition: str
+    stage: str
+    experiment: dict[str, Any]
+    """The resolved experiment, as loaded by the competition's model."""
+    profile: str
+    fold: int | None = None
+    seed: int
+    data: str
+    """The raw data folder."""
+    sample_data: bool
+    inputs: dict[str, str]
+    """What the stage read -> its hash."""
+    outputs: list[Output]
+    inputs_hash: str
+    """Hash of everything that decides the result; the stage is done while it stays the same."""
+    metrics: dict[str, float]
+    decision: dict[str, Any]
+    """What was tuned here on out-of-fold predictions for later stages: thresholds, weights."""
+    history: list[dict[str, float]]
+    """One entry per training epoch."""
+    warnings: list[str]
+    """Faults of the input that did not stop the work, at most 200 lines."""
+    warnings_count: int
+    device: str
+    hardware: str
+    git_commit: str | None
+    packages: dict[str, str]
+    seconds: float
+    peak_memory_mb: float
+    """Highest resident memory of the process (or of its largest child) until the end of this stage."""
+    finished: str
+    """UTC time, ISO 8601."""
+
+
+def read_record(path: Path) -> RunRecord:
+    """Load a run.json; InputError when it is missing, cut short or of another version."""
+    try:
+        return RunRecord.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        raise InputError(f"{display_path(path)} is missing") from None
+    except ValidationError as fault:
+        problem = fault.errors()[0]["msg"]
+        raise InputError(
+            f"{display_path(path)}: not a run record ({problem}); delete it and run the stage again"
+        ) from None
+
+
+def write_record(path: Path, record: RunRecord) -> None:
+    """Write a run.json, whole or not at all."""
+    atomic.write_text(path, json.dumps(record.model_dump(), indent=1, ensure_ascii=False) + "\n")
+
+
+def short_hash(content: object) -> str:
+    """SHA-256 of the canonical JSON of `content`, 16 hex digits."""
+    text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def hash_path(path: Path) -> str:
+    """Identity of an input: a file's SHA-256, a folder's listing of relative paths and sizes.
+
+    Files over 64 MiB count by size and modification time. A folder's pictures are not read: hundreds of
+    thousands of files would take longer than the check may.
+    """
+    if path.is_file():
+        status = path.stat()
+        return (
+            file_sha256(path)
+            if status.st_size <= LARGE_FILE
+            else short_hash([status.st_size, status.st_mtime_ns])
+        )
+    listing = hashlib.sha256()
+    for line in sorted(_listed(path, len(str(path)) + 1)):
+        listing.update(line.encode("utf-8", "surrogateescape"))
+    return listing.hexdigest()
+
+
+def _listed(folder: Path, root_length: int) -> list[str]:
+    lines, pending = [], [str(folder)]
+    while pending:
+        with os.scandir(pending.pop()) as entries:
+            for entry in entries:
+                if entry.name == "truth" or entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    pending.append(entry.path)
+                else:
+                    lines.append(f"{entry.path[root_length:]}\0{entry.stat().st_size}\n")
+    return lines
+
+
+def describe_output(path: Path, work: Path) -> Output:
+    """Path, size and hash of a written file."""
+    return Output(path=path.relative_to(work).as_posix(), size=path.stat().st_size, sha256=file_sha256(path))
+
+
+def outputs_intact(record: RunRecord, work: Path) -> bool:
+    """Whether every file of the record is there in its full size."""
+    for output in record.outputs:
+        path = work / output.path
+        if not path.is_file() or path.stat().st_size != output.size:
+            return False
+    return True
+
+
+@cache
+def git_commit() -> str | None:
+    """Commit of the project, `+` appended when tracked files differ from it; None outside a repository."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+@cache
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that requirements.txt names, and of Python."""
+    versions = {"python": platform.python_version()}
+    requirements = ROOT / "requirements.txt"
+    for name in re.findall(
+        r"^([\w.-]+)==", requirements.read_text() if requirements.exists() else "", re.MULTILINE
+    ):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return versions
+
+
+@cache
+def hardware() -> str:
+    """Processor, usable cores and memory, `2 x AMD EPYC, 23 GB`; with the GPU's name when torch sees one."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = re.findall(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.MULTILINE)
+        model = names[0].strip() if names else model
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
+    text = f"{cores} x {model}, {memory:.0f} GB"
+    if "torch" in sys.modules:
+        import torch
+
+        if torch.cuda.is_available():
+            text += f", {torch.cuda.get_device_name()}"
+    return text
+
+
+def peak_memory_mb() -> float:
+    """Highest resident memory so far of this process or of its largest child, in MB."""
+    kilobytes = max(
+        resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return kilobytes / 1024

@@ -1,0 +1,255 @@
+"""The official files of minute bars, csv or parquet: streamed in bounded memory, checked row by row."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from common.base.console import log
+from common.base.errors import InputError
+from common.base.paths import display_path
+
+KEYS = ("sample_id", "time", "coin_index")
+FIELDS = (
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "quote_av",
+    "trades",
+    "tb_base_av",
+    "tb_quote_av",
+)
+"""Last axis of every bar array, in the official order; all nine are divided by the open of minute 1379."""
+PRICES = FIELDS[:4]
+COLUMNS = (*KEYS, *FIELDS)
+PAST_MINUTES = 1380
+FUTURE_MINUTES = 120
+SAMPLES_A_BLOCK = 32
+SCALING_TOLERANCE = 1e-5
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BarFile:
+    """What a file of bars holds beside the bars."""
+
+    sample_id: IntArray
+    """(samples,) in the file's order."""
+    coin_index: IntArray
+    """(samples,)"""
+    repairs: list[str]
+    """What was wrong and could be put right without guessing, one line each."""
+
+
+def find_bar_file(data: Path, stem: str) -> Path:
+    """`<stem>.parquet` or `<stem>.csv` in `data`; the parquet when both are there, which is said."""
+    parquet, table = data / f"{stem}.parquet", data / f"{stem}.csv"
+    if parquet.is_file():
+        if table.is_file():
+            log(f"{display_path(data)}: {stem} is there as csv and parquet; the parquet is read")
+        return parquet
+    if table.is_file():
+        return table
+    raise InputError(
+        f"{display_path(data)}: neither {stem}.parquet nor {stem}.csv is there; "
+        "put the official files into this folder, or name theirs with --data"
+    )
+
+
+def count_samples(path: Path, minutes: int) -> int:
+    """Number of samples in a file, an incomplete last one included; columns are checked, no rows."""
+    rows = _scan(path).select(pl.len()).collect().item()
+    if not rows:
+        raise InputError(
+            f"{display_path(path)}: holds no rows; expected {minutes} a sample; get the file again"
+        )
+    return -(-int(rows) // minutes)
+
+
+def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> BarFile:
+    """Stream a file into `bars`, checking every row.
+
+    Columns in another order are read by name, and a row that repeats the row before it in every column is
+    dropped: both are told in `repairs`. Dropped rows can leave the end of `bars` unfilled.
+
+    Parameters
+    ----------
+    bars : (samples, minutes, 9) float32, to be filled; the last axis is FIELDS.
+
+    Raises
+    ------
+    InputError : the first missing, doubled or misplaced minute, empty or infinite value, price that is not
+        positive, change of coin within a sample, doubled sample, or a file cut short; names the place.
+    """
+    samples, minutes, _ = bars.shape
+    ids, coins = np.zeros(samples, np.int64), np.zeros(samples, np.int64)
+    first, repairs = 0, _column_repairs(path)
+    for block in _blocks(path, minutes, repairs):
+        sample_id, coin = _checked_keys(path, block, minutes)
+        last = first + len(sample_id)
+        values = block.select(pl.col(FIELDS).cast(pl.Float32)).to_numpy()
+        _check_values(path, values, sample_id, minutes)
+        bars[first:last] = values.reshape(-1, minutes, len(FIELDS))
+        ids[first:last], coins[first:last] = sample_id, coin
+        first = last
+    ids, coins = ids[:first], coins[:first]
+    unique, counts = np.unique(ids, return_counts=True)
+    if (counts > 1).any():
+        raise InputError(
+            f"{display_path(path)}: sample {unique[counts > 1][0]} occurs {counts.max()} times; expected once"
+        )
+    return BarFile(ids, coins, repairs)
+
+
+def check_scaling(path: Path, bars: npt.NDArray[np.float32], sample_id: IntArray) -> None:
+    """InputError unless the last open of every sample is 1: all prices are relative to it."""
+    last = bars[:, -1, FIELDS.index("open")]
+    odd = np.flatnonzero(np.abs(last - 1) > SCALING_TOLERANCE)
+    if len(odd):
+        raise InputError(
+            f"{display_path(path)}: sample {sample_id[odd[0]]}, minute {bars.shape[1] - 1}: "
+            f"open is {last[odd[0]]:g}; expected 1, because all bars of a sample are divided by it"
+        )
+
+
+def _columns(path: Path) -> list[str]:
+    """Names of the columns; InputError when the file is unreadable, or a column is missing or no number."""
+    try:
+        schema = (
+            pl.read_parquet_schema(path) if path.suffix == ".parquet" else pl.scan_csv(path).collect_schema()
+        )
+    except (pl.exceptions.PolarsError, UnicodeDecodeError) as fault:
+        raise _unreadable(path, fault) from None
+    missing = [name for name in COLUMNS if name not in schema]
+    if missing:
+        raise InputError(
+            f"{display_path(path)}: column {missing[0]!r} is missing; expected {','.join(COLUMNS)}; "
+            f"found {','.join(schema)[:120]}"
+        )
+    if path.suffix == ".parquet":
+        odd = [name for name in COLUMNS if not schema[name].is_numeric()]
+        if odd:
+            raise InputError(
+                f"{display_path(path)}: column {odd[0]!r} holds {schema[odd[0]]}; expected numbers"
+            )
+    return list(schema)
+
+
+def _column_repairs(path: Path) -> list[str]:
+    order = [name for name in _columns(path) if name in COLUMNS]
+    return [] if order == list(COLUMNS) else [f"{display_path(path)}: columns in another order; read by name"]
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    _columns(path)
+    if path.suffix == ".parquet":
+        return pl.scan_parquet(path).select(COLUMNS)
+    types = dict.fromkeys(KEYS, pl.Int64) | dict.fromkeys(FIELDS, pl.Float64)
+    return pl.scan_csv(path, schema_overrides=types).select(COLUMNS)
+
+
+def _unreadable(path: Path, fault: Exception) -> InputError:
+    first = str(fault).strip().splitlines()
+    return InputError(
+        f"{display_path(path)}: not readable as {path.suffix[1:]}, or cut short ({(first or ['empty'])[0][:120]}); "
+        "get the file again"
+    )
+
+
+def _blocks(path: Path, minutes: int, repairs: list[str]) -> Iterator[pl.DataFrame]:
+    """Whole samples, a few at a time, doubled rows dropped; only the last block may end within a sample."""
+    rows = SAMPLES_A_BLOCK * minutes
+    rest, before, dropped = pl.DataFrame(), pl.DataFrame(), 0
+    try:
+        for batch in _scan(path).collect_batches(chunk_size=rows, maintain_order=True):
+            fresh = _without_doubled_rows(batch, before)
+            dropped, before = dropped + len(batch) - len(fresh), batch[-1:]
+            joined = pl.concat([rest, fresh]) if len(rest) else fresh
+            whole = len(joined) // minutes * minutes
+            if whole:
+                yield joined[:whole]
+            rest = joined[whole:]
+    except pl.exceptions.PolarsError as fault:
+        raise _unreadable(path, fault) from None
+    if dropped:
+        repairs.append(f"{display_path(path)}: {dropped} rows repeat the row before them; dropped")
+    if len(rest):
+        yield rest
+
+
+def _without_doubled_rows(batch: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """`batch` without the rows that equal the row before them; `before` is the row before the batch."""
+    table = pl.concat([before, batch]) if len(before) else batch
+    time = table["time"].to_numpy()
+    if not (time[1:] == time[:-1]).any():
+        return batch
+    doubled = table.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series()
+    return table.filter(~doubled)[len(before) :]
+
+
+def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[IntArray, IntArray]:
+    """Sample and coin of each sample in a block of rows; InputError at the first row out of place."""
+    empty = [name for name in COLUMNS if block[name].null_count()]
+    if empty:
+        row = min(int(block[name].is_null().arg_max() or 0) for name in empty)
+        name = next(name for name in COLUMNS if block[name][row] is None)
+        raise InputError(
+            f"{display_path(path)}: {_place(block, row)}: {name} is empty; expected a number; "
+            "the file may be cut short; get it again"
+        )
+    keys = block.select(pl.col(KEYS).cast(pl.Int64)).to_numpy()
+    sample_id, time, coin = keys.T
+    first_row = np.arange(len(keys)) // minutes * minutes
+    expected = np.arange(len(keys)) - first_row
+    misplaced = np.flatnonzero((time != expected) | (sample_id != sample_id[first_row]))
+    if len(misplaced):
+        row = int(misplaced[0])
+        raise InputError(f"{display_path(path)}: {_misplacement(sample_id, time, row, minutes)}")
+    if len(keys) % minutes:
+        raise InputError(
+            f"{display_path(path)}: sample {sample_id[-1]} ends at minute {time[-1]}; "
+            f"expected minute {minutes - 1}; the file is cut short; get it again"
+        )
+    changed = np.flatnonzero(coin != coin[first_row])
+    if len(changed):
+        raise InputError(
+            f"{display_path(path)}: {_place(block, int(changed[0]))}: "
+            f"coin_index changes from {coin[first_row][changed[0]]} to {coin[changed[0]]}; "
+            "expected one coin a sample"
+        )
+    return sample_id[::minutes], coin[::minutes]
+
+
+def _place(block: pl.DataFrame, row: int) -> str:
+    return f"sample {block['sample_id'][row]}, minute {block['time'][row]}"
+
+
+def _misplacement(sample_id: IntArray, time: IntArray, row: int, minutes: int) -> str:
+    """What is wrong at the first row that is not where it should be."""
+    expected, sample, minute = row % minutes, sample_id[row], time[row]
+    rule = f"expected minutes 0 to {minutes - 1}, each once and in order"
+    if expected == 0:
+        return f"sample {sample} begins at minute {minute}; {rule}"
+    if sample != sample_id[row - 1]:
+        return f"sample {sample_id[row - 1]} ends at minute {time[row - 1]}; {rule}"
+    if minute < expected:
+        return f"sample {sample}, minute {minute} occurs twice or out of order; {rule}"
+    return f"sample {sample}, minute {expected} is missing; {rule}"
+
+
+def _check_values(path: Path, values: npt.NDArray[np.float32], sample_id: IntArray, minutes: int) -> None:
+    wrong = ~np.isfinite(values)
+    wrong[:, : len(PRICES)] |= values[:, : len(PRICES)] <= 0
+    wrong[:, len(PRICES) :] |= values[:, len(PRICES) :] < 0
+    if wrong.any():
+        row, column = (int(place) for place in np.argwhere(wrong)[0])
+        raise InputError(
+            f"{display_path(path)}: sample {sample_id[row // minutes]}, minute {row % minutes}: {FIELDS[column]} is "
+            f"{values[row, column]:g}; expected a finite number, prices above 0 and volumes not below 0"
+        )

@@ -1,0 +1,56 @@
+"""The networks in Keras: convolutional and recurrent ones on prices, a CNN on recurrence plots."""
+
+from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
+from competitions.bit_trader.experiment import Cnn, Recurrence, Rnn
+from competitions.bit_trader.models.quiet_keras import keras
+
+
+def build_cnn(settings: Cnn, lookback: int) -> keras.Model:
+    """Convolutions, each followed by pooling; flattened, one dense layer, dropout, 120 open prices.
+
+    (batch, lookback, 1) -> (batch, 120)
+    """
+    pooling = keras.layers.MaxPooling1D if settings.pooling == "max" else keras.layers.AveragePooling1D
+    layers: list[keras.layers.Layer] = [keras.Input((lookback, 1))]
+    for filters in settings.filters:
+        layers.append(
+            keras.layers.Conv1D(filters, settings.kernel, padding=settings.padding, activation="relu")
+        )
+        layers.append(pooling(settings.pool_size))
+    return keras.Sequential(layers + _head(settings.dense_units, settings.dropout))
+
+
+def build_recurrence_cnn(settings: Recurrence) -> keras.Model:
+    """Convolutions of 3 x 3, each followed by pooling; flattened, one dense layer, dropout, 120 prices.
+
+    (batch, pixels, pixels, 1) -> (batch, 120)
+    """
+    layers: list[keras.layers.Layer] = [keras.Input((settings.pixels, settings.pixels, 1))]
+    for filters in settings.filters:
+        layers.append(keras.layers.Conv2D(filters, 3, padding="same", activation="relu"))
+        layers.append(keras.layers.MaxPooling2D(2))
+    return keras.Sequential(layers + _head(settings.dense_units, settings.dropout))
+
+
+def _head(dense_units: int, dropout: float) -> list[keras.layers.Layer]:
+    return [
+        keras.layers.Flatten(),
+        keras.layers.Dense(dense_units, activation="relu"),
+        keras.layers.Dropout(dropout),
+        keras.layers.Dense(FUTURE_MINUTES),
+    ]
+
+
+def build_rnn(settings: Rnn, lookback: int) -> keras.Model:
+    """Recurrent layers, dense layers, the next open prices.
+
+    (batch, lookback, 1) -> (batch, minutes_at_once)
+    """
+    cell = keras.layers.LSTM if settings.cell == "lstm" else keras.layers.GRU
+    layers: list[keras.layers.Layer] = [keras.Input((lookback, 1))]
+    for number in range(settings.layers):
+        layers.append(cell(settings.units, return_sequences=number < settings.layers - 1))
+    for _ in range(settings.dense_layers - 1):
+        layers.append(keras.layers.Dense(settings.units, activation="relu"))
+    layers.append(keras.layers.Dense(settings.minutes_at_once))
+    return keras.Sequential(layers)

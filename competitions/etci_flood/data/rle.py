@@ -1,0 +1,34 @@
+"""Masks as run lengths, `start length ...`: pixels counted from 1, down the columns, as on Kaggle."""
+
+import numpy as np
+import numpy.typing as npt
+
+from common.base.errors import InputError
+
+Bytes = npt.NDArray[np.uint8]
+
+
+def encode_mask(mask: Bytes) -> str:
+    """Run lengths of a (height, width) mask; empty when no pixel is set."""
+    pixels = np.concatenate([[0], np.asarray(mask).ravel(order="F") > 0, [0]]).astype(np.int8)
+    borders = np.flatnonzero(np.diff(pixels)) + 1
+    starts, ends = borders[::2], borders[1::2]
+    return " ".join(f"{start} {end - start}" for start, end in zip(starts, ends, strict=True))
+
+
+def decode_mask(runs: str, shape: tuple[int, int]) -> Bytes:
+    """The (height, width) uint8 mask of run lengths; InputError when they do not fit the shape."""
+    try:
+        numbers = np.array(runs.split(), dtype=np.int64)
+    except ValueError:
+        raise InputError(f"run lengths {runs[:40]!r}: expected whole numbers") from None
+    if len(numbers) % 2:
+        raise InputError(f"run lengths {runs[:40]!r}: expected pairs of start and length")
+    mask = np.zeros(shape[0] * shape[1], dtype=np.uint8)
+    end_before = 1
+    for start, length in numbers.reshape(-1, 2):
+        if start < end_before or length < 1 or start - 1 + length > mask.size:
+            raise InputError(f"run lengths: run {start} {length} overlaps or leaves the {shape} mask")
+        mask[start - 1 : start - 1 + length] = 1
+        end_before = start + length
+    return mask.reshape(shape, order="F")

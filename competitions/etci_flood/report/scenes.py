@@ -1,0 +1,110 @@
+"""Out-of-fold IoU scene by scene beside the naive maps: the README's table, from a finished run.
+
+    python -m competitions.etci_flood.report.scenes --work DIR [--experiment NAME] [--data-name TEXT]
+
+Rows are kept in results/etci_flood_scenes.csv, and the README's table is made from them.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from common.base.atomic import write_text
+from common.base.console import log
+from common.base.errors import InputError, explain_fault
+from common.base.paths import ROOT, WorkPaths, display_path
+from common.report.results_table import fill_markers
+from common.run.run_record import read_record
+from competitions.etci_flood.competition import COMPETITION
+
+RESULTS = ROOT / "results" / "etci_flood_scenes.csv"
+MARKERS = ("<!-- scenes -->", "<!-- /scenes -->")
+COLUMNS = {
+    "iou": "IoU",
+    "iou_without_bright": "without unbelievable labels",
+    "iou_possible": "possible with them",
+    "linear_rule": "best VV/VH rule",
+    "vv_threshold": "best VV threshold",
+    "water_mask": "permanent water",
+}
+
+
+def rows_of(work: Path, experiment: str, data_name: str) -> pd.DataFrame:
+    """One row a scene, the pooled ones last; InputError when the experiment is not finished."""
+    paths = WorkPaths(work)
+    file = paths.experiment(experiment) / "oof_scenes.csv"
+    if not file.is_file():
+        raise InputError(
+            f"{display_path(file)} is missing: run 2_train_folds.py --experiment {experiment} first"
+        )
+    pooled = read_record(paths.oof_record(experiment))
+    scenes = pd.read_csv(file)
+    metrics = pooled.metrics
+    total = {
+        "scene": "all",
+        "tiles": int(scenes["tiles"].sum()),
+        "iou": metrics["oof_iou"],
+        "iou_without_bright": metrics.get("oof_iou_without_bright", metrics["oof_iou"]),
+        "iou_possible": metrics.get("oof_iou_possible", 1.0),
+        "linear_rule": metrics["naive: best linear rule on VV and VH"],
+        "vv_threshold": metrics["naive: best VV threshold"],
+        "water_mask": metrics["naive: permanent water"],
+        "bright_tiles": int(scenes["bright_tiles"].sum()),
+    }
+    table = pd.concat([scenes, pd.DataFrame([total])], ignore_index=True)
+    return table.assign(
+        experiment=experiment, data=data_name, git_commit=pooled.git_commit, date=pooled.finished[:10]
+    )
+
+
+def keep_rows(new: pd.DataFrame) -> pd.DataFrame:
+    """Add rows in place of older ones of the same experiment and data."""
+    kept = new
+    if RESULTS.is_file():
+        old = pd.read_csv(RESULTS)
+        same = (old["experiment"] == new["experiment"][0]) & (old["data"] == new["data"][0])
+        kept = pd.concat([old[~same], new], ignore_index=True)
+    write_text(RESULTS, kept.to_csv(index=False, lineterminator="\n", float_format="%.6f"))
+    return kept
+
+
+def markdown_table(table: pd.DataFrame) -> str:
+    """The rows as a table for people."""
+    lines = [
+        "| experiment | data | scene | tiles (unbelievable) | " + " | ".join(COLUMNS.values()) + " |",
+        "|---" * (4 + len(COLUMNS)) + "|",
+    ]
+    for row in table.to_dict("records"):
+        tiles = f"{row['tiles']} ({row['bright_tiles']})"
+        figures = [f"{row[column]:.3f}" for column in COLUMNS]
+        lines.append(
+            "| " + " | ".join([f"`{row['experiment']}`", row["data"], row["scene"], tiles, *figures]) + " |"
+        )
+    dates = ", ".join(sorted(set(table["date"])))
+    made = f"Made by `python -m competitions.etci_flood.report.scenes` from runs of {dates}."
+    return "\n".join([*lines, "", made])
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Keep the rows of one experiment, and make the README's table again."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="as in the numbered stages")
+    parser.add_argument("--experiment", default="champion", metavar="NAME", help="(champion)")
+    parser.add_argument("--data-name", default="sample data", metavar="TEXT", help="what the data are called")
+    flags = parser.parse_args(argv)
+    try:
+        table = markdown_table(keep_rows(rows_of(flags.work, flags.experiment, flags.data_name)))
+        fill_markers(COMPETITION.folder / "README.md", table, MARKERS)
+    except (InputError, OSError) as fault:
+        print(f"error: {explain_fault(fault)}", file=sys.stderr)
+        return 2
+    log(table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,172 @@
+"""The official submission: `submission.zip` with `submission.npy`, uint8 (tiles, 256, 256), 1 = flood."""
+
+import csv
+import zipfile
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from common.base.atomic import atomic_write
+from common.base.errors import InputError
+from common.base.paths import display_path
+from common.run.competition import Score
+from competitions.etci_flood.data.layout import TILE_SIDE, submission_order
+from competitions.etci_flood.data.rle import encode_mask
+from competitions.etci_flood.rules.metric import mean_tile_iou, overlaps, pooled_iou
+
+Bytes = npt.NDArray[np.uint8]
+
+MEMBER = "submission.npy"
+_CHUNK = 2**24
+_EARLIEST = (1980, 1, 1, 0, 0, 0)
+_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+
+
+def write_archive(path: Path, masks: npt.NDArray[Any]) -> None:
+    """Write `masks` as the official archive, whole or not at all; same masks, same bytes, at any time.
+
+    `numpy.save` is called as the organisers do: allow_pickle=False, and fix_imports=True, which is its
+    default and by now deprecated to be passed.
+    """
+    member = zipfile.ZipInfo(MEMBER, date_time=_EARLIEST)
+    member.compress_type = zipfile.ZIP_DEFLATED
+    member.create_system = 3
+    member.external_attr = 0o644 << 16
+    with (
+        atomic_write(path) as partial,
+        zipfile.ZipFile(partial, "w") as archive,
+        archive.open(member, "w", force_zip64=True) as file,
+    ):
+        np.save(file, masks, allow_pickle=False)
+
+
+def write_run_length_table(path: Path, tiles: Sequence[str], masks: npt.NDArray[Any]) -> None:
+    """Write `tile,rle`, the same masks for people and other tools."""
+    with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["tile", "rle"])
+        writer.writerows([tile, encode_mask(mask)] for tile, mask in zip(tiles, masks, strict=True))
+
+
+def submission_faults(submission: Path, data: Path) -> list[str]:
+    """Every breach of the official format, one line each; bounded in memory.
+
+    Raises
+    ------
+    InputError : the submission does not exist, or the data folder holds no test tiles.
+    """
+    shape = (len(submission_order(data)), TILE_SIDE, TILE_SIDE)
+    if not submission.is_file():
+        raise InputError(f"{display_path(submission)}: no such submission file")
+    if not zipfile.is_zipfile(submission):
+        return [f"not a zip archive, or cut short; expected a zip with one member, {MEMBER}"]
+    try:
+        with zipfile.ZipFile(submission) as archive:
+            names = archive.namelist()
+            faults = [f"the member {name!r} is too much; expected only {MEMBER}" for name in _extra(names)]
+            if MEMBER not in names:
+                return [*faults, f"holds no {MEMBER}; expected it at the top of the archive"]
+            with archive.open(MEMBER) as file:
+                return faults + _array_faults(file, shape)
+    except _BROKEN as fault:
+        return [f"the archive is damaged: {str(fault)[:100] or type(fault).__name__}"]
+
+
+def read_archive(submission: Path) -> npt.NDArray[Any]:
+    """Read the array of a submission; InputError when it cannot be read."""
+    try:
+        with zipfile.ZipFile(submission) as archive, archive.open(MEMBER) as file:
+            array: npt.NDArray[Any] = np.load(file, allow_pickle=False)
+            return array
+    except FileNotFoundError:
+        raise InputError(f"{display_path(submission)}: no such submission file") from None
+    except (*_BROKEN, KeyError) as fault:
+        raise InputError(
+            f"{display_path(submission)}: not a readable submission ({str(fault)[:100]}); "
+            f"`python -m competitions validate` lists every fault"
+        ) from None
+
+
+def score_submission(submission: Path, truth: Path) -> Score:
+    """Flood IoU of a submission, pooled; per scene and the mean per tile as details.
+
+    Raises
+    ------
+    InputError : submission and truth do not belong together.
+    """
+    masks, (flood, scenes) = read_archive(submission), read_truth(truth)
+    if masks.shape != flood.shape or masks.dtype != np.uint8:
+        raise InputError(
+            f"{display_path(submission)}: {masks.dtype} {masks.shape}, but {display_path(truth)} is uint8 {flood.shape}; "
+            f"they do not belong together"
+        )
+    tiles = overlaps(masks, flood)
+    details = {f"IoU {scene}": float(pooled_iou(tiles[scenes == scene])) for scene in np.unique(scenes)}
+    return Score(float(pooled_iou(tiles)), {"mean IoU per tile": mean_tile_iou(tiles), **details})
+
+
+def read_truth(truth: Path) -> tuple[Bytes, npt.NDArray[np.str_]]:
+    """Masks of the test split in the submission's order, and the scene of each from tiles.csv beside."""
+    table = truth.with_name("tiles.csv")
+    try:
+        flood = np.load(truth, mmap_mode="r", allow_pickle=False)
+        with table.open(encoding="utf-8", newline="") as file:
+            scenes = np.array([row["scene"] for row in csv.DictReader(file)])
+    except (ValueError, EOFError, KeyError, UnicodeDecodeError) as fault:
+        raise InputError(
+            f"{display_path(truth)}: not readable as truth with tiles.csv beside: {fault}"
+        ) from None
+    if flood.shape != (len(scenes), TILE_SIDE, TILE_SIDE):
+        raise InputError(
+            f"{display_path(truth)}: shape {flood.shape}, but {display_path(table)} names {len(scenes)} tiles"
+        )
+    return flood, scenes
+
+
+def _extra(names: list[str]) -> list[str]:
+    first = names.index(MEMBER) if MEMBER in names else -1
+    return [name for position, name in enumerate(names) if position != first]
+
+
+def _array_faults(file: IO[bytes], shape: tuple[int, ...]) -> list[str]:
+    """Faults of the .npy stream: its header, its values, its length."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read_header = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        found, _, dtype = read_header(file)
+    except ValueError as fault:
+        return [f"{MEMBER} is no array as numpy.save writes it: {str(fault)[:100]}"]
+    if dtype.hasobject:
+        return [f"{MEMBER} holds pickled objects; expected uint8, saved with allow_pickle=False"]
+    faults = []
+    if dtype != np.uint8:
+        faults.append(f"{MEMBER} has dtype {dtype}; expected uint8")
+    if found != shape:
+        faults.append(f"{MEMBER} has shape {found}; expected {shape}, one mask for each test tile")
+    return faults + _value_faults(file, dtype, int(np.prod(found)))
+
+
+def _value_faults(file: IO[bytes], dtype: np.dtype[Any], size: int) -> list[str]:
+    read = wrong = 0
+    example = ""
+    chunk = _CHUNK - _CHUNK % dtype.itemsize
+    while content := file.read(chunk):
+        values = np.frombuffer(content[: len(content) - len(content) % dtype.itemsize], dtype=dtype)
+        odd = values[(values != 0) & (values != 1)]
+        example = example or (str(odd[0]) if len(odd) else "")
+        wrong += len(odd)
+        read += len(content)
+    faults = []
+    if wrong:
+        faults.append(
+            f"{MEMBER} has {wrong} values other than 0 and 1, {example} for one; 1 = flood, 0 = not"
+        )
+    if read != size * dtype.itemsize:
+        faults.append(f"{MEMBER} has {read} bytes of values; its header promises {size * dtype.itemsize}")
+    return faults

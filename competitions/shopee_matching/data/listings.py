@@ -1,0 +1,207 @@
+"""Listings as the official CSV files hold them, and as the stages use them."""
+
+import csv
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from common.base.atomic import atomic_write
+from common.base.errors import InputError
+from common.base.paths import display_path
+
+TEST_COLUMNS = ("posting_id", "image", "image_phash", "title")
+TRAIN_COLUMNS = (*TEST_COLUMNS, "label_group")
+ESCAPED_BYTES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
+ESCAPED_SIGN = re.compile(r"\\([\\'\"ntr])")
+SIGNS = {"n": " ", "t": " ", "r": " "}
+
+
+@dataclass(frozen=True)
+class Listings:
+    """One split; all arrays have one entry per listing, in the file's order."""
+
+    posting_id: list[str]
+    image: list[str]
+    """File name of the picture."""
+    title: list[str]
+    """Decoded."""
+    phash: npt.NDArray[np.uint64]
+    """Perceptual hash of the picture, 64 bits."""
+    label_group: npt.NDArray[np.int64]
+    """Product; -1 where it is unknown (the test split)."""
+    fold: npt.NDArray[np.int16]
+    """-1 in the test split."""
+    picture: npt.NDArray[np.int32]
+    """Row in the split's array of pictures; -1 without a readable picture."""
+
+    def __len__(self) -> int:
+        return len(self.posting_id)
+
+
+def decode_title(raw: str) -> str:
+    r"""The text of a title that is the body of a Python byte string: `\xNN` is UTF-8, `b"..."` a wrapper.
+
+    Escapes that are no UTF-8 stay as they are.
+    """
+    text = raw
+    if len(text) >= 3 and text[0] == "b" and text[1] in "'\"" and text[-1] == text[1]:
+        text = text[2:-1]
+    if "\\" not in text:
+        return text
+    text = ESCAPED_BYTES.sub(_decoded_bytes, text)
+    return ESCAPED_SIGN.sub(lambda found: SIGNS.get(found[1], found[1]), text)
+
+
+def _decoded_bytes(found: re.Match[str]) -> str:
+    try:
+        return bytes.fromhex(found[0].replace("\\x", "")).decode()
+    except UnicodeDecodeError:
+        return found[0]
+
+
+def read_listings(path: Path, labelled: bool) -> Listings:
+    """Read train.csv (`labelled`) or test.csv; folds and pictures are left at -1.
+
+    Raises
+    ------
+    InputError : the file is missing or cut short, a column is missing, an id occurs twice, a number is none.
+    """
+    columns = TRAIN_COLUMNS if labelled else TEST_COLUMNS
+    rows = read_rows(path, columns)
+    ids = checked_ids(path, [row["posting_id"] for row in rows])
+    phash = [hash_number(path, line, "image_phash", row["image_phash"]) for line, row in enumerate(rows, 2)]
+    groups = [-1] * len(rows)
+    if labelled:
+        groups = [
+            _number(path, line, "label_group", row["label_group"], 10) for line, row in enumerate(rows, 2)
+        ]
+    return Listings(
+        posting_id=ids,
+        image=[row["image"] for row in rows],
+        title=[decode_title(row["title"]) for row in rows],
+        phash=np.array(phash, dtype=np.uint64),
+        label_group=np.array(groups, dtype=np.int64),
+        fold=np.full(len(rows), -1, dtype=np.int16),
+        picture=np.full(len(rows), -1, dtype=np.int32),
+    )
+
+
+def checked_ids(path: Path, ids: list[str]) -> list[str]:
+    """The ids, which name each listing once; InputError when one is empty, has spaces or occurs twice."""
+    twice = [name for name, count in Counter(ids).items() if count > 1]
+    if twice:
+        raise InputError(
+            f"{display_path(path)}: {len(twice)} posting_ids occur more than once ({twice[0]}, ...); "
+            f"each listing has one row"
+        )
+    unusable = [name for name in ids if not name or name.split() != [name]]
+    if unusable:
+        raise InputError(
+            f"{display_path(path)}: posting_id {unusable[0]!r} is empty or has spaces; "
+            f"the submission separates ids by spaces"
+        )
+    return ids
+
+
+def hash_number(path: Path, line: int, column: str, text: str) -> int:
+    """A perceptual hash as a number; InputError when it is no 16 hexadecimal digits."""
+    return _number(path, line, column, text, 16)
+
+
+def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
+    """Cells of the wanted columns, row by row; InputError when the table is cut short or lacks one."""
+    if not path.is_file():
+        raise InputError(
+            f"{display_path(path)}: no such file; expected a CSV file with columns {','.join(columns)}"
+        )
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = [cells for cells in csv.reader(file, strict=True) if cells]
+    except UnicodeDecodeError:
+        raise InputError(f"{display_path(path)}: not UTF-8 text; expected a CSV file") from None
+    except csv.Error as fault:
+        raise InputError(
+            f"{display_path(path)}: not valid CSV ({fault}), perhaps cut short; get the file again"
+        ) from None
+    if not table:
+        raise InputError(f"{display_path(path)}: the file is empty; expected columns {','.join(columns)}")
+    header = table[0]
+    missing = [name for name in columns if name not in header]
+    if missing:
+        raise InputError(
+            f"{display_path(path)}: column {missing[0]!r} is missing; expected {','.join(columns)}, "
+            f"found {','.join(header)[:80]}"
+        )
+    for row, cells in enumerate(table[1:], start=1):
+        if len(cells) != len(header):
+            raise InputError(
+                f"{display_path(path)}: row {row} has {len(cells)} cells, the header has {len(header)}; "
+                f"perhaps cut short, get the file again"
+            )
+    if len(table) == 1:
+        raise InputError(f"{display_path(path)}: holds no listing, only the header")
+    places = {name: header.index(name) for name in columns}
+    return [{name: cells[place] for name, place in places.items()} for cells in table[1:]]
+
+
+def _number(path: Path, line: int, column: str, text: str, base: int) -> int:
+    try:
+        number = int(text, base)
+        if 0 <= number < (2**64 if base == 16 else 2**63):
+            return number
+    except ValueError:
+        pass
+    kind = "16 hexadecimal digits" if base == 16 else "a whole number"
+    raise InputError(f"{display_path(path)}: row {line - 1}, {column} is {text[:40]!r}; expected {kind}")
+
+
+def picture_path(folder: Path, name: str, table: Path) -> Path:
+    """Path of a picture named by a CSV file, which is not trusted: the picture must lie in `folder`.
+
+    Raises
+    ------
+    InputError : an absolute name, `..`, or a link that leads out of `folder`; it is not opened.
+    """
+    parts = PurePosixPath(name).parts
+    odd = not parts or ".." in parts or "\\" in name or "\0" in name
+    if odd or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
+        raise InputError(
+            f"{display_path(table)}: image {name[:80]!r} is refused; "
+            f"expected the plain name of a file in {folder.name}/"
+        )
+    path = folder / name
+    root = os.path.realpath(folder)
+    if os.path.commonpath([root, os.path.realpath(path)]) != root:
+        raise InputError(
+            f"{display_path(table)}: image {name[:80]!r} is refused; it is a link that leads out of {folder.name}/"
+        )
+    return path
+
+
+def write_listings(path: Path, listings: Listings) -> None:
+    """Write a split as parquet, whole or not at all."""
+    with atomic_write(path) as partial:
+        pq.write_table(pa.table(vars(listings)), partial)
+
+
+def load_listings(path: Path) -> Listings:
+    """Read a split that `write_listings` wrote; InputError when it is missing."""
+    if not path.is_file():
+        raise InputError(f"{display_path(path)} is missing: run 1_preprocess.py first")
+    table = pq.read_table(path)
+    return Listings(
+        posting_id=table["posting_id"].to_pylist(),
+        image=table["image"].to_pylist(),
+        title=table["title"].to_pylist(),
+        phash=table["phash"].to_numpy(),
+        label_group=table["label_group"].to_numpy(),
+        fold=table["fold"].to_numpy(),
+        picture=table["picture"].to_numpy(),
+    )

@@ -1,0 +1,193 @@
+"""The rule with the highest mean F1 on held-out listings, and how it changes with the size of the pool."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from competitions.shopee_matching.candidates.pairs import CandidatePairs
+from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
+from competitions.shopee_matching.experiment import Selection, ShopeeExperiment
+from competitions.shopee_matching.rules.metric import row_f1
+
+FEWEST_A_ROW, MOST_A_ROW, GRID = 0.02, 50.0, 40
+"""Thresholds are tried where they keep from 0.02 to 50 candidates a row, in 40 geometric steps."""
+LOG_ODDS = tuple(float(step) for step in np.round(np.arange(-3, 3.01, 0.25), 2))
+"""What is tried as a shift of the log odds, where rows are chosen by expected F1."""
+ROUNDS = 3
+FINER = 4
+"""Steps that are tried between the best threshold and its neighbours in the grid."""
+PARTS = (0.5, 0.25, 0.125)
+"""Shares of the products whose pools show how a threshold depends on the pool's size."""
+LEAST_PART = 300
+"""Listings that a part needs to show anything."""
+
+
+def initial_rule(settings: ShopeeExperiment, parents: dict[str, dict[str, Any]], labelled: bool) -> MatchRule:
+    """What tuning begins with: the defaults of experiments.toml, the parents' rules for what joins them.
+
+    A booster that has no labelled listings to learn from leaves its parents' matches united.
+    """
+    if settings.branch == "union" or (settings.branch == "booster" and not labelled):
+        thresholds = {name: value for each in parents.values() for name, value in each["thresholds"].items()}
+        selection: Selection = "threshold"
+    else:
+        selection = settings.rule.selection
+        thresholds = {settings.name: 0.0 if selection == "expected_f1" else settings.default_threshold}
+    return MatchRule(
+        thresholds=thresholds,
+        at_least_two=False,
+        tuned=False,
+        pool=0,
+        selection=selection,
+        most=settings.rule.most,
+    )
+
+
+def threshold_grid(scores: npt.NDArray[np.float32], rows: int) -> list[float]:
+    """Scores at which from 0.02 to 50 candidates a row remain, highest first."""
+    ordered = np.sort(scores[np.isfinite(scores)])[::-1]
+    if not len(ordered):
+        return []
+    ranks = (np.geomspace(FEWEST_A_ROW, MOST_A_ROW, GRID) * rows).astype(int)
+    picked = ordered[ranks[ranks < len(ordered)]]
+    return sorted({float(score) for score in (*picked, ordered[-1])}, reverse=True)
+
+
+def tune_rule(
+    pairs: CandidatePairs, label_group: npt.NDArray[np.int64], start: MatchRule, try_two_matches: bool
+) -> MatchRule:
+    """Thresholds, and whether rows take at least two names, with the highest mean F1 on held-out listings.
+
+    One threshold after the other is moved over its grid, or its branch switched off, until nothing improves.
+
+    Parameters
+    ----------
+    pairs : candidates of all labelled listings, each found without its label.
+    start : the rule to begin with; its thresholds name the branches.
+    """
+    rows = len(label_group)
+    useful = {
+        name: value for name, value in start.thresholds.items() if np.isfinite(pairs.scores[name]).any()
+    }
+    rule = start.model_copy(update={"thresholds": useful, "tuned": True, "pool": rows})
+
+    def mean_f1(candidate: MatchRule) -> float:
+        return float(row_f1(*select_matches(pairs, candidate), label_group).mean())
+
+    best = mean_f1(rule)
+    grids = {name: _grid(pairs, rule, name, rows) for name in useful}
+    for _ in range(ROUNDS):
+        before = best
+        for name in useful:
+            rule, best = _better(
+                [_moved(rule, name, value) for value in (None, *grids[name])], rule, best, mean_f1
+            )
+        if try_two_matches:
+            flipped = rule.model_copy(update={"at_least_two": not rule.at_least_two})
+            rule, best = _better([flipped], rule, best, mean_f1)
+        for name in list(rule.thresholds):
+            rule, best = _better(
+                [_moved(rule, name, value) for value in _between(grids[name], rule.thresholds[name])],
+                rule,
+                best,
+                mean_f1,
+            )
+        if best <= before or (len(useful) == 1 and not try_two_matches):
+            break
+    return rule
+
+
+def with_slopes(
+    pairs: CandidatePairs, label_group: npt.NDArray[np.int64], rule: MatchRule, seed: int
+) -> MatchRule:
+    """The rule with the slope of each threshold over the logarithm of the pool's size.
+
+    Half, a quarter and an eighth of the products make smaller pools, in which each threshold is tuned again
+    while the others stand. A line through the whole pool's threshold is fitted to them. False candidates grow
+    with the pool and true ones do not, so a slope of the wrong sign is chance and counts as none.
+    """
+    growths, thresholds = [], {name: list[float]() for name in rule.thresholds}
+    for part in PARTS:
+        kept = part_of(label_group, part, seed)
+        if kept.sum() < LEAST_PART:
+            continue
+        smaller, groups = within(pairs, kept), label_group[kept]
+        growths.append(float(np.log(kept.sum() / len(kept))))
+        for name, chosen in thresholds.items():
+            chosen.append(_threshold_there(smaller, groups, rule, name) - rule.thresholds[name])
+    if not growths:
+        return rule
+    slopes = {
+        name: float(np.dot(growths, moves) / np.dot(growths, growths)) for name, moves in thresholds.items()
+    }
+    sign = -1 if rule.selection == "expected_f1" else 1
+    return rule.model_copy(
+        update={"slopes": {name: sign * max(0.0, sign * slope) for name, slope in slopes.items()}}
+    )
+
+
+def within(pairs: CandidatePairs, kept: npt.NDArray[np.bool_]) -> CandidatePairs:
+    """Pairs among the `kept` (n,) listings, which are numbered anew."""
+    number = np.cumsum(kept, dtype=np.int32) - 1
+    both = kept[pairs.query] & kept[pairs.match]
+    return CandidatePairs(
+        number[pairs.query[both]],
+        number[pairs.match[both]],
+        {name: score[both] for name, score in pairs.scores.items()},
+    )
+
+
+def part_of(label_group: npt.NDArray[np.int64], part: float, seed: int) -> npt.NDArray[np.bool_]:
+    """(n,) listings of a share of the products, drawn at random."""
+    groups, group = np.unique(label_group, return_inverse=True)
+    drawn = np.random.default_rng(seed).permutation(len(groups)) < round(part * len(groups))
+    return np.asarray(drawn[group])
+
+
+def _threshold_there(
+    pairs: CandidatePairs, label_group: npt.NDArray[np.int64], rule: MatchRule, name: str
+) -> float:
+    """The threshold of one branch that is best in this pool, the mean of those that are nearly as good."""
+    grid = _grid(pairs, rule, name, len(label_group))
+    if not grid:
+        return rule.thresholds[name]
+    f1 = np.array(
+        [
+            row_f1(*select_matches(pairs, _moved(rule, name, value)), label_group).mean()
+            for value in grid
+        ]
+    )  # fmt: skip
+    return float(np.mean(np.array(grid)[f1 >= f1.max() - 0.001]))
+
+
+def _grid(pairs: CandidatePairs, rule: MatchRule, name: str, rows: int) -> Sequence[float]:
+    return LOG_ODDS if rule.selection == "expected_f1" else threshold_grid(pairs.scores[name], rows)
+
+
+def _between(grid: Sequence[float], chosen: float) -> list[float]:
+    """Thresholds on both sides of the chosen one, up to its neighbours in the grid."""
+    ordered = sorted({*grid, chosen})
+    place = ordered.index(chosen)
+    ends = ordered[max(0, place - 1)], ordered[min(len(ordered) - 1, place + 1)]
+    return [
+        float(chosen + (end - chosen) * step / (FINER + 1)) for end in ends for step in range(1, FINER + 1)
+    ]
+
+
+def _moved(rule: MatchRule, name: str, threshold: float | None) -> MatchRule:
+    thresholds = {other: value for other, value in rule.thresholds.items() if other != name}
+    return rule.model_copy(
+        update={"thresholds": thresholds | ({} if threshold is None else {name: threshold})}
+    )
+
+
+def _better(
+    candidates: Sequence[MatchRule], rule: MatchRule, best: float, mean_f1: Callable[[MatchRule], float]
+) -> tuple[MatchRule, float]:
+    for candidate in candidates:
+        value = mean_f1(candidate)
+        if value > best:
+            rule, best = candidate, value
+    return rule, best
