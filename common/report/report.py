@@ -74,7 +74,9 @@ class Section:
         """Test score, its details and all baselines."""
         rows = [(f"{self.competition.metric}, test", self.score)]
         rows += [(name.replace("_", " "), figure(value)) for name, value in self.evaluation.details.items()]
-        return rows + [(f"baseline: {name}", figure(value)) for name, value in self.evaluation.baselines.items()]
+        return rows + [
+            (f"baseline: {name}", figure(value)) for name, value in self.evaluation.baselines.items()
+        ]
 
     @property
     def oof(self) -> list[tuple[str, str]]:
@@ -159,7 +161,11 @@ def draw_figures(competition: Competition, finished: Finished, folder: Path) -> 
     curves = folder / "training_curves.png"
     if draw_training_curves(finished.records, curves):
         figures.append(
-            Figure(curves, "Training curves", "One line per fold; validation figures (val) are on the held-out fold.")
+            Figure(
+                curves,
+                "Training curves",
+                "One line per fold; validation figures (val) are on the held-out fold.",
+            )
         )
     return figures
 
