@@ -1,4 +1,4 @@
-"""The official files of the Face Counting Challenge: read, checked, and told what is wrong with them."""
+"""The official files of the Face Counting Challenge, read and checked."""
 
 from pathlib import Path
 
