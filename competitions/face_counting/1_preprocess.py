@@ -2,8 +2,8 @@
 
     python competitions/face_counting/1_preprocess.py [--data DIR]
 
-Pictures are stored in their own size; the three preprocessing modes are applied when a detector reads them. Labelled
-pictures with similar difference hashes form a group, which no fold splits.
+Pictures are stored in their own size; the three preprocessing modes are applied when a detector reads them.
+Labelled pictures with similar difference hashes form a group, which no fold splits.
 
 Reads
     <data>/train.csv, <data>/bbox_train.csv, <data>/test.csv, <data>/image_data/

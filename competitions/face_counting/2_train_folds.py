@@ -2,10 +2,10 @@
 
     python competitions/face_counting/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
-An experiment with parents trains nothing: the boxes of its parents are views of the same pictures. When all folds are
-done, the counting strategy and its thresholds are selected on the pooled out-of-fold (OOF) predictions, those for
-pictures that the fold's model was not trained on. The reported figures are cross-fitted: each fold is counted by a rule
-fitted on the other folds.
+An experiment with parents trains nothing: the boxes of its parents are views of the same pictures. When all
+folds are done, the counting strategy and its thresholds are selected on the pooled out-of-fold (OOF)
+predictions, those for pictures that the fold's model was not trained on. The reported figures are
+cross-fitted: each fold is counted by a rule fitted on the other folds.
 
 Reads
     <work>/processed/

@@ -3,8 +3,8 @@
     python competitions/face_counting/3_infer.py [--experiment NAME]
     python competitions/face_counting/3_infer.py --images DIR [--save-pictures] [--weights DIR]
 
-Own photos are JPEG, PNG or WebP of any size. They are counted by the trained networks and their counting rule, or, with
---weights, by pretrained weights off the shelf and default thresholds; that needs no training.
+Own photos are JPEG, PNG or WebP of any size. They are counted by the trained networks and their counting
+rule, or, with --weights, by pretrained weights off the shelf and default thresholds; that needs no training.
 
 Reads
     <work>/processed/, <work>/<experiment>/fold<k>/checkpoint.safetensors, <work>/<experiment>/oof.run.json

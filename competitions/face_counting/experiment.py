@@ -25,15 +25,15 @@ class InputSettings(Settings):
     """How a picture becomes the detector's square input image."""
 
     preprocessing: Preprocessing = "letterbox"
-    """resize: the picture fills the image and loses its aspect ratio (setting 1 of the paper); letterbox: it keeps
-    its shape on a white background (setting 2); letterbox_half_scale: training also sees half-scale copies
-    (setting 3)."""
+    """resize: the picture fills the image and loses its aspect ratio (setting 1 of the paper); letterbox: it
+    keeps its shape on a white background (setting 2); letterbox_half_scale: training also sees half-scale
+    copies (setting 3)."""
     image_size: Annotated[int, Field(ge=64, multiple_of=32)] = 640
     """Side of the image in px; a larger picture is scaled down to fit, keeping its shape."""
     rect: bool = False
     """Rectangular inference: no more padding around a picture than the strides need."""
     tta: Annotated[list[ViewSettings], Field(min_length=1)] = Field(default_factory=lambda: [ViewSettings()])
-    """Test-time augmentation: views of each picture. How their boxes are merged is tuned on OOF predictions."""
+    """Test-time augmentation: views of each picture. The merging of their boxes is tuned OOF."""
 
 
 class DetectorSettings(Settings):
@@ -45,7 +45,7 @@ class DetectorSettings(Settings):
     """Depth and width of a family that has sizes: n, s, m, l, x."""
     pretrained: bool = False
     """Whether 2_train_folds.py needs pretrained weights from --weights."""
-    options: dict[str, Option] = {}
+    options: dict[str, Option] = Field(default_factory=dict)
     """Settings of this family alone, checked by its class in models/."""
 
 
@@ -88,12 +88,12 @@ class TrainingSettings(Settings):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0005
     """Weight decay of convolutions; biases and normalisation layers have none."""
     ema_decay: Share = 0.0
-    """Decay of the exponential moving average of the weights that is kept as the model; 0 keeps the last weights."""
+    """Decay of the exponential moving average (EMA) of the weights, which becomes the model; 0: no EMA."""
     grad_clip_norm: Annotated[float, Field(gt=0)] = 10.0
     """Limit of the gradient norm."""
     freeze_batchnorm: bool = False
     """Whether BatchNorm layers keep the statistics of the pretrained weights."""
-    freeze: list[str] = []
+    freeze: list[str] = Field(default_factory=list)
     """Prefixes of the names of parameters that are not trained."""
 
 
@@ -104,15 +104,18 @@ class CountingSettings(Settings):
     """Boxes with a lower score are dropped."""
     nms_iou: Share = 0.8
     """IoU of the NMS before predictions are stored; the tuned, stricter one is applied later."""
-    score_grid: list[Share] = Field(default_factory=lambda: [round(0.05 + 0.025 * step, 3) for step in range(31)])
+    score_grid: list[Share] = Field(
+        default_factory=lambda: [round(0.05 + 0.025 * step, 3) for step in range(31)]
+    )
     """Score thresholds to select from."""
     iou_grid: list[Share] = Field(
         default_factory=lambda: [0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.6, 0.7, 0.8]
     )
     """IoU thresholds of NMS or WBF to select from."""
     fold_ensemble: Literal["mean_count", "wbf"] = "mean_count"
-    """How the folds' models are combined on a test picture: mean of their counts, or one count of their boxes merged
-    by weighted boxes fusion. OOF predictions cannot select this, because one model predicts each OOF picture."""
+    """How the folds' models are combined on a test picture: mean of their counts, or one count of their boxes
+    merged by weighted boxes fusion. OOF predictions cannot select this, because one model predicts each OOF
+    picture."""
     wbf_iou: Share = 0.6
     """IoU from which boxes of two folds are merged."""
 
@@ -121,8 +124,8 @@ class FaceCountingExperiment(Experiment):
     """One way to count faces."""
 
     split: Literal["stratified_group_kfold", "holdout_80_20"] = "stratified_group_kfold"
-    """stratified_group_kfold: folds stratified by head count, near duplicates in one fold; holdout_80_20: random
-    80/20 splits, as in the paper."""
+    """stratified_group_kfold: folds stratified by head count, near duplicates in one fold; holdout_80_20:
+    random 80/20 splits, as in the paper."""
     input: InputSettings = InputSettings()
     detector: DetectorSettings = DetectorSettings(size="s")
     augmentation: AugmentationSettings = AugmentationSettings()
@@ -130,11 +133,11 @@ class FaceCountingExperiment(Experiment):
     counting: CountingSettings = CountingSettings()
 
     def preprocessing(self) -> dict[str, Any]:
-        """Nothing: pictures are stored in their own size, and input images are made when a picture is read."""
+        """Nothing: pictures are stored in their own size, and images are made when a picture is read."""
         return {}
 
     def weights_needed(self) -> list[str]:
-        """File names (without suffix) of the pretrained weights; InputError when the detector's settings are wrong."""
+        """File name (without suffix) of the pretrained weights; InputError when the size is wrong."""
         if not self.detector.pretrained or self.parents:
             return []
         return [DETECTORS[self.detector.family].weights_names(self.detector)[0]]

@@ -1,4 +1,4 @@
-"""The method, stage by stage: decode, train a detector per fold, tune the count on OOF boxes, predict, submit."""
+"""The method: decode, train a detector per fold, tune the count on OOF boxes, predict, submit."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,7 +54,7 @@ def preprocess(job: FaceJob) -> Result:
         _write_table(stored_pictures.pictures_file(job.processed), pictures),
         _write_table(stored_pictures.boxes_file(job.processed), boxes),
     ]
-    metrics = {
+    metrics: dict[str, float] = {
         "train_pictures": len(labelled),
         "test_pictures": int((pictures["split"] == "test").sum()),
         "faces": len(boxes),
@@ -64,7 +64,7 @@ def preprocess(job: FaceJob) -> Result:
 
 
 def train_fold(job: FaceJob) -> Result:
-    """Train one network and predict the pictures that it was not trained on; an ensemble stacks its members' boxes."""
+    """Train one network and predict the held-out pictures; an ensemble stacks its members' boxes."""
     settings = job.settings
     if settings.parents:
         pictures, boxes = ensemble_fold(job)
@@ -74,21 +74,23 @@ def train_fold(job: FaceJob) -> Result:
     groups = stored.pictures["near_duplicates"].to_numpy()
     out = held_out(settings, job.fold, head_counts, groups, job.seed)
 
-    seed, device, what = derived_seed(job.seed, "fold", job.fold), torch_device(job.device), f"fold {job.fold}"
+    seed, device, what = (
+        derived_seed(job.seed, "fold", job.fold),
+        torch_device(job.device),
+        f"fold {job.fold}",
+    )
     seed_everything(seed)
     images = TrainingImages(stored.where(~out), settings.input, settings.augmentation, seed)
     network = build_detector(settings.detector, images.face_sides())
     loaded = load_pretrained(network, settings.detector, job.stage_args.weights)
-    network, history = train_detector(
-        network, images, settings.training, seed, job.resume_dir, device, what
-    )
+    network, history = train_detector(network, images, settings.training, seed, job.resume_dir, device, what)
 
     validation = stored.where(out)
     boxes = detect_faces(network, validation, settings, device, what)
     checkpoint = job.fold_folder / CHECKPOINT
     save_weights(checkpoint, network.state_dict())
     outputs = [checkpoint, *_write_oof(job, validation.pictures[["Name", "head_count"]], boxes)]
-    metrics = {"images": len(images), "boxes": len(boxes), "pretrained_tensors": loaded}
+    metrics: dict[str, float] = {"images": len(images), "boxes": len(boxes), "pretrained_tensors": loaded}
     return Result(outputs, metrics=metrics, history=history)
 
 
@@ -104,9 +106,7 @@ def pool_folds(job: FaceJob) -> Result:
 
 def infer(job: FaceJob) -> Result:
     """Boxes of every fold's network in the test pictures; an ensemble stacks its members' boxes."""
-    boxes = (
-        ensemble_test(job) if job.settings.parents else pd.concat(_test_boxes(job), ignore_index=True)
-    )
+    boxes = ensemble_test(job) if job.settings.parents else pd.concat(_test_boxes(job), ignore_index=True)
     path = job.paths.test(job.settings.name, ".parquet")
     return Result([_write_table(path, boxes)], metrics={"boxes": len(boxes)})
 

@@ -72,6 +72,6 @@ def _check_share(unreadable: list[str], pictures: int, folder: Path) -> None:
     limit = max(1, int(MAX_UNREADABLE * pictures))
     if len(unreadable) > limit:
         raise InputError(
-            f"{display_path(folder)}: more than {limit} of {pictures} pictures of a split are missing or unreadable "
-            f"({unreadable[0]}); are these the official pictures, and complete?"
+            f"{display_path(folder)}: more than {limit} of {pictures} pictures of a split are missing or "
+            f"unreadable ({unreadable[0]}); are these the official pictures, and complete?"
         )

@@ -25,8 +25,8 @@ def held_out(
 
     Returns
     -------
-    (n,) bool. Folds of `stratified_group_kfold` partition the pictures; each of `holdout_80_20` is a random fifth, as
-    in the paper, where near duplicates may lie on both sides.
+    (n,) bool. Folds of `stratified_group_kfold` partition the pictures; each of `holdout_80_20` is a
+    random fifth, as in the paper, where near duplicates may lie on both sides.
 
     Raises
     ------

@@ -30,7 +30,8 @@ def checked_boxes(boxes: pd.DataFrame, pictures: pd.DataFrame) -> tuple[pd.DataF
     if unknown.any():
         names = boxes["Name"][unknown].unique()
         faults.append(
-            f"bbox_train.csv: {int(unknown.sum())} boxes of pictures that are not used for training: {examples(names)}"
+            f"bbox_train.csv: {int(unknown.sum())} boxes of pictures that are not used for training: "
+            f"{examples(names)}"
         )
     kept = boxes[~unknown].merge(pictures[["Name", "width", "height"]], on="Name", how="left")
     corners = kept[BOX_COLUMNS].to_numpy(np.float64)

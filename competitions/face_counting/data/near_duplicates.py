@@ -21,9 +21,7 @@ def difference_hash(picture: UInt8) -> UInt8:
     return np.packbits(bits.ravel())
 
 
-def near_duplicate_groups(
-    hashes: UInt8, max_distance: int = MAX_DISTANCE
-) -> Int32:
+def near_duplicate_groups(hashes: UInt8, max_distance: int = MAX_DISTANCE) -> Int32:
     """Number the groups of near duplicates.
 
     Parameters

@@ -1,7 +1,7 @@
-"""The paper's three preprocessing modes: the place of a picture, and of its boxes, in the detector's input image.
+"""The paper's three preprocessing modes: where a picture and its boxes lie in the detector's input image.
 
-A picture is a file as it was photographed; an image is the square that a network sees. Boxes are (n, 4) arrays of xmin,
-ymin, xmax, ymax in px.
+A picture is a file as it was photographed; an image is the square that a network sees. Boxes are (n, 4)
+arrays of xmin, ymin, xmax, ymax in px.
 """
 
 from dataclasses import dataclass, replace
@@ -52,7 +52,7 @@ def resize(width: int, height: int, image_size: int) -> Placement:
 
 
 def letterbox(width: int, height: int, image_size: int) -> Placement:
-    """Setting 2: the picture keeps its shape, in the middle of a white image (the paper does not print where).
+    """Setting 2: the picture keeps its shape, in the middle of a white image (not specified in the paper).
 
     A picture that is larger than the image is scaled down to fit.
     """

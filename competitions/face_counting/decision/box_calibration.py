@@ -1,10 +1,12 @@
 """The probability that the labels count a box: LightGBM on features from all views.
 
-A score is one network's confidence in a face. Whether the labels count it depends on more: the scores of other views,
-its size relative to the large faces of its picture, overlap with boxes of higher score, and the number of boxes.
+A score is one network's confidence in a face. Whether the labels count it depends on more: the scores of
+other views, its size relative to the large faces of its picture, overlap with boxes of higher score, and the
+number of boxes.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +24,7 @@ MIN_SCORE = 0.03
 LABEL_IOU = 0.3
 """IoU from which a box matches a labelled one; labels are loose."""
 CONFIDENT = 0.5
-BOOSTER = {
+BOOSTER: dict[str, Any] = {
     "num_boost_round": 120,
     "num_leaves": 15,
     "learning_rate": 0.05,
@@ -79,9 +81,9 @@ def candidates_from(found: DetectedFaces) -> Candidates:
 def _context(boxes: Float32, scores: Float32, first_view: Float32, sides: Float64) -> Float64:
     """(boxes, 8) features of each box of one picture relative to the others.
 
-    In order: largest IoU with, and largest share covered by, a box of higher score; side relative to the large and to
-    the median confident face; number of confident boxes; sum of scores; number of boxes of higher score; side of the
-    large confident faces in px.
+    In order: largest IoU with, and largest share covered by, a box of higher score; side relative to the
+    large and to the median confident face; number of confident boxes; sum of scores; number of boxes of
+    higher score; side of the large confident faces in px.
     """
     corners = torch.from_numpy(boxes)
     iou = box_iou(corners, corners).numpy()  # (boxes, boxes), as all pairwise arrays here
@@ -134,7 +136,7 @@ def fit_calibration(candidates: Candidates, labelled: Bools) -> Calibration:
 
 
 def cross_fitted_probabilities(candidates: Candidates, labelled: Bools) -> Float64:
-    """(boxes,) probabilities by models fitted on other pictures: features that a regression may learn from."""
+    """(boxes,) probabilities by models fitted on other pictures, as features for a regression."""
     splits = candidates.boxes.picture % N_SPLITS
     result = np.zeros(len(splits))
     for split in range(N_SPLITS):
@@ -146,7 +148,7 @@ def cross_fitted_probabilities(candidates: Candidates, labelled: Bools) -> Float
 
 
 def expected_counts(candidates: Candidates, probabilities: Float64) -> Float64:
-    """(pictures, 3) expected number of labelled boxes, its variance, and the number of boxes more likely than not."""
+    """(pictures, 3) expected number of labelled boxes, its variance, and the number of likely boxes."""
     picture, pictures = candidates.boxes.picture, candidates.boxes.pictures
     parts = (probabilities, probabilities * (1 - probabilities), (probabilities > 0.5).astype(np.float64))
     return np.column_stack([np.bincount(picture, part, pictures) for part in parts])

@@ -1,11 +1,13 @@
 """A small regression from features of a picture's boxes to its head count.
 
-Labels have habits that no single box shows: far faces behind near ones are often not counted, and half of a crowd is
-missing. The numbers of high-score, low-score, small and relatively small boxes in a picture indicate them.
+Labels have habits that no single box shows: far faces behind near ones are often not counted, and half of a
+crowd is missing. The numbers of high-score, low-score, small and relatively small boxes in a picture indicate
+them.
 """
 
 import itertools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sklearn.linear_model import RidgeCV
@@ -21,13 +23,19 @@ RELATIVE_SIDES = (0.0, 0.3, 0.5, 0.7, np.inf)
 """Bins of a box's side relative to the large faces of its picture."""
 CONFIDENT = 0.4
 VIEW_IOU = 0.4
-BOOSTER = {
+BOOSTER: dict[str, Any] = {
     "num_boost_round": 100,
     "num_leaves": 6,
     "learning_rate": 0.03,
     "min_data_in_leaf": 20,
 }
-SUBSAMPLING = {"feature_fraction": 0.5, "bagging_fraction": 0.7, "bagging_freq": 1, "num_threads": 1, "seed": 2021}
+SUBSAMPLING: dict[str, Any] = {
+    "feature_fraction": 0.5,
+    "bagging_fraction": 0.7,
+    "bagging_freq": 1,
+    "num_threads": 1,
+    "seed": 2021,
+}
 """For a thousand pictures: small, randomised trees."""
 RIDGE_ALPHAS = tuple(10.0**power for power in np.linspace(0, 4, 15))
 """Candidates; one is selected by leave-one-out."""
@@ -62,7 +70,11 @@ def fit_regression(features: Float64, head_counts: Float64) -> CountRegression:
     residual = head_counts - features[:, -1]
     booster = train_lightgbm(features, residual, objective="regression", **BOOSTER, **SUBSAMPLING)
     return CountRegression(
-        means.tolist(), stds.tolist(), ridge.coef_.tolist(), float(ridge.intercept_), booster.model_to_string()
+        means.tolist(),
+        stds.tolist(),
+        ridge.coef_.tolist(),
+        float(ridge.intercept_),
+        booster.model_to_string(),
     )
 
 
@@ -112,7 +124,7 @@ def picture_features(found: DetectedFaces, merged: DetectedFaces, counts: Float6
 def _sides_of_confident_faces(
     picture: Int64, sides: Float64, scores: Float32, pictures: int
 ) -> tuple[Float64, Float64, Float64]:
-    """90 % quantile, median and minimum of the sides in px of each picture's confident boxes; 0 without any."""
+    """90 % quantile, median and minimum side in px of each picture's confident boxes; 0 without any."""
     result = np.zeros((3, pictures))
     confident = scores >= CONFIDENT
     for row in np.unique(picture[confident]):

@@ -2,13 +2,13 @@
 
 A counting strategy merges the views of a picture and applies a rule to the merged boxes.
 
-Merging: `first_view` takes the boxes of the first view only, `nms` the best of overlapping boxes of all views, `wbf`
-their weighted mean.
+Merging: `first_view` takes the boxes of the first view only, `nms` the best of overlapping boxes of all
+views, `wbf` their weighted mean.
 
-Rules: `threshold` counts the boxes above a score. `expected_count` gives each box an expected count that rises with its
-score: a step function fitted by non-negative least squares to the squared error of the count. `count_regression` is a
-regression on features of a picture's boxes. `calibrated_regression` adds the expected number of labelled boxes to its
-features (see `box_calibration`).
+Rules: `threshold` counts the boxes above a score. `expected_count` gives each box an expected count that
+rises with its score: a step function fitted by non-negative least squares to the squared error of the count.
+`count_regression` is a regression on features of a picture's boxes. `calibrated_regression` adds the expected
+number of labelled boxes to its features (see `box_calibration`).
 """
 
 from dataclasses import asdict, dataclass

@@ -1,4 +1,4 @@
-"""Out-of-fold (OOF) boxes of all folds pooled: the counting strategy is selected, and its rule fitted, on them."""
+"""Out-of-fold (OOF) boxes of all folds: the counting strategy is selected and fitted on them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +37,7 @@ class TunedCounting:
     decision: dict[str, Any]
 
 
-def pool_faces(
-    fold_folders: list[Path], views: int, boxes: dict[str, Float64] | None = None
-) -> PooledFaces:
+def pool_faces(fold_folders: list[Path], views: int, boxes: dict[str, Float64] | None = None) -> PooledFaces:
     """Read the OOF predictions that 2_train_folds wrote to its fold folders.
 
     Parameters

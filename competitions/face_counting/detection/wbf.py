@@ -1,7 +1,7 @@
 """Boxes of several views of the same picture merged by NMS or by weighted boxes fusion (WBF).
 
-Views are those of test-time augmentation (scales, flips), models of other folds, or the members of an ensemble:
-anything that predicts boxes for the same picture.
+Views are those of test-time augmentation (scales, flips), models of other folds, or the members of an
+ensemble: anything that predicts boxes for the same picture.
 """
 
 import itertools
@@ -73,9 +73,9 @@ class DetectedFaces:
     def wbf_with_view_scores(self, iou: float) -> tuple["DetectedFaces", Float32]:
         """Fused boxes, and the best score of every view for each (n, views).
 
-        The boxes that NMS at that IoU keeps are clusters of the boxes that it suppresses. A fused box is the mean of
-        its cluster, weighted by score. Its score is the mean over the views of each view's best score, 0 for a view
-        without a box in the cluster. It counts as found by view 0.
+        The boxes that NMS at that IoU keeps are clusters of the boxes that it suppresses. A fused box is the
+        mean of its cluster, weighted by score. Its score is the mean over the views of each view's best
+        score, 0 for a view without a box in the cluster. It counts as found by view 0.
         """
         picture, boxes = [], [np.zeros((0, 4), np.float32)]
         view_scores = [np.zeros((0, self.views), np.float32)]
@@ -83,7 +83,7 @@ class DetectedFaces:
             own, weight = torch.from_numpy(self.boxes[start:stop]), torch.from_numpy(self.scores[start:stop])
             leaders = ops.nms(own, weight, iou)  # rows of the clusters' best boxes
             overlaps = ops.box_iou(own, own[leaders])  # (boxes, clusters)
-            # A box joins the cluster that it overlaps most, among those whose leader has a score at least its own.
+            # A box joins the cluster that it overlaps most, among leaders with a score at least its own.
             overlaps[weight[:, None] > weight[leaders][None]] = -1.0
             overlaps[leaders, torch.arange(len(leaders))] = 2.0
             cluster = overlaps.argmax(dim=1)  # (boxes,)

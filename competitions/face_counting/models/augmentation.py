@@ -45,7 +45,8 @@ class TrainingImage:
 class TrainingImages(Dataset[TrainingImage]):
     """The pictures of a training set, half-scale copies included, augmented differently at each visit.
 
-    It has random generators of its own; `set_random_seed` restarts them (see common.learn.training.EpochSampler).
+    It has random generators of its own; `set_random_seed` restarts them (see
+    common.learn.training.EpochSampler).
     """
 
     def __init__(

@@ -37,11 +37,11 @@ Detect = Callable[[torch.Tensor], Sequence[Detections]]
 class FaceDetector(torch.nn.Module):
     """What training, inference and counting know of a network that finds faces.
 
-    A family is a subclass in a module of this room, registered with `DETECTORS.register`; its constructor takes
-    the settings, and the sides of the faces that it will be trained on.
+    A family is a subclass in a module of this room, registered with `DETECTORS.register`; its constructor
+    takes the settings, and the sides of the faces that it will be trained on.
 
-    Images are (batch, 3, height, width) uint8 RGB with sides that are multiples of 32; boxes are corners in px of
-    the image.
+    Images are (batch, 3, height, width) uint8 RGB with sides that are multiples of 32; boxes are corners in
+    px of the image.
     """
 
     sizes: ClassVar[tuple[str, ...]] = ()
@@ -57,8 +57,8 @@ class FaceDetector(torch.nn.Module):
 
         Parameters
         ----------
-        face_sides : (faces, 2) widths and heights in px of the image, for families that fit anchors to them; None
-            for a network that a checkpoint will fill.
+        face_sides : (faces, 2) widths and heights in px of the image, for families that fit anchors to them;
+            None for a network that a checkpoint will fill.
         """
         super().__init__()
 

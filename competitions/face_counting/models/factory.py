@@ -18,8 +18,8 @@ def build_detector(settings: DetectorSettings, face_sides: Float64 | None = None
 
     Parameters
     ----------
-    face_sides : (faces, 2) widths and heights in px of the image, of the training faces: anchors are fitted to them
-        where the options ask for it. None where a checkpoint brings the anchors.
+    face_sides : (faces, 2) widths and heights in px of the image, of the training faces: anchors are fitted
+        to them where the options ask for it. None where a checkpoint brings the anchors.
 
     Raises
     ------

@@ -1,9 +1,9 @@
-"""Faster R-CNN (Ren et al. 2015): the paper's baseline, the improvement that it proposes, and a light one for CPUs.
+"""Faster R-CNN (Ren et al. 2015): the paper's baseline, its proposed improvement, and a light one for CPUs.
 
-`faster_rcnn`: VGG-16, nine anchors at every location of its last feature map, RoI pooling, two fully connected
-layers. `faster_rcnn_fpn`: ResNet-101 with a feature pyramid, three anchors at every location of five levels, RoIAlign,
-and global average pooling instead of the fully connected layers. `faster_rcnn_yolov5`: the same on the feature maps of a
-YOLOv5, six anchors at every location of three levels.
+`faster_rcnn`: VGG-16, nine anchors at every location of its last feature map, RoI pooling, two fully
+connected layers. `faster_rcnn_fpn`: ResNet-101 with a feature pyramid, three anchors at every location of
+five levels, RoIAlign, and global average pooling instead of the fully connected layers. `faster_rcnn_yolov5`:
+the same on the feature maps of a YOLOv5, six anchors at every location of three levels.
 """
 
 from abc import abstractmethod
@@ -228,7 +228,7 @@ class _RoIPooling(nn.Module):
 
 
 class _EqualChannels(nn.Module):
-    """A YOLOv5's feature maps with the same number of channels at all levels, as torchvision's heads need them."""
+    """A YOLOv5's feature maps with equal channels at all levels, as torchvision's heads need them."""
 
     out_channels = LIGHT_WIDTH
 

@@ -7,14 +7,21 @@ import torch
 
 from common.learn.compiled_network import compile_network
 from competitions.face_counting.experiment import CountingSettings
-from competitions.face_counting.models.base import DenseDetector, Detect, Detections, FaceDetector, detect, filter_boxes
+from competitions.face_counting.models.base import (
+    DenseDetector,
+    Detect,
+    Detections,
+    FaceDetector,
+    detect,
+    filter_boxes,
+)
 
 MIN_IMAGES = 200
 """Compiling takes seconds: it pays from about this number of images on."""
 
 
 def detect_function(network: FaceDetector, counting: CountingSettings, device: str, images: int) -> Detect:
-    """The call that finds faces with a trained network; compiled on a CPU where `images` are enough to pay."""
+    """The call that finds faces with a trained network; compiled on a CPU where `images` are many."""
     network = network.to(device).eval()
     if device == "cpu" and isinstance(network, DenseDetector) and images >= MIN_IMAGES:
         return CompiledDetector(network, counting).detect

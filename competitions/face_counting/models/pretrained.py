@@ -28,16 +28,17 @@ def load_pretrained(network: FaceDetector, settings: DetectorSettings, location:
 
     Raises
     ------
-    InputError : pretrained weights are required and none are given; the folder holds none for this network; fewer
-        than half of the network's tensors fit.
+    InputError : pretrained weights are required and none are given; the folder holds none for this network;
+        fewer than half of the network's tensors fit.
     """
     names = network.weights_names(settings)
     title = f"{settings.family}{settings.size or ''}"
     if location is None:
         if settings.pretrained:
             raise InputError(
-                f"this experiment starts from pretrained weights of {title}: give a state dict, or a folder with "
-                f"{names[0]}.safetensors or {names[0]}.pt, with --weights; yolov5n_from_scratch needs none"
+                f"this experiment starts from pretrained weights of {title}: give a state dict, or a "
+                f"folder with {names[0]}.safetensors or {names[0]}.pt, with --weights; "
+                "yolov5n_from_scratch needs none"
             )
         return 0
     if not settings.pretrained and location.expanduser().is_dir():

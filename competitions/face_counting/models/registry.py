@@ -1,7 +1,7 @@
 """The detectors that experiments.toml may name; each module of this room registers its own.
 
-    @DETECTORS.register("retinaface")
-    class RetinaFace(DenseDetector): ...
+@DETECTORS.register("retinaface")
+class RetinaFace(DenseDetector): ...
 """
 
 from typing import Any

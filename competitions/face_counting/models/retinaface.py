@@ -1,8 +1,8 @@
 """RetinaFace on MobileNet 0.25 (Deng et al. 2020): a small network trained for faces alone.
 
-The layers follow biubug6's PyTorch version for small devices (Face-Detector-1MB, trained on WIDER FACE), so that its
-weights fit. A related network of the same tensor names has larger anchors and leaky ReLU; its weights do not fit. The
-head for five facial landmarks is left out, because counting does not need it.
+The layers follow biubug6's PyTorch version for small devices (Face-Detector-1MB, trained on WIDER FACE), so
+that its weights fit. A related network of the same tensor names has larger anchors and leaky ReLU; its
+weights do not fit. The head for five facial landmarks is left out, because counting does not need it.
 """
 
 import re
@@ -133,7 +133,9 @@ class RetinaFace(DenseDetector):
         classes, edges = outputs
         locations = anchors(height, width).to(edges)
         scores = classes.float().softmax(dim=-1)[..., 1]
-        return [(decode(offsets, locations), each) for offsets, each in zip(edges.float(), scores, strict=True)]
+        return [
+            (decode(offsets, locations), each) for offsets, each in zip(edges.float(), scores, strict=True)
+        ]
 
     def state_key(self, foreign: str) -> str:
         """From the names of published state dicts."""
@@ -166,7 +168,8 @@ def anchors(height: int, width: int) -> torch.Tensor:
 def match(locations: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
     """(anchors,) number of the face that each anchor is assigned to, -1 for none.
 
-    An anchor takes the face that it overlaps most, from an IoU of 0.35 on; each face gets at least its best anchor.
+    An anchor takes the face that it overlaps most, from an IoU of 0.35 on; each face gets at least its best
+    anchor.
     """
     if len(faces) == 0:
         return torch.full((len(locations),), -1, device=locations.device)

@@ -1,7 +1,7 @@
 """SSD (Liu et al. 2016) on VGG-16, and a light one for CPUs.
 
-SSD300's feature maps are laid out for 300 x 300 px: images of any side are resized to that inside. The light one has
-SSD's default boxes, head and loss on the feature maps of a YOLOv5; images keep their size.
+SSD300's feature maps are laid out for 300 x 300 px: images of any side are resized to that inside. The light
+one has SSD's default boxes, head and loss on the feature maps of a YOLOv5; images keep their size.
 """
 
 from typing import Literal

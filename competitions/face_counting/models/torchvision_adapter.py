@@ -14,7 +14,7 @@ UNIT_RANGE = ((0.0,) * 3, (1.0,) * 3)
 
 
 def as_float_images(images: torch.Tensor) -> list[torch.Tensor]:
-    """Images (batch, 3, height, width) uint8 as torchvision's detectors take them: a list of floats from 0 to 1."""
+    """Images (batch, 3, height, width) uint8 as torchvision takes them: a list of floats from 0 to 1."""
     return list(images.float() / 255)
 
 

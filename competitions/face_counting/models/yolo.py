@@ -1,7 +1,7 @@
 """ultralytics' YOLO networks and their losses as detectors.
 
-`yolov5{n,s,m,l,x}.yaml` is today's "v5u" variant: backbone and neck of the paper's network under an anchor-free head,
-trained with the losses of YOLOv8. It has no anchors that could be fitted.
+`yolov5{n,s,m,l,x}.yaml` is today's "v5u" variant: backbone and neck of the paper's network under an
+anchor-free head, trained with the losses of YOLOv8. It has no anchors that could be fitted.
 """
 
 from types import SimpleNamespace

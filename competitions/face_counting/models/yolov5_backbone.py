@@ -1,4 +1,4 @@
-"""Backbone and neck of YOLOv5 without a head: feature maps of three strides for the heads of other detectors."""
+"""Backbone and neck of YOLOv5 without a head: feature maps of three strides for other detectors."""
 
 from collections import OrderedDict
 from typing import Any
@@ -28,7 +28,7 @@ class Yolov5Features(nn.Module):
         self.channels = [branch[0].conv.in_channels for branch in layers[-1].cv2]
 
     def forward(self, pixels: torch.Tensor) -> "OrderedDict[str, torch.Tensor]":
-        """(batch, 3, height, width) from 0 to 1 to (batch, channels, height / stride, width / stride) per level."""
+        """Pixels (batch, 3, height, width) from 0 to 1 -> maps (batch, channels, rows, columns)."""
         kept: list[torch.Tensor] = []
         for layer, source in zip(self.layers, self.sources, strict=False):
             # `source`: -1 for the layer before, the number of an earlier layer, or a list of both.

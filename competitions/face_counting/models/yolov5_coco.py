@@ -1,7 +1,7 @@
 """The YOLOv5 of 2021 with its COCO classes and anchors, off the shelf: it finds persons.
 
-The labels of this challenge count heads that are turned away; a face detector misses them, a person detector does
-not. Each detected person is taken as a head: the upper middle of its box.
+The labels of this challenge count heads that are turned away; a face detector misses them, a person detector
+does not. Each detected person is taken as a head: the upper middle of its box.
 """
 
 import torch

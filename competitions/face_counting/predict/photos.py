@@ -115,7 +115,7 @@ def as_stored(photos: list[Photo]) -> StoredPictures:
 
 
 def save_drawing(folder: Path, photo: Photo, count: float, boxes: Float32) -> Path:
-    """Write the photo with its boxes (faces, 4) and count as JPEG; the suffix stays in the name, as a.png and a.jpg differ."""
+    """Write the photo with its boxes (faces, 4) and count to `<folder>/<name>.jpg`, e.g. a.png.jpg."""
     drawing = Image.fromarray(photo.pixels)
     draw_boxes(drawing, boxes)
     text = f"{count:.1f}"

@@ -69,8 +69,8 @@ class FaceCounter:
 
     Parameters
     ----------
-    folds : for each fold its networks: one, or several in an ensemble. A network that several folds share is listed in
-        each of them, and run once.
+    folds : for each fold its networks: one, or several in an ensemble. A network that several folds share is
+        listed in each of them, and run once.
     decision : the counting rule as 2_train_folds.py tuned it.
     device : auto, cpu or cuda.
     origin : one line on where the networks come from.
@@ -106,12 +106,14 @@ class FaceCounter:
         networks = len(set(itertools.chain(*folds)))
         origin = f"{networks} networks of {experiment} (profile {trained.record.profile})"
         if trained.record.sample_data:
-            origin += ", trained on drawn sample faces: train on photos, or give --weights, to count real faces"
+            origin += (
+                ", trained on drawn sample faces: train on photos, or give --weights, to count real faces"
+            )
         return cls(folds, trained.settings, trained.decision, device, origin)
 
     @classmethod
     def from_weights(cls, weights: Path, experiment: str, device: str = "auto") -> "FaceCounter":
-        """Pretrained weights off the shelf, for the network of an experiment (of its first parent, in an ensemble).
+        """Pretrained weights off the shelf, for the network of an experiment (of an ensemble's first parent).
 
         Raises
         ------
@@ -137,12 +139,14 @@ class FaceCounter:
 
         Parameters
         ----------
-        photos : a folder (searched with its sub-folders), a file, or a list of files; JPEG, PNG or WebP of any size.
+        photos : a folder (searched with its sub-folders), a file, or a list of files; JPEG, PNG or WebP of
+            any size.
 
         Returns
         -------
-        One row per readable photo: Name (path below the folder, or below the files' common folder), HeadCount
-        (real-valued), Faces (number of boxes above the count threshold). Unreadable photos are left out with a warning.
+        One row per readable photo: Name (path below the folder, or below the files' common folder),
+        HeadCount (real-valued), Faces (number of boxes above the count threshold). Unreadable photos are left
+        out with a warning.
 
         Raises
         ------

@@ -15,6 +15,7 @@ from common.run.competition import Score
 from competitions.face_counting.data.official_tables import COUNT_COLUMNS, head_counts, test_names
 from competitions.face_counting.rules.metric import rmse, rmse_interval
 
+
 def write_submission(path: Path, names: list[str], counts: Float64) -> None:
     """Write the official CSV; counts keep four digits."""
     table = pd.DataFrame({"Name": names, "HeadCount": np.round(counts, 4)})
@@ -30,7 +31,7 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
 
 
 def score_submission(submission: Path, truth: Path) -> Score:
-    """RMSE of a submission against a table of Name, HeadCount; InputError when they do not belong together."""
+    """RMSE of a submission against a table of Name, HeadCount; InputError when their names differ."""
     rows, faults = read_submission_table(submission, COUNT_COLUMNS)
     known = head_counts(truth)
     faults += id_faults([name for name, _ in rows], known["Name"].tolist(), ordered=False)
