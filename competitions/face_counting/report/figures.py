@@ -257,9 +257,9 @@ def _threshold_map(
     return Figure(
         path,
         f"RMSE over both thresholds for {settings.name}",
-        "OOF RMSE of the number of boxes above a score threshold, after merging at an IoU threshold; the star "
-        "marks the minimum. Colours end at twice the minimum.",
         "OOF RMSE of the number of boxes above a score threshold, merged at an IoU threshold; the star "
+        "marks the minimum. Colours end at twice the minimum.",
+    )
 
 
 def _save(drawing: "Drawing", path: Path) -> None:
