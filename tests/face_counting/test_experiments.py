@@ -16,8 +16,8 @@ from competitions.face_counting.experiment import (
     Family,
     Size,
 )
-from competitions.face_counting.models.base import build_detector
-from competitions.face_counting.models.pretrained import take_over_weights
+from competitions.face_counting.models.base import 
+from competitions.face_counting.models.pretrained import load_pretrained
 
 NAMES = experiment_names(COMPETITION.experiments_file)
 
@@ -29,8 +29,8 @@ def test_every_experiment_parses_in_both_profiles(name: str) -> None:
     assert isinstance(sample, FaceCountingExperiment)
     assert sample.folds in (2, 3)
     assert not sample.detector.pretrained
-    assert sample.pictures.canvas <= full.pictures.canvas
-    assert sample.augmentation.crop <= sample.pictures.canvas
+    assert sample.pictures.image <= full.pictures.image
+    assert sample.augmentation.crop <= sample.pictures.image
     assert full.about
 
 
@@ -49,7 +49,7 @@ def test_the_table_of_the_article_is_complete() -> None:
     table = pd.DataFrame(rows, columns=["set", "batch", "size", "rmse"])
     assert len(table.drop_duplicates(["set", "batch", "size"])) == 36
     best = table.sort_values("rmse").iloc[0]
-    assert (best["set"], best["batch"], best["size"], best["rmse"]) == ("white_canvas", 8, "x", 0.7677)
+    assert (best["set"], best["batch"], best["size"], best["rmse"]) == ("letterbox", 8, "x", 0.7677)
 
 
 def test_networks_grow_with_their_size() -> None:
@@ -61,7 +61,7 @@ def test_networks_grow_with_their_size() -> None:
 def test_pretrained_without_weights_ends_in_one_line() -> None:
     settings = DetectorSettings(size="n", pretrained=True)
     with pytest.raises(InputError, match="--weights"):
-        take_over_weights(build_detector(settings), settings, None)
+        load_pretrained(build_detector(settings), settings, None)
 
 
 def test_weights_of_a_classic_network_are_taken_over_where_they_fit(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_weights_of_a_classic_network_are_taken_over_where_they_fit(tmp_path: Pa
     head = [name for name in state if name.startswith("24.")]
     state |= {name: torch.zeros(3, 3) for name in head}  # the head of another detector
     save_weights(tmp_path / "yolov5n.safetensors", state)
-    taken_over = take_over_weights(network, settings, tmp_path)
+    taken_over = load_pretrained(network, settings, tmp_path)
     assert taken_over == len(state) - len(head)
     head_names = {name for name, _ in network.named_parameters() if name.startswith("network.model.24.")}
     values = dict(network.named_parameters())
@@ -86,14 +86,14 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     settings = DetectorSettings(size="n", pretrained=True)
     save_weights(tmp_path / "yolov5n.safetensors", {"fc.weight": torch.zeros(3, 3)})
     with pytest.raises(InputError, match=r"0 of .* tensors fit yolov5n"):
-        take_over_weights(build_detector(settings), settings, tmp_path)
+        load_pretrained(build_detector(settings), settings, tmp_path)
     with pytest.raises(InputError, match="no weights for yolov5s; expected yolov5s or"):
-        take_over_weights(build_detector(settings), DetectorSettings(size="s", pretrained=True), tmp_path)
+        load_pretrained(build_detector(settings), DetectorSettings(size="s", pretrained=True), tmp_path)
 
 
 def test_a_folder_of_weights_is_no_matter_to_random_first_weights(tmp_path: Path) -> None:
     settings = DetectorSettings(size="n")
-    assert take_over_weights(build_detector(settings), settings, tmp_path) == 0
+    assert load_pretrained(build_detector(settings), settings, tmp_path) == 0
 
 
 def test_names_of_the_usual_retinaface_weights() -> None:
@@ -108,9 +108,9 @@ def test_names_of_the_usual_retinaface_weights() -> None:
         ("ClassHead.0.conv1x1.bias", "classes.0.bias"),
         ("BboxHead.2.conv1x1.weight", "edges.2.weight"),
     ):
-        assert network.own_name(foreign) == own
+        assert network.state_key(foreign) == own
         assert own in network.state_dict()
-    assert network.own_name("LandmarkHead.0.conv1x1.weight") not in network.state_dict()
+    assert network.state_key("LandmarkHead.0.conv1x1.weight") not in network.state_dict()
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_names_of_the_usual_retinaface_weights() -> None:
         ("ssd", "backbone.features.0.weight", "network.backbone.features.0.weight"),
         ("ssd_yolov5", "model.9.cv1.conv.weight", "network.backbone.layers.9.cv1.conv.weight"),
         ("faster_rcnn_yolov5", "9.cv1.conv.weight", "network.backbone.features.layers.9.cv1.conv.weight"),
-        ("yolov5_classic", "model.24.m.1.bias", "heads.1.bias"),
-        ("yolov5_classic", "model.0.conv.weight", "features.layers.0.conv.weight"),
+        ("yolov5_coco", "model.24.m.1.bias", "heads.1.bias"),
+        ("yolov5_coco", "model.0.conv.weight", "features.layers.0.conv.weight"),
     ],
 )
 def test_names_of_given_weights(family: Family, foreign: str, own: str) -> None:
@@ -133,7 +133,7 @@ def test_names_of_given_weights(family: Family, foreign: str, own: str) -> None:
     # Names alone: large networks are not filled. ultralytics' cannot be built so, and the smallest need not.
     with torch.device("cpu" if size else "meta"):
         network = build_detector(DetectorSettings(family=family, size=size))
-    assert network.own_name(foreign) == own
+    assert network.state_key(foreign) == own
     assert own in network.state_dict()
 
 

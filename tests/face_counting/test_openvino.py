@@ -4,27 +4,22 @@ import torch
 
 from common.learn.seeding import seed_everything
 from competitions.face_counting.experiment import CountingSettings, DetectorSettings
-from competitions.face_counting.models.base import DenseDetector, build_detector, detect
+from competitions.face_counting.models.base import DenseDetector, detect
+from competitions.face_counting.models.factory import build_detector
 from competitions.face_counting.models.openvino import CompiledDetector
 from tests.conftest import run_python
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        DetectorSettings(family="retinaface"),
-        DetectorSettings(size="n"),
-    ],
-)
+@pytest.mark.parametrize("settings", [DetectorSettings(family="retinaface"), DetectorSettings(size="n")])
 def test_a_compiled_network_finds_the_same(settings: DetectorSettings) -> None:
     seed_everything(5)
     network = build_detector(settings).eval()
     assert isinstance(network, DenseDetector)
-    everything = CountingSettings(floor=0.0)
+    everything = CountingSettings(score_threshold=0.0)
     compiled = CompiledDetector(network, everything, threads=1)
     for batch, height, width in ((2, 64, 96), (1, 64, 96), (1, 96, 64)):
-        canvases = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
-        wanted, got = detect(network, canvases, everything), compiled.detect(canvases)
+        images = torch.randint(0, 256, (batch, 3, height, width), dtype=torch.uint8)
+        wanted, got = detect(network, images, everything), compiled.detect(images)
         assert len(wanted) == len(got) == batch
         for one, two in zip(wanted, got, strict=True):
             np.testing.assert_allclose(one.scores.sum(), two.scores.sum(), rtol=1e-3)
@@ -32,15 +27,15 @@ def test_a_compiled_network_finds_the_same(settings: DetectorSettings) -> None:
             assert abs(len(one.boxes) - len(two.boxes)) <= 2  # ties fall either way
 
 
-def test_compiling_reports_to_nobody() -> None:
+def test_compiling_uses_no_network() -> None:
     done = run_python(
         "-c",
         "import torch\n"
         "from competitions.face_counting.models.openvino import CompiledDetector\n"
-        "from competitions.face_counting.models.base import build_detector\n"
+        "from competitions.face_counting.models.factory import build_detector\n"
         "from competitions.face_counting.experiment import CountingSettings, DetectorSettings\n"
         "network = build_detector(DetectorSettings(family='retinaface')).eval()\n"
-        "canvas = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)\n"
-        "CompiledDetector(network, CountingSettings()).detect(canvas)\n",
+        "image = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)\n"
+        "CompiledDetector(network, CountingSettings()).detect(image)\n",
     )
     assert done.code == 0, done.text

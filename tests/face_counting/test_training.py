@@ -7,19 +7,26 @@ import torch
 
 from common.learn.seeding import seed_everything
 from competitions.face_counting.data.stored_pictures import StoredPictures
-from competitions.face_counting.detection.boxes import find_faces
+from competitions.face_counting.detection.boxes import detect_faces
 from competitions.face_counting.experiment import (
     AugmentationSettings,
     CountingSettings,
     DetectorSettings,
-    PictureSettings,
+    FaceCountingExperiment,
+    InputSettings,
     TrainingSettings,
 )
-from competitions.face_counting.models.augmentation import TrainingCanvas, TrainingCanvases
-from competitions.face_counting.models.base import build_detector, detect
+from competitions.face_counting.models.augmentation import TrainingImage, TrainingImages
+from competitions.face_counting.models.base import detect
+from competitions.face_counting.models.factory import build_detector
 from competitions.face_counting.models.training import train_detector
 
-SMALL = PictureSettings(canvas=64)
+SMALL = InputSettings(image_size=64)
+
+
+def _settings(score_threshold: float) -> FaceCountingExperiment:
+    counting = CountingSettings(score_threshold=score_threshold)
+    return FaceCountingExperiment(name="any", input=SMALL, counting=counting)
 
 
 def _squares(pictures: int) -> StoredPictures:
@@ -36,36 +43,36 @@ def _squares(pictures: int) -> StoredPictures:
     return StoredPictures(table, pixels.reshape(-1), boxes)
 
 
-class _Killed(TrainingCanvases):
+class _Killed(TrainingImages):
     """Stops the training while the second epoch is loaded."""
 
     visits = 0
 
-    def __getitem__(self, item: int) -> TrainingCanvas:
+    def __getitem__(self, item: int) -> TrainingImage:
         self.visits += 1
         if self.visits > len(self) + 1:
             raise KeyboardInterrupt
         return super().__getitem__(item)
 
 
-def _train(kind: type[TrainingCanvases], folder: Path, averaging: float) -> dict[str, torch.Tensor]:
+def _train(kind: type[TrainingImages], folder: Path, ema_decay: float) -> dict[str, torch.Tensor]:
     seed_everything(1)
-    canvases = kind(_squares(8), SMALL, AugmentationSettings(mosaic=0.5), seed=1)
-    settings = TrainingSettings(epochs=3, batch=4, averaging=averaging)
+    images = kind(_squares(8), SMALL, AugmentationSettings(mosaic=0.5), seed=1)
+    settings = TrainingSettings(epochs=3, batch_size=4, ema_decay=ema_decay)
     network = build_detector(DetectorSettings(size="n"))
-    network, history = train_detector(network, canvases, settings, 1, folder, "cpu", "test")
+    network, history = train_detector(network, images, settings, 1, folder, "cpu", "test")
     assert [entry["epoch"] for entry in history] == [1, 2, 3]
     assert all(np.isfinite(list(entry.values())).all() for entry in history)
     return network.state_dict()
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.9])
-def test_a_killed_training_ends_in_the_same_weights(tmp_path: Path, averaging: float) -> None:
-    whole = _train(TrainingCanvases, tmp_path / "whole", averaging)
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_a_killed_training_ends_in_the_same_weights(tmp_path: Path, ema_decay: float) -> None:
+    whole = _train(TrainingImages, tmp_path / "whole", ema_decay)
     with pytest.raises(KeyboardInterrupt):
-        _train(_Killed, tmp_path / "killed", averaging)
+        _train(_Killed, tmp_path / "killed", ema_decay)
     assert (tmp_path / "killed" / "last.ckpt").is_file()
-    resumed = _train(TrainingCanvases, tmp_path / "killed", averaging)
+    resumed = _train(TrainingImages, tmp_path / "killed", ema_decay)
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
@@ -73,30 +80,30 @@ def test_a_killed_training_ends_in_the_same_weights(tmp_path: Path, averaging: f
 def test_a_detector_learns_where_the_squares_are(detector: DetectorSettings, tmp_path: Path) -> None:
     seed_everything(1)
     stored = _squares(32)
-    canvases = TrainingCanvases(stored, SMALL, AugmentationSettings(), seed=1)
-    settings = TrainingSettings(epochs=8, batch=4, optimizer="adam", learning_rate=0.003)
+    images = TrainingImages(stored, SMALL, AugmentationSettings(), seed=1)
+    settings = TrainingSettings(epochs=8, batch_size=4, optimizer="adamw", learning_rate=0.003)
     network = build_detector(detector)
-    network, _ = train_detector(network, canvases, settings, 1, tmp_path, "cpu", "test")
-    surest = find_faces(network, stored, SMALL, CountingSettings(floor=0.0), "cpu", "test")
-    surest = surest.groupby("Name").first()
-    assert len(surest) == 32
-    true = np.array([stored.boxes[str(name)][0] for name in surest.index])
-    found = surest[["xmin", "ymin", "xmax", "ymax"]].to_numpy()
+    network, _ = train_detector(network, images, settings, 1, tmp_path, "cpu", "test")
+    boxes = detect_faces(network, stored, _settings(0.0), "cpu", "test")
+    best = boxes.groupby("Name").first()
+    assert len(best) == 32
+    true = np.array([stored.boxes[str(name)][0] for name in best.index])
+    found = best[["xmin", "ymin", "xmax", "ymax"]].to_numpy()
     assert np.abs(found - true).mean() < 5, np.abs(found - true).mean()  # px; 10 for a box in the middle
 
 
-def test_boxes_found_lie_in_their_pictures_surest_first() -> None:
+def test_boxes_lie_in_their_pictures_by_descending_score() -> None:
     seed_everything(1)
     network = build_detector(DetectorSettings(size="n")).eval()
-    stored, everything = _squares(5), CountingSettings(floor=0.0)
-    canvases = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
-    found = detect(network, canvases, everything)[0]
+    stored, everything = _squares(5), _settings(0.0)
+    images = torch.zeros(1, 3, 64, 64, dtype=torch.uint8)
+    found = detect(network, images, everything.counting)[0]
     assert 0 < len(found.boxes) == len(found.scores) <= 84
     assert (np.diff(found.scores) <= 0).all()
-    table = find_faces(network, stored, SMALL, everything, "cpu", "test")
+    table = detect_faces(network, stored, everything, "cpu", "test")
     assert table["Name"].drop_duplicates().tolist() == stored.names
     assert ((table["xmin"] >= 0) & (table["xmin"] < table["xmax"]) & (table["xmax"] <= 64)).all()
     assert ((table["ymin"] >= 0) & (table["ymin"] < table["ymax"]) & (table["ymax"] <= 48)).all()
-    nothing = find_faces(network, stored, SMALL, CountingSettings(floor=1.0), "cpu", "test")
+    nothing = detect_faces(network, stored, _settings(1.0), "cpu", "test")
     assert nothing.empty
     assert list(nothing.columns) == list(table.columns)

@@ -19,8 +19,8 @@ from common.learn.seeding import seed_everything
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.data.stored_pictures import StoredPictures
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.models.base import build_detector
-from competitions.face_counting.predict.photos import LARGEST_SIDE, TOGETHER, count_pictures, picture_files
+from competitions.face_counting.models.base import 
+from competitions.face_counting.predict.photos import MAX_SIDE, BATCH, count_pictures, photo_files
 from tests.conftest import run_stage
 
 Command = Callable[..., tuple[int, str]]
@@ -90,7 +90,7 @@ def test_every_photo_is_counted_and_faults_are_told(photos: Path, tmp_path: Path
 
 def test_large_photos_are_counted_in_their_own_pixels(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    Image.new("RGB", (2 * LARGEST_SIDE, 300)).save(tmp_path / "in" / "wide.png")
+    Image.new("RGB", (2 * MAX_SIDE, 300)).save(tmp_path / "in" / "wide.png")
     shapes = []
 
     def look(stored: StoredPictures) -> list[tuple[float, npt.NDArray[np.float32]]]:
@@ -98,13 +98,13 @@ def test_large_photos_are_counted_in_their_own_pixels(tmp_path: Path) -> None:
         return _one_box_each(stored)
 
     assert count_pictures(tmp_path / "in", tmp_path / "out", look, save_pictures=False) == []
-    assert shapes == [(150, LARGEST_SIDE, 3)]
+    assert shapes == [(150, MAX_SIDE, 3)]
     assert not (tmp_path / "out" / "pictures").exists()
 
 
 def test_many_photos_come_in_batches_in_order(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
-    number = 2 * TOGETHER + 3
+    number = 2 * BATCH + 3
     for row in range(number):
         Image.new("RGB", (8, 8)).save(tmp_path / "in" / f"{row:03}.png")
     sizes = []
@@ -114,16 +114,16 @@ def test_many_photos_come_in_batches_in_order(tmp_path: Path) -> None:
         return _one_box_each(stored)
 
     count_pictures(tmp_path / "in", tmp_path / "out", look, save_pictures=False)
-    assert sizes == [TOGETHER, TOGETHER, 3]
+    assert sizes == [BATCH, BATCH, 3]
     names = [row[0] for row in _rows(tmp_path / "out" / "counts.csv")[1:]]
     assert names == [f"{row:03}.png" for row in range(number)]
 
 
 def test_folders_without_a_picture(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no pictures; expected files"):
-        picture_files(tmp_path)
+        photo_files(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
-        picture_files(tmp_path / "nowhere")
+        photo_files(tmp_path / "nowhere")
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     with pytest.raises(InputError, match="none of 1 pictures can be read"):
         count_pictures(tmp_path, tmp_path / "out", _one_box_each, save_pictures=False)
