@@ -4,11 +4,11 @@ import pytest
 
 from competitions.face_counting.decision import counting
 from competitions.face_counting.decision.box_calibration import (
-    match_labels,
     candidates_from,
-    fit_calibration,
-    expected_counts,
     cross_fitted_probabilities,
+    expected_counts,
+    fit_calibration,
+    match_labels,
 )
 from competitions.face_counting.decision.out_of_fold import PooledFaces, tune
 from competitions.face_counting.detection.wbf import DetectedFaces, faces_from_table
@@ -100,9 +100,7 @@ def test_the_strategy_of_lowest_oof_rmse_is_selected() -> None:
         {"fold": np.arange(60) % 2, "Name": [f"{row}" for row in range(60)], "head_count": heads}
     )
     tuned = tune(PooledFaces(pictures, found, labels), CountingSettings())
-    assert tuned.metrics["wbf_calibrated_regression_rmse"] == pytest.approx(
-        tuned.metrics["oof_rmse"]
-    )
+    assert tuned.metrics["wbf_calibrated_regression_rmse"] == pytest.approx(tuned.metrics["oof_rmse"])
     rule = counting.rule_from_decision(tuned.decision)
     assert rule.strategy.rule == "calibrated_regression"
     assert np.abs(rule.count(found) - heads).mean() < 0.5

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from competitions.face_counting.decision import counting
 from competitions.face_counting.decision.counting import Strategy
-from competitions.face_counting.decision.out_of_fold import tune, pool_faces
+from competitions.face_counting.decision.out_of_fold import pool_faces, tune
 from competitions.face_counting.detection.wbf import DetectedFaces, faces_from_table, fuse_folds
 from competitions.face_counting.experiment import CountingSettings
 

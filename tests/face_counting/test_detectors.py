@@ -40,8 +40,8 @@ SIDES = np.random.default_rng(0).uniform(8, 30, size=(60, 2))
 def _experiments() -> list[FaceCountingExperiment]:
     """For each network of experiments.toml the first experiment that names it.
 
-    Pretrained weights, batch size and preprocessing do not change a network. Fitted anchors change only its anchors;
-    they are tried on the same network below, because large ones take seconds to build.
+    Pretrained weights, batch size and preprocessing do not change a network. Fitted anchors are tried on
+    the same network below, because large ones take seconds to build.
     """
     found: dict[str, FaceCountingExperiment] = {}
     for name in experiment_names(COMPETITION.experiments_file):

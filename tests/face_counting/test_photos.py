@@ -1,4 +1,4 @@
-"""A newcomer's folder of photos: every format, every fault."""
+"""Photos of the user's own: all formats and all faults."""
 
 import csv
 import runpy
@@ -8,23 +8,27 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
 
 from common.base.errors import InputError
 from common.base.paths import WorkPaths
 from common.files.weights import save_weights
+from common.learn.arrays import Float32
 from common.learn.seeding import seed_everything
+from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.data.stored_pictures import StoredPictures
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.models.base import 
-from competitions.face_counting.predict.photos import MAX_SIDE, BATCH, count_pictures, photo_files
+from competitions.face_counting.models.base import Detect
+from competitions.face_counting.models.factory import build_detector
+from competitions.face_counting.predict.photos import BATCH, MAX_SIDE, photo_files, save_drawing
+from competitions.face_counting.predict.predictor import FaceCounter, Member
 from tests.conftest import run_stage
 
 Command = Callable[..., tuple[int, str]]
 Trained = Callable[[str], WorkPaths]
+Count = Callable[[StoredPictures], list[tuple[float, Float32]]]
 
 
 @pytest.fixture
@@ -51,7 +55,20 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def _one_box_each(stored: StoredPictures) -> list[tuple[float, npt.NDArray[np.float32]]]:
+class Stub(FaceCounter):
+    """Calls a function in place of networks."""
+
+    def __init__(self, function: Count) -> None:
+        self.function = function
+
+    def _detect_functions(self, pictures: int) -> dict[Member, Detect]:
+        return {}
+
+    def _count(self, stored: StoredPictures, detect: dict[Member, Detect]) -> list[tuple[float, Float32]]:
+        return self.function(stored)
+
+
+def _one_box_each(stored: StoredPictures) -> list[tuple[float, Float32]]:
     sizes = stored.pictures[["width", "height"]].to_numpy(np.float32)
     return [(1.234, np.array([[0, 0, width, height]], np.float32)) for width, height in sizes]
 
@@ -61,10 +78,10 @@ def _rows(file: Path) -> list[list[str]]:
         return list(csv.reader(lines))
 
 
-def test_every_photo_is_counted_and_faults_are_told(photos: Path, tmp_path: Path) -> None:
+def test_every_photo_is_counted_and_faults_are_warnings(photos: Path, tmp_path: Path) -> None:
     seen: dict[str, tuple[int, ...]] = {}
 
-    def look(stored: StoredPictures) -> list[tuple[float, npt.NDArray[np.float32]]]:
+    def count(stored: StoredPictures) -> list[tuple[float, Float32]]:
         for row, name in enumerate(stored.names):
             picture = stored.picture(row)
             seen[name] = picture.shape
@@ -72,67 +89,69 @@ def test_every_photo_is_counted_and_faults_are_told(photos: Path, tmp_path: Path
                 assert picture[5, 5, 0] > 200, name
         return _one_box_each(stored)
 
-    unreadable = count_pictures(photos, tmp_path / "out", look, save_pictures=True)
+    unreadable: list[str] = []
+    counted = list(Stub(count).count_photos(photos, unreadable.append))
     assert sorted(line.split(":")[0].rsplit("/", 1)[-1] for line in unreadable) == ["broken.jpg", "empty.png"]
-    rows = _rows(tmp_path / "out" / "counts.csv")
-    assert rows[0] == ["Name", "HeadCount", "Faces"]
-    names = [row[0] for row in rows[1:]]
+    names = [each.photo.name for each in counted]
     assert names == sorted(names)
     assert len(names) == 8
     assert "trip/photo.PNG" in names
-    assert {tuple(row[1:]) for row in rows[1:]} == {("1.23", "1")}
     assert seen["turned.jpg"] == (120, 80, 3)
     assert seen["plain.jpg"] == (80, 120, 3)
-    for name in names:
-        with Image.open(tmp_path / "out" / "pictures" / f"{name}.jpg") as drawn:
-            assert drawn.size == seen[name][1::-1]
+    for each in counted:
+        with Image.open(save_drawing(tmp_path / "out", each.photo, each.count, each.boxes)) as drawn:
+            assert drawn.size == seen[each.photo.name][1::-1]
+    assert (tmp_path / "out" / "trip" / "photo.PNG.jpg").is_file()
 
 
-def test_large_photos_are_counted_in_their_own_pixels(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    Image.new("RGB", (2 * MAX_SIDE, 300)).save(tmp_path / "in" / "wide.png")
-    shapes = []
+def test_predict_returns_a_table_and_warns(photos: Path) -> None:
+    with pytest.warns(UserWarning, match=r"broken\.jpg|empty\.png"):
+        table = Stub(_one_box_each).predict(photos)
+    assert table.columns.tolist() == ["Name", "HeadCount", "Faces"]
+    assert len(table) == 8
+    assert set(table["HeadCount"]) == {1.234}
+    assert set(table["Faces"]) == {1}
 
-    def look(stored: StoredPictures) -> list[tuple[float, npt.NDArray[np.float32]]]:
-        shapes.append(stored.picture(0).shape)
-        return _one_box_each(stored)
 
-    assert count_pictures(tmp_path / "in", tmp_path / "out", look, save_pictures=False) == []
-    assert shapes == [(150, MAX_SIDE, 3)]
-    assert not (tmp_path / "out" / "pictures").exists()
+def test_large_photos_are_reduced(tmp_path: Path) -> None:
+    Image.new("RGB", (2 * MAX_SIDE, 300)).save(tmp_path / "wide.png")
+    (each,) = Stub(_one_box_each).count_photos(tmp_path / "wide.png", pytest.fail)
+    assert each.photo.name == "wide.png"
+    assert each.photo.pixels.shape == (150, MAX_SIDE, 3)
+    assert each.photo.scale == 2
 
 
 def test_many_photos_come_in_batches_in_order(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
     number = 2 * BATCH + 3
     for row in range(number):
-        Image.new("RGB", (8, 8)).save(tmp_path / "in" / f"{row:03}.png")
+        Image.new("RGB", (8, 8)).save(tmp_path / f"{row:03}.png")
     sizes = []
 
-    def look(stored: StoredPictures) -> list[tuple[float, npt.NDArray[np.float32]]]:
+    def count(stored: StoredPictures) -> list[tuple[float, Float32]]:
         sizes.append(len(stored))
         return _one_box_each(stored)
 
-    count_pictures(tmp_path / "in", tmp_path / "out", look, save_pictures=False)
+    table = Stub(count).predict(tmp_path)
     assert sizes == [BATCH, BATCH, 3]
-    names = [row[0] for row in _rows(tmp_path / "out" / "counts.csv")[1:]]
-    assert names == [f"{row:03}.png" for row in range(number)]
+    assert table["Name"].tolist() == [f"{row:03}.png" for row in range(number)]
 
 
-def test_folders_without_a_picture(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no pictures; expected files"):
+def test_folders_without_a_photo(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no photos; expected files"):
         photo_files(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
         photo_files(tmp_path / "nowhere")
     (tmp_path / "a.jpg").write_bytes(b"no picture")
-    with pytest.raises(InputError, match="none of 1 pictures can be read"):
-        count_pictures(tmp_path, tmp_path / "out", _one_box_each, save_pictures=False)
-    assert not (tmp_path / "out").exists()
+    with (
+        pytest.warns(UserWarning, match="a.jpg"),
+        pytest.raises(InputError, match="none of 1 photos is readable"),
+    ):
+        Stub(_one_box_each).predict(tmp_path)
 
 
 @pytest.fixture
 def infer(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Run 3_infer.py; returns exit code and what it said."""
+    """Run 3_infer.py; returns exit code and its output."""
 
     def call(*flags: str | Path) -> tuple[int, str]:
         argv = ["3_infer.py", "--work", str(tmp_path / "work"), "--device", "cpu", *map(str, flags)]
@@ -154,15 +173,22 @@ def test_given_weights_count_photos(infer: Command, photos: Path, tmp_path: Path
     save_weights(tmp_path / "given" / "retinaface_mobilenet0.25.safetensors", network.state_dict())
     code, text = infer("--images", photos, "--save-pictures", "--weights", tmp_path / "given")
     assert code == 0, text
-    assert "untouched, thresholds not tuned" in text
-    assert text.count("survived:") == 2
+    assert "off the shelf, thresholds not tuned" in text
+    assert text.count("warning:") == 2
     out = tmp_path / "work" / "champion" / "images"
-    assert len(_rows(out / "counts.csv")) == 9
+    rows = _rows(out / "counts.csv")
+    assert rows[0] == ["Name", "HeadCount", "Faces"]
+    assert len(rows) == 9
     assert len(list((out / "pictures").rglob("*.jpg"))) == 8
+    record = read_record(out / "counts.run.json")
+    assert (record.stage, record.warnings_count, len(record.outputs)) == ("own_data", 2, 9)
+
+    code, text = infer("--images", photos, "--save-pictures", "--weights", tmp_path / "given")
+    assert (code, "done already" in text) == (0, True), text
 
 
-def test_networks_of_the_sample_data_say_so(trained: Trained, photos: Path, tmp_path: Path) -> None:
-    # In a copy: other tests hold every file of the work folder against its records.
+def test_networks_trained_on_sample_data_say_so(trained: Trained, photos: Path, tmp_path: Path) -> None:
+    # In a copy, because other tests compare every file of the work folder with its records.
     work = shutil.copytree(trained("face_counting").work, tmp_path / "work")
     done = run_stage("face_counting", 3, "--images", photos, "--work", work)
     assert done.code == 0, done.text
@@ -172,14 +198,14 @@ def test_networks_of_the_sample_data_say_so(trained: Trained, photos: Path, tmp_
 
 def test_photos_without_a_training_end_in_one_line(infer: Command, photos: Path, tmp_path: Path) -> None:
     for flags, words in (
-        (["--images", photos], "no trained networks of champion"),
+        (["--images", photos], "'champion' is not trained there"),
         (["--images", tmp_path / "nowhere"], "does not exist"),
-        (["--save-pictures"], "give their folder with --images"),
-        (["--images", photos, "--experiment", "winner"], "unknown experiment 'winner'"),
+        (["--save-pictures"], "need own photos: give their folder with --images"),
+        (["--images", photos, "--experiment", "winner"], "winner"),
         (["--images", photos, "--weights", tmp_path / "nowhere.pt"], "nowhere.pt"),
         (
             ["--images", photos, "--weights", photos, "--experiment", "yolov5n_from_scratch"],
-            "starts from no weights",
+            "does not use pretrained weights",
         ),
     ):
         code, text = infer(*flags)
@@ -187,4 +213,4 @@ def test_photos_without_a_training_end_in_one_line(infer: Command, photos: Path,
         assert words in text
         assert len([line for line in text.splitlines() if line.startswith("error: ")]) == 1
         assert "Traceback" not in text
-    assert not (tmp_path / "work").exists()
+    assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file()]

@@ -27,9 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_rmse_by_hand() -> None:
     # Errors 1, 0, -3: mean of squares 10 / 3.
-    assert rmse(np.array([3.0, 2.0, 1.0]), np.array([2.0, 2.0, 4.0])) == pytest.approx(
-        np.sqrt(10 / 3)
-    )
+    assert rmse(np.array([3.0, 2.0, 1.0]), np.array([2.0, 2.0, 4.0])) == pytest.approx(np.sqrt(10 / 3))
 
 
 def test_the_interval_holds_the_rmse_and_shrinks_to_it() -> None:

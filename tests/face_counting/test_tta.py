@@ -18,8 +18,8 @@ modes = st.sampled_from(["resize", "letterbox", "letterbox_half_scale"])
 def test_boxes_come_back_from_every_view(
     width: int, height: int, tta: ViewSettings, preprocessing: str, rect: bool
 ) -> None:
-    settings_ = InputSettings.model_validate({"preprocessing": preprocessing, "image_size": 320, "rect": rect})
-    view = picture_view(3, width, height, 1, tta, settings_)
+    inputs = InputSettings.model_validate({"preprocessing": preprocessing, "image_size": 320, "rect": rect})
+    view = picture_view(3, width, height, 1, tta, inputs)
     assert (view.row, view.view) == (3, 1)
     assert view.height % STRIDE == view.width % STRIDE == 0
     box = np.array([[0.1 * width, 0.2 * height, 0.7 * width, 0.9 * height]])
@@ -38,7 +38,7 @@ def test_a_mark_is_found_where_it_is(tta: ViewSettings, rect: bool) -> None:
     """A black square on a white picture is found where it is."""
     pixels = np.full((120, 200, 3), 255, np.uint8)
     pixels[30:70, 120:160] = 0
-    settings_ = InputSettings(image_size=256, rect=rect, tta=[tta])
+    inputs = InputSettings(image_size=256, rect=rect, tta=[tta])
 
     def darkest(images: "np.ndarray") -> list[Detections]:
         found = []
@@ -49,23 +49,24 @@ def test_a_mark_is_found_where_it_is(tta: ViewSettings, rect: bool) -> None:
         return found
 
     stored = as_stored([Photo("a.jpg", pixels, 1.0)])
-    (row,) = boxes_table(darkest, stored, settings_, "test").itertuples(index=False)  # type: ignore[arg-type]
+    (row,) = boxes_table(darkest, stored, inputs, "test").itertuples(index=False)  # type: ignore[arg-type]
     assert (row.Name, row.view) == ("a.jpg", 0)
     got = np.array([row.xmin, row.ymin, row.xmax, row.ymax])
     assert np.abs(got - [120, 30, 160, 70]).max() < 1.5 / tta.scale + 1
 
 
 def test_rectangular_images_have_no_more_padding_than_the_stride_needs() -> None:
-    settings_ = InputSettings(image_size=640, rect=True)
-    view = picture_view(0, 612, 408, 0, ViewSettings(), settings_)
+    inputs = InputSettings(image_size=640, rect=True)
+    view = picture_view(0, 612, 408, 0, ViewSettings(), inputs)
     assert (view.width, view.height) == (640, 416)
     assert (view.placement.resized_width, view.placement.resized_height) == (612, 408)
 
 
 def test_batches_are_of_one_size_and_fit_the_memory() -> None:
-    settings_ = InputSettings(image_size=640, rect=True)
+    inputs = InputSettings(image_size=640, rect=True)
     many = [
-        picture_view(row, 612, 408 if row % 3 else 300, 0, ViewSettings(scale=2.0), settings_) for row in range(40)
+        picture_view(row, 612, 408 if row % 3 else 300, 0, ViewSettings(scale=2.0), inputs)
+        for row in range(40)
     ]
     together = list(batch_by_size(many))
     assert sorted(view.row for batch in together for view in batch) == list(range(40))
