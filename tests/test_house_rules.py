@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.base.paths import ROOT
-from competitions.__main__ import SLUGS
+from competitions.discovery import SLUGS
 
 STAGES = ("1_preprocess.py", "2_train_folds.py", "3_infer.py", "4_make_submission.py")
 CODE = sorted([*(ROOT / "common").rglob("*.py"), *(ROOT / "competitions").rglob("*.py")])
