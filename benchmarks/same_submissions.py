@@ -1,10 +1,10 @@
-"""Compare the submissions of two work folders byte for byte: does a change of the code leave the results alone?
+"""Compare the submissions of two work folders byte for byte: did a change of the code change results?
 
     git worktree add ../before COMMIT && (cd ../before && ./run_all.sh)
     ./run_all.sh
     python -m benchmarks.same_submissions ../before/work work [--renamed OLD=NEW ...]
 
-Both must come from one machine and the same number of threads: LightGBM and BLAS sum in another order on others.
+Both must come from one machine and the same number of threads: others sum in another order.
 Exit code 0: all submissions that both folders hold are equal; 1: one differs, or there is none.
 """
 
@@ -32,7 +32,8 @@ def compare(before: Path, after: Path, renamed: dict[str, str]) -> bool:
         hashes = [file_sha256(old[key]), file_sha256(new[key])]
         same = hashes[0] == hashes[1]
         equal &= same
-        log(f"{'equal  ' if same else 'DIFFERS'}  {' '.join(key):<44} {hashes[0][:12]} {hashes[1][:12]}")
+        verdict = "equal  " if same else "DIFFERS"
+        log(f"{verdict}  {' '.join(key):<44} {hashes[0][:12]} {hashes[1][:12]}")
     log(
         f"{len(both)} submissions compared, {len(old) - len(both)} only before, {len(new) - len(both)} only after"
     )
@@ -47,7 +48,7 @@ def main() -> int:
     parser.add_argument("before", type=Path, help="work folder of the older code")
     parser.add_argument("after", type=Path, help="work folder of the newer code")
     parser.add_argument(
-        "--renamed", nargs="*", default=[], metavar="OLD=NEW", help="experiments with other names now"
+        "--renamed", nargs="*", default=[], metavar="OLD=NEW", help="experiments that have another name now"
     )
     flags = parser.parse_args()
     renamed = dict(pair.split("=", 1) for pair in flags.renamed if "=" in pair)

@@ -26,7 +26,7 @@ class Finished:
     code: int
     text: str
     cpu_seconds: float
-    """Computing time, which other work beside it does not lengthen."""
+    """Computing time, which other processes do not lengthen."""
 
 
 def run_python(*arguments: str | Path, timeout: float = 600) -> Finished:

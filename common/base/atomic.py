@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside, then renamed."""
+"""Files that appear whole or not at all: written under another name, then renamed."""
 
 import os
 import shutil
@@ -16,9 +16,9 @@ PARTIAL = ".partial"
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it to `path` when the block ends without an error.
+    """Give a path in the same folder to write to; rename it to `path` when the block ends without an error.
 
-    The name beside keeps the suffix of `path`, because many writers choose their format by it.
+    That name keeps the suffix of `path`, because many writers choose their format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}{PARTIAL}{path.suffix}")
@@ -33,7 +33,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path` to fill; rename it to `path` when the block ends without an error.
+    """Give an empty folder next to `path` to fill; rename it to `path` when the block ends without an error.
 
     An older folder of that name is replaced only then.
     """

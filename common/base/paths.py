@@ -70,7 +70,7 @@ def default_data(slug: str) -> Path:
 
 
 def resume_dir_of(record: Path) -> Path:
-    """Folder of unfinished work beside a run record: checkpoints of a training that was stopped, say."""
+    """Folder of a unit's unfinished work: checkpoints of a training that was stopped, say."""
     stem = record.parent.name if record.name == "run.json" else record.name.removesuffix(".run.json")
     return (record.parent.parent if record.name == "run.json" else record.parent) / f"{stem}.resume"
 
