@@ -34,9 +34,8 @@ def compare(before: Path, after: Path, renamed: dict[str, str]) -> bool:
         equal &= same
         verdict = "equal  " if same else "DIFFERS"
         log(f"{verdict}  {' '.join(key):<44} {hashes[0][:12]} {hashes[1][:12]}")
-    log(
-        f"{len(both)} submissions compared, {len(old) - len(both)} only before, {len(new) - len(both)} only after"
-    )
+    only_before, only_after = len(old) - len(both), len(new) - len(both)
+    log(f"{len(both)} submissions compared; only before: {only_before}, only after: {only_after}")
     return equal and bool(both)
 
 
