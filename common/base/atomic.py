@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PARTIAL = ".partial"
+OLDER = ".older"
 
 
 @contextmanager
@@ -27,6 +28,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+        _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
@@ -35,19 +37,35 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Give an empty folder next to `path` to fill; rename it to `path` when the block ends without an error.
 
-    An older folder of that name is replaced only then.
+    An older folder of that name is kept until the new one has its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}{PARTIAL}")
-    shutil.rmtree(partial, ignore_errors=True)
+    older = path.with_name(f".{path.name}{OLDER}")
+    if older.exists() and not path.exists():
+        older.rename(path)  # a kill between the two renames below
+    for left in (partial, older):
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(older)
         partial.rename(path)
+        _sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from common.base.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE_MARKER = "SAMPLE_DATA.json"
+LOCKS = ".locks"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class WorkPaths:
     def submission_record(self, name: str) -> Path:
         """Run record of 4_make_submission."""
         return self.experiment(name) / "submission.run.json"
+
+    def lock(self, record: Path) -> Path:
+        """Lock file of the unit of work that a run record belongs to; it stays when the work is done."""
+        unit = record.relative_to(self.work).as_posix().removesuffix("run.json").rstrip("/.")
+        return self.work / LOCKS / f"{unit.replace('/', '.')}.lock"
 
     def sample_data(self, slug: str) -> Path:
         """Where the sample data of a competition are made when no data are given.
