@@ -80,7 +80,7 @@ def _write_report(
         pictures = folder / "figures" / competition.slug / finished.experiment
         figures = page.draw_figures(competition, finished, pictures)
         sections.append(page.Section(competition, finished, evaluation, list(map(page.embedded, figures))))
-        if readme and "+" not in finished.experiment:
+        if readme and "+" not in finished.experiment and not evaluation.faults:
             result = tables.result_of(competition, finished, evaluation, data_name)
             tables.keep_results(tables.results_file(competition), [result])
             if finished.experiment == "champion" and evaluation.score is not None and figures:

@@ -12,6 +12,7 @@ import pytest
 
 from common.base.errors import InputError
 from common.base.paths import ROOT, WorkPaths, resume_dir_of
+from common.report.evaluation import finished_experiments
 from common.run.competition import Competition
 from common.run.resume import file_lock, prepare_resume_dir
 from common.run.run_record import hash_path, read_record
@@ -54,6 +55,7 @@ def command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
             "preprocess": (toy.preprocess, None),
             "train_folds": (toy.train_fold, toy.pool),
             "infer": (toy.infer, None),
+            "make_submission": (toy.make_submission, None),
         }
         try:
             Stage(competition, stage, "Doc of the stage.").run(
@@ -151,13 +153,33 @@ def test_one_fold_alone(command: Command) -> None:
     assert "folds 0 to 1" in text
 
 
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 def test_damaged_outputs_are_made_again(command: Command, folder: Path) -> None:
     command("preprocess")
     command("train_folds", "--experiment", "double")
-    (folder / "work" / "toy" / "double" / "fold0" / "oof.json").write_text("")
+    flip_a_bit(folder / "work" / "toy" / "double" / "fold0" / "oof.json")
     text = command("train_folds", "--experiment", "double")[1]
-    assert "fold 0: settings or inputs changed" in text or "fold 0: its files" in text
+    assert "fold0/oof.json is not as it was written, running again" in text
     assert "fold 1: done already" in text
+
+
+def test_nothing_is_made_from_a_damaged_file(command: Command, folder: Path) -> None:
+    command("preprocess")
+    processed = folder / "work" / "toy" / "processed" / "numbers.json"
+    flip_a_bit(processed)
+    code, text = command("train_folds", "--experiment", "double")
+    assert code == 2
+    assert "numbers.json: missing, or not as 1_preprocess.py wrote it" in text
+    assert len(text.strip().splitlines()) == 1
+    assert "running again" in command("preprocess")[1]
+    assert command("train_folds", "--experiment", "double")[0] == 0
+    processed.unlink()
+    assert command("train_folds", "--experiment", "double")[0] == 0, "what is done needs no earlier file"
 
 
 @pytest.mark.parametrize(
@@ -244,6 +266,22 @@ def test_two_first_runs_make_one_sample(folder: Path) -> None:
     assert [process.returncode for process in two] == [0, 0], printed
     assert sorted("made already" in text for text in printed) == [False, True]
     assert (folder / "sample" / "numbers.json").is_file()
+
+
+def test_results_of_two_runs_are_not_mixed(command: Command, folder: Path) -> None:
+    """Out-of-fold predictions of one seed and a submission of another do not belong together."""
+    competition = toy.competition(folder / "code")
+    stages = ("preprocess", "train_folds", "infer", "make_submission")
+    for stage in stages:
+        assert command(stage)[0] == 0
+    assert [found.stale for found in finished_experiments(competition, folder / "work" / "toy")] == [(), ()]
+    assert command("train_folds", "--seed", "5")[0] == 0
+    champion, double = finished_experiments(competition, folder / "work" / "toy")
+    assert any("infer is of an earlier run: oof changed" in line for line in double.stale), double.stale
+    assert any("double/oof changed" in line for line in champion.stale), champion.stale
+    for stage in stages[2:]:
+        assert command(stage)[0] == 0
+    assert [found.stale for found in finished_experiments(competition, folder / "work" / "toy")] == [(), ()]
 
 
 # ---- --set

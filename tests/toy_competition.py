@@ -77,6 +77,12 @@ def infer(job: Job[ToyExperiment]) -> Result:
     return Result([target])
 
 
+def make_submission(job: Job[ToyExperiment]) -> Result:
+    target = job.paths.submission(job.settings.name, ".json")
+    target.write_text(json.dumps({"factor": job.settings.factor, "seed": job.seed}))
+    return Result([target])
+
+
 def own_data_flags(needs_training: bool) -> OwnDataFlags:
     def add(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--numbers", type=Path)

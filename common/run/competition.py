@@ -56,6 +56,8 @@ class Finished:
     truth: Path | None
     parents_records: Sequence[RunRecord] = ()
     """Records of the experiments that this one combines."""
+    stale: tuple[str, ...] = ()
+    """Stages whose inputs were made again since they ran, one line each."""
 
     @property
     def seconds(self) -> float:

@@ -13,6 +13,7 @@ import re
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from common.base.errors import InputError
 from common.base.paths import ROOT, display_path
 
 LARGE_FILE = 64 * 2**20
+HASHING_THREADS = 4
 MAX_WARNINGS_LISTED = 200
 
 
@@ -143,13 +145,25 @@ def describe_output(path: Path, work: Path) -> Output:
     return Output(path=path.relative_to(work).as_posix(), size=path.stat().st_size, sha256=file_sha256(path))
 
 
-def outputs_intact(record: RunRecord, work: Path) -> bool:
-    """Whether every file of the record is there in its full size."""
-    for output in record.outputs:
+def damaged_outputs(record: RunRecord, work: Path) -> list[Path]:
+    """Outputs of the record that are missing, or whose bytes are not those that the stage wrote."""
+
+    def is_damaged(output: Output) -> bool:
         path = work / output.path
-        if not path.is_file() or path.stat().st_size != output.size:
-            return False
-    return True
+        try:
+            return path.stat().st_size != output.size or file_sha256(path) != output.sha256
+        except OSError:
+            return True
+
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        damaged = list(pool.map(is_damaged, record.outputs))
+    return [work / output.path for output, bad in zip(record.outputs, damaged, strict=True) if bad]
+
+
+def record_hash(record: RunRecord) -> str:
+    """What of a unit of work decides the results of later ones."""
+    outputs = [output.model_dump() for output in record.outputs]
+    return short_hash([record.inputs_hash, outputs, record.decision])
 
 
 @cache

@@ -32,14 +32,15 @@ from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_e
 from common.run.run_record import (
     MAX_WARNINGS_LISTED,
     RunRecord,
+    damaged_outputs,
     describe_output,
     git_commit,
     hardware,
     hash_path,
-    outputs_intact,
     package_versions,
     peak_memory_mb,
     read_record,
+    record_hash,
     short_hash,
     write_record,
 )
@@ -108,6 +109,8 @@ class _Run:
         self.stage, self.flags, self.method, self.pool = stage, flags, method, pool
         self.competition = stage.competition
         self.paths = WorkPaths((flags.work or default_work(self.competition.slug)).expanduser().absolute())
+        self.verified: dict[str, str] = {}
+        """Earlier records whose outputs were compared with their hashes by this call."""
         self.inputs = StageInputs(self.competition, stage.name, flags, self.paths)
         if flags.fold is not None and stage.name != "train_folds":
             raise InputError("--fold is for 2_train_folds.py; the other stages need all folds")
@@ -205,6 +208,7 @@ class _Run:
         inputs_hash = self._inputs_hash(inputs, hashes, fold)
         if self._is_done(record_path, inputs_hash, inputs.profile, title):
             return
+        self._verify(inputs.upstream)
         with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed, stopwatch):
             doing = "resuming" if resumed else "running"
             log(f"{title}: {doing} (profile {inputs.profile}, data {display_path(inputs.data)})")
@@ -233,14 +237,34 @@ class _Run:
         if not record_path.is_file():
             return False
         record = read_record(record_path)
-        if record.inputs_hash != inputs_hash or not outputs_intact(record, self.paths.work):
+        if record.inputs_hash != inputs_hash:
             log(f"{title}: settings or inputs changed since {record.finished}, running again")
+            return False
+        damaged = damaged_outputs(record, self.paths.work)
+        if damaged:
+            log(f"{title}: {display_path(damaged[0])} is not as it was written, running again")
             return False
         if record.profile != profile:
             # The same work under another name: later stages follow the last call.
             write_record(record_path, record.model_copy(update={"profile": profile}))
         log(f"{title}: done already in {display_path(record_path.parent)}")
         return True
+
+    def _verify(self, upstream: dict[str, RunRecord]) -> None:
+        """InputError when a file of an earlier stage is missing or is not as it was written."""
+        for key, record in upstream.items():
+            if self.verified.get(key) == record.inputs_hash:
+                continue
+            damaged = damaged_outputs(record, self.paths.work)
+            if damaged:
+                stage = cast(StageName, "train_folds" if record.stage == "out_of_fold" else record.stage)
+                script = display_path(self.competition.folder / SCRIPTS[stage])
+                raise InputError(
+                    f"{display_path(damaged[0])}: missing, or not as {SCRIPTS[stage]} wrote it; "
+                    f"run `python {script} --experiment {record.experiment['name']} "
+                    f"--work {display_path(self.paths.work)}` again"
+                )
+            self.verified[key] = record.inputs_hash
 
     @contextmanager
     def _resume_dir(
@@ -280,13 +304,7 @@ class _Run:
 
 
 def _hashes(upstream: dict[str, RunRecord]) -> dict[str, str]:
-    """What of earlier stages decides the results of this one."""
-    return {
-        key: short_hash(
-            [record.inputs_hash, [output.model_dump() for output in record.outputs], record.decision]
-        )
-        for key, record in upstream.items()
-    }
+    return {key: record_hash(record) for key, record in upstream.items()}
 
 
 def _records_with_parents(trained: TrainedExperiment[Any]) -> dict[str, RunRecord]:
