@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Generic, cast
 
 from common.base.console import log
-from common.base.errors import InputError, explain_fault
+from common.base.errors import InputError
 from common.base.paths import WorkPaths, default_work, display_path, is_sample_data, resume_dir_of
+from common.run.command import run_command
 from common.run.competition import Competition
 from common.run.experiments import AnyExperiment, Experiment, Overrides, Profile, run_name
 from common.run.flags import StageArgs, StageFlags, parse_stage_flags
@@ -73,7 +74,8 @@ class Stage(Generic[AnyExperiment]):
         """
         # Threads that wait for each other by spinning make torch several times slower while others work.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        try:
+
+        def work() -> None:
             flags = self._parse(argv)
             run = _Run(self, flags, method, pool)
             asked = self.own_data.request(flags.stage_args) if self.own_data else None
@@ -81,15 +83,10 @@ class Stage(Generic[AnyExperiment]):
                 run.own_data(asked)
             else:
                 run.experiment(flags.experiment, flags.overrides)
-        except KeyboardInterrupt:
-            print("stopped; the same command goes on from here", file=sys.stderr)
-            raise SystemExit(130) from None
-        except Exception as fault:
-            line = explain_fault(fault)
-            if line is None:
-                raise
-            print(f"error: {line}", file=sys.stderr)
-            raise SystemExit(2) from None
+
+        code = run_command(work)
+        if code:
+            raise SystemExit(code)
 
     def _parse(self, argv: list[str] | None) -> StageFlags:
         def add(parser: argparse.ArgumentParser) -> None:
