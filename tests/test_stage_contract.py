@@ -189,6 +189,8 @@ def test_nothing_is_made_from_a_damaged_file(command: Command, folder: Path) -> 
         (["--data", "/nowhere/at/all"], ["does not exist", "numbers.json"]),
         (["--data", __file__], ["must be a folder"]),
         (["--fold", "1"], ["--fold is for 2_train_folds.py"]),
+        (["--data", ".", "--work", "./work"], ["lies in --data", "only read"]),
+        (["--data", ".", "--work", "."], ["lies in --data", "only read"]),
     ],
 )
 def test_wrong_flags_end_in_one_line(command: Command, argv: list[str], words: list[str]) -> None:
@@ -220,6 +222,20 @@ def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -
     assert code == 0
     for word in ("Doc of the stage.", "--experiment", "--device", "double"):
         assert word in text
+
+
+def test_again_repeats_and_other_code_is_reported(command: Command, folder: Path) -> None:
+    command("preprocess")
+    record = folder / "work" / "toy" / "processed" / "run.json"
+    before = record.read_text()
+    assert "other code" not in command("preprocess")[1]
+    code = read_record(record).code
+    record.write_text(before.replace(code, "f" * len(code)))
+    assert "done already" in command("preprocess")[1]
+    assert "made by other code; --again repeats it" in command("preprocess")[1]
+    text = command("preprocess", "--again")[1]
+    assert text.count("running again") == 1
+    assert "other code" not in command("preprocess")[1]
 
 
 # ---- two processes at once, kills

@@ -68,6 +68,8 @@ class RunRecord(BaseModel):
     device: str
     hardware: str
     git_commit: str | None
+    code: str
+    """Hash of the project's source files when it was made."""
     packages: dict[str, str]
     seconds: float
     peak_memory_mb: float
@@ -170,11 +172,23 @@ def record_hash(record: RunRecord) -> str:
 def git_commit() -> str | None:
     """Commit of the project, `+` appended when tracked files differ from it; None outside a repository."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}  # only look: write no index
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=20, check=True, env=environment
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+@cache
+def code_hash(folder: Path) -> str:
+    """Hash of the source files of common/ and of a competition's folder, comments included."""
+    files = [*(ROOT / "common").rglob("*.py"), *folder.rglob("*.py")]
+    return short_hash(
+        [[path.relative_to(path.parents[1]).as_posix(), file_sha256(path)] for path in sorted(files)]
+    )
 
 
 @cache

@@ -33,6 +33,7 @@ from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_e
 from common.run.run_record import (
     MAX_WARNINGS_LISTED,
     RunRecord,
+    code_hash,
     damaged_outputs,
     describe_output,
     git_commit,
@@ -106,6 +107,8 @@ class _Run:
         self.stage, self.flags, self.method, self.pool = stage, flags, method, pool
         self.competition = stage.competition
         self.paths = WorkPaths((flags.work or default_work(self.competition.slug)).expanduser().absolute())
+        self.made: set[Path] = set()
+        """Records that this call wrote; the parents of an ensemble can share a unit of work."""
         self.verified: dict[str, str] = {}
         """Earlier records whose outputs were compared with their hashes by this call."""
         self.inputs = StageInputs(self.competition, stage.name, flags, self.paths)
@@ -168,6 +171,7 @@ class _Run:
             about = _About("own_data", settings, profile, None, seed, next(iter(asked.files.values())))
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
+            self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
 
@@ -227,6 +231,7 @@ class _Run:
             about = _About(stage, job.settings, job.profile, fold, job.seed, job.data)
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
+            self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
 
@@ -241,10 +246,15 @@ class _Run:
         if damaged:
             log(f"{title}: {display_path(damaged[0])} is not as it was written, running again")
             return False
+        if self.flags.again and record_path not in self.made:
+            log(f"{title}: running again, as --again says")
+            return False
         if record.profile != profile:
             # The same work under another name: later stages follow the last call.
             write_record(record_path, record.model_copy(update={"profile": profile}))
-        log(f"{title}: done already in {display_path(record_path.parent)}")
+        other = record.code != code_hash(self.competition.folder)
+        note = " (made by other code; --again repeats it)" if other else ""
+        log(f"{title}: done already in {display_path(record_path.parent)}{note}")
         return True
 
     def _verify(self, upstream: dict[str, RunRecord]) -> None:
@@ -352,6 +362,7 @@ def _record_of(
         device=_device_used(),
         hardware=hardware(),
         git_commit=git_commit(),
+        code=code_hash(run.competition.folder),
         packages=package_versions(),
         seconds=round(seconds, 2),
         peak_memory_mb=round(peak_memory_mb(), 1),
