@@ -1,5 +1,6 @@
 """The stage contract, on a competition of ten numbers."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -236,6 +237,39 @@ def test_again_repeats_and_other_code_is_reported(command: Command, folder: Path
     text = command("preprocess", "--again")[1]
     assert text.count("running again") == 1
     assert "other code" not in command("preprocess")[1]
+
+
+def test_an_edited_input_of_the_same_size_is_noticed(command: Command, folder: Path) -> None:
+    command("preprocess")
+    command("train_folds", "--experiment", "double")
+    data = folder / "work" / "sample_data" / "toy"
+    numbers, record = data / "numbers.json", folder / "work" / "toy" / "processed" / "run.json"
+    status = numbers.stat()
+    numbers.write_text(numbers.read_text().replace("2021", "9021"))
+    os.utime(numbers, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (data / "notes.txt").write_text("no stage reads this")
+    hash_path.cache_clear()
+    assert "running again" in command("preprocess")[1]
+    assert "9021" in (record.parent / "numbers.json").read_text()
+    assert command("train_folds", "--experiment", "double")[1].count("running again") == 3
+    (data / "notes.txt").write_text("nor this")
+    hash_path.cache_clear()
+    assert "running" not in command("preprocess")[1]
+
+
+def test_a_replaced_image_is_noticed_and_a_copied_folder_trains_nothing_again(
+    command: Command, folder: Path
+) -> None:
+    command("preprocess")
+    command("train_folds", "--experiment", "double")
+    pictures = folder / "work" / "sample_data" / "toy" / "pictures"
+    pictures.mkdir()
+    for content in (b"one", b"two"):
+        (pictures / "a.png").write_bytes(content)
+        hash_path.cache_clear()
+        assert "running again" in command("preprocess")[1]
+    # The processed data came out the same, so the models are still right.
+    assert "running" not in command("train_folds", "--experiment", "double")[1]
 
 
 # ---- two processes at once, kills

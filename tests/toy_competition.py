@@ -33,6 +33,7 @@ def competition(folder: Path) -> Competition[ToyExperiment]:
         submission_suffix=".json",
         truth_name="truth/y.json",
         expected_data="numbers.json",
+        input_files=("numbers.json", "pictures/*"),
         write_sample_data=write_sample_data,
         validate=lambda submission, data: [],
         score=lambda submission, truth: Score(0.0),

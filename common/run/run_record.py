@@ -14,6 +14,7 @@ import resource
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from common.base.paths import ROOT, display_path
 
 LARGE_FILE = 64 * 2**20
 HASHING_THREADS = 4
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 MAX_WARNINGS_LISTED = 200
 
 
@@ -109,27 +111,35 @@ def file_sha256(path: Path) -> str:
 
 
 @cache
-def hash_path(path: Path) -> str:
-    """Identity of an input: a file's SHA-256, a folder's listing of relative paths and sizes.
+def hash_path(path: Path, patterns: tuple[str, ...] = ("*",)) -> str:
+    """Identity of an input: the content of a file, or of the files of a folder.
 
-    Files over 64 MiB count by size and modification time. A folder's pictures are not read: hundreds of
-    thousands of files would take longer than the check may.
+    Tables count by their content. Images, and files over 64 MiB, count by size and time of modification: to
+    read hundreds of thousands of them would take longer than the check may.
+
+    Parameters
+    ----------
+    patterns : of a folder's relative paths, as `fnmatch` has them (`*` crosses folders); others do not count.
     """
     if path.is_file():
-        status = path.stat()
-        return (
-            file_sha256(path)
-            if status.st_size <= LARGE_FILE
-            else short_hash([status.st_size, status.st_mtime_ns])
-        )
+        return _file_identity(path)
     listing = hashlib.sha256()
-    for line in sorted(_listed(path, len(str(path)) + 1)):
-        listing.update(line.encode("utf-8", "surrogateescape"))
+    for name in sorted(_listed(path, len(str(path)) + 1)):
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            listing.update(f"{name}\0{_file_identity(path / name)}\n".encode("utf-8", "surrogateescape"))
     return listing.hexdigest()
 
 
+def _file_identity(path: Path) -> str:
+    status = path.stat()
+    if status.st_size <= LARGE_FILE and path.suffix.lower() not in IMAGE_SUFFIXES:
+        return file_sha256(path)
+    return short_hash([status.st_size, status.st_mtime_ns])
+
+
 def _listed(folder: Path, root_length: int) -> list[str]:
-    lines, pending = [], [str(folder)]
+    """Relative paths of all files; hidden ones and the sample's truth are left out."""
+    names, pending = [], [str(folder)]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
@@ -138,8 +148,8 @@ def _listed(folder: Path, root_length: int) -> list[str]:
                 if entry.is_dir():
                     pending.append(entry.path)
                 else:
-                    lines.append(f"{entry.path[root_length:]}\0{entry.stat().st_size}\n")
-    return lines
+                    names.append(entry.path[root_length:])
+    return names
 
 
 def describe_output(path: Path, work: Path) -> Output:
@@ -163,9 +173,13 @@ def damaged_outputs(record: RunRecord, work: Path) -> list[Path]:
 
 
 def record_hash(record: RunRecord) -> str:
-    """What of a unit of work decides the results of later ones."""
+    """What of a unit of work decides the results of later ones.
+
+    Of preprocessing only its results: the same data in another place, or copied again, lead to the same models.
+    """
     outputs = [output.model_dump() for output in record.outputs]
-    return short_hash([record.inputs_hash, outputs, record.decision])
+    made_from = "" if record.stage == "preprocess" else record.inputs_hash
+    return short_hash([made_from, outputs, record.decision])
 
 
 @cache

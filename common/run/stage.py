@@ -128,7 +128,7 @@ class _Run:
             return
         hashes = _hashes(inputs.upstream)
         if self.stage.name == "preprocess":
-            hashes = {"data": hash_path(inputs.data)}
+            hashes = {"data": hash_path(inputs.data, self.competition.input_files)}
         self._unit(self.method, inputs, hashes, self._record_path(inputs.settings), None)
 
     # ---- data of the user's own
