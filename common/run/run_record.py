@@ -175,7 +175,7 @@ def damaged_outputs(record: RunRecord, work: Path) -> list[Path]:
 def record_hash(record: RunRecord) -> str:
     """What of a unit of work decides the results of later ones.
 
-    Of preprocessing only its results: the same data in another place, or copied again, lead to the same models.
+    Of preprocessing only its results: the same data in another place lead to the same models.
     """
     outputs = [output.model_dump() for output in record.outputs]
     made_from = "" if record.stage == "preprocess" else record.inputs_hash
