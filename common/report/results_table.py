@@ -138,7 +138,7 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
 
 
 def reported_score(entry: dict[str, Any]) -> str:
-    """The paper's figure of an entry of experiments.toml, with its metric where that is not the official one."""
+    """The score that the paper prints for an entry, with its metric where that is not the official one."""
     if "reported" not in entry:
         return "not printed" if "paper" in entry else ""
     other = f" ({entry['reported_metric']})" if "reported_metric" in entry else ""

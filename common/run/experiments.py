@@ -10,7 +10,7 @@ Layers, later ones win, tables are merged key by key:
     --set key=value                       on the command line; the run then has a folder of its own
 
 `extends = "NAME"` starts an entry from another one: all its settings but its identity (about, paper,
-reported, reported_metric, ablation). A grid makes one entry per combination of its axes, the first axis fastest:
+reported, ablation). A grid makes one entry per combination of its axes, the first axis fastest:
 
     [grid.table1]
     extends = "yolov5_base"                                   # the entries follow this one
