@@ -32,7 +32,7 @@ def test_table_1_of_the_paper_is_complete() -> None:
     rows = []
     for name in NAMES:
         settings = COMPETITION.experiment(name, "full")
-        if settings.paper:
+        if (settings.paper or "").startswith("Table 1"):
             rows.append(
                 (
                     settings.input.preprocessing,
