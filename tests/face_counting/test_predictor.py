@@ -12,6 +12,7 @@ import torch
 from common.base.errors import InputError
 from common.base.paths import WorkPaths
 from common.learn.arrays import Float32, Float64
+from common.run.run_record import read_record, write_record
 from competitions.face_counting import load
 from competitions.face_counting.decision.counting import as_decision
 from competitions.face_counting.experiment import (
@@ -104,6 +105,35 @@ def test_a_copy_of_the_trained_folder_alone_predicts_the_same(
         model.predict(["photos/none.jpg"])
     with pytest.raises(InputError, match="no photos given"):
         model.predict([])
+
+
+def test_an_ensemble_needs_the_folders_of_its_parents_alone(
+    trained: Trained, sample: Sample, tmp_path: Path
+) -> None:
+    """The champion twice, as the parents of an ensemble that counts the boxes of the first view."""
+    champion = trained("face_counting").experiment("champion")
+    record = read_record(champion / "oof.run.json")
+    parents = ["yolov5n_light", "yolov5n_letterbox"]
+    for name in parents:
+        shutil.copytree(champion, tmp_path / "work" / name)
+        renamed = record.model_copy(update={"experiment": record.experiment | {"name": name}})
+        write_record(tmp_path / "work" / name / "oof.run.json", renamed)
+    settings = record.experiment | {"name": "retinaface_and_yolov5n", "parents": parents}
+    decision = as_decision(DEFAULT_RULE, 4.0, 2)
+    ensemble = record.model_copy(update={"experiment": settings, "decision": decision})
+    write_record(tmp_path / "work" / "retinaface_and_yolov5n" / "oof.run.json", ensemble)
+
+    model = load("retinaface_and_yolov5n", work=tmp_path / "work", device="cpu")
+    assert [len(members) for members in model.folds] == [2, 2]
+    photos = sorted((sample("face_counting") / "image_data").iterdir())[:3]
+    alone = FaceCounter(
+        [members[:1] for members in model.folds], model.settings, as_decision(DEFAULT_RULE, 4.0, 1), "cpu"
+    )
+    pd.testing.assert_frame_equal(model.predict(photos), alone.predict(photos))
+
+    shutil.rmtree(tmp_path / "work" / parents[1])
+    with pytest.raises(InputError, match=f"'{parents[1]}' is not trained there"):
+        load("retinaface_and_yolov5n", work=tmp_path / "work")
 
 
 def test_what_is_not_trained_names_the_command(tmp_path: Path) -> None:
