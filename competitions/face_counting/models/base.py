@@ -125,7 +125,10 @@ def read_options(model: type[Options], settings: DetectorSettings) -> Options:
     except ValidationError as fault:
         problem = fault.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
-        raise InputError(f"detector.options.{key} of {settings.family}: {problem['msg']}") from None
+        text = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            text = f"is no known option; expected one of: {', '.join(model.model_fields) or 'none'}"
+        raise InputError(f"detector.options.{key} of {settings.family}: {text}") from None
 
 
 @torch.inference_mode()

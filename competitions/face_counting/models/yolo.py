@@ -16,6 +16,7 @@ from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.models.base import DenseDetector, read_options
 from competitions.face_counting.models.quiet_ultralytics import detection_model
 from competitions.face_counting.models.registry import DETECTORS
+from competitions.face_counting.models.yolov5_backbone import SIZES
 
 LOSS_GAINS = SimpleNamespace(box=7.5, cls=0.5, dfl=1.5, class_weights=None)
 """ultralytics' default weights of the box IoU, class and distribution focal losses."""
@@ -26,7 +27,7 @@ BATCHNORM_MOMENTUM = 0.1
 class Yolo(DenseDetector):
     """One of ultralytics' networks for the single class `face`."""
 
-    sizes = ("n", "s", "m", "l", "x")
+    sizes = SIZES
     any_size = False  # ultralytics keeps the grid of the last size
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:  # noqa: ARG002

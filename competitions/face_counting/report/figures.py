@@ -44,7 +44,7 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     fold_folders = [paths.fold(settings.name, fold) for fold in range(settings.folds)]
     faces = pool_faces(fold_folders, int(pooled[0].decision["views"]))
     figures = [
-        _scatter(finished, paths, pooled[0], out / f"{name}_out_of_fold.png"),
+        _scatter(finished, paths, pooled[0], out / f"{name}_oof.png"),
         _strategies(pooled[0], out / f"{name}_strategies.png"),
         _threshold_map(settings, faces, pooled[0], out / f"{name}_thresholds.png"),
         _labelled_sheet(finished, paths, faces, pooled[0], "worst", out / f"{name}_worst.jpg"),
