@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.figure import Figure as Drawing
 from PIL import Image, ImageDraw, ImageFont
 
 from common.base import atomic
@@ -22,9 +22,6 @@ from competitions.face_counting.decision.out_of_fold import PooledFaces, pool_fa
 from competitions.face_counting.detection.wbf import DetectedFaces, faces_from_table
 from competitions.face_counting.experiment import FaceCountingExperiment
 from competitions.face_counting.predict.photos import draw_boxes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 COLUMNS, ROWS = 4, 3
 CELL, CAPTION, GAP = (300, 210), 30, 10
@@ -176,8 +173,6 @@ def _cell(stored: StoredPictures, entry: _Entry) -> Image.Image:
 
 def _strategies(oof: RunRecord, path: Path) -> Figure:
     """RMSE of every counting strategy, with its interval."""
-    from matplotlib.figure import Figure as Drawing
-
     names = [
         name.removesuffix("_rmse") for name in oof.metrics if name.endswith("_rmse") and name != "oof_rmse"
     ]
@@ -211,8 +206,6 @@ def _spread(counts: Float64, wanted: int) -> list[int]:
 
 
 def _scatter(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
-    from matplotlib.figure import Figure as Drawing
-
     table = pd.read_parquet(paths.experiment(finished.experiment) / "oof.parquet")
     drawing = Drawing(figsize=(5.6, 5.2), dpi=110, layout="constrained")
     axes = drawing.subplots()
@@ -235,8 +228,6 @@ def _scatter(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -
 def _threshold_map(
     settings: FaceCountingExperiment, faces: PooledFaces, oof: RunRecord, path: Path
 ) -> Figure:
-    from matplotlib.figure import Figure as Drawing
-
     merging = counting.rule_from_decision(oof.decision).strategy.merging
     grid = counting.count_grid(faces.found, merging, settings.counting)
     errors = counting.rmse_grid(grid, faces.pictures["head_count"].to_numpy(np.float64))
@@ -262,6 +253,6 @@ def _threshold_map(
     )
 
 
-def _save(drawing: "Drawing", path: Path) -> None:
+def _save(drawing: Drawing, path: Path) -> None:
     with atomic.atomic_write(path) as partial:
         drawing.savefig(partial)
