@@ -1,8 +1,8 @@
-"""Out-of-fold IoU scene by scene beside the naive maps: the README's table, from a finished run.
+"""OOF IoU by scene next to the baselines: the README's table, from a finished run.
 
     python -m competitions.etci_flood.report.scenes --work DIR [--experiment NAME] [--data-name TEXT]
 
-Rows are kept in results/etci_flood_scenes.csv, and the README's table is made from them.
+Rows are kept in results/etci_flood_scenes.csv, from which the README's table is made.
 """
 
 import argparse
@@ -23,8 +23,8 @@ RESULTS = ROOT / "results" / "etci_flood_scenes.csv"
 MARKERS = ("<!-- scenes -->", "<!-- /scenes -->")
 COLUMNS = {
     "iou": "IoU",
-    "iou_without_bright": "without unbelievable labels",
-    "iou_possible": "possible with them",
+    "iou_clean": "without noisy labels",
+    "iou_upper_bound": "upper bound",
     "linear_rule": "best VV/VH rule",
     "vv_threshold": "best VV threshold",
     "water_mask": "permanent water",
@@ -32,7 +32,7 @@ COLUMNS = {
 
 
 def rows_of(work: Path, experiment: str, data_name: str) -> pd.DataFrame:
-    """One row a scene, the pooled ones last; InputError when the experiment is not finished."""
+    """One row per scene, the pooled one last; InputError when the experiment is not finished."""
     paths = WorkPaths(work)
     file = paths.experiment(experiment) / "oof_scenes.csv"
     if not file.is_file():
@@ -46,12 +46,12 @@ def rows_of(work: Path, experiment: str, data_name: str) -> pd.DataFrame:
         "scene": "all",
         "tiles": int(scenes["tiles"].sum()),
         "iou": metrics["oof_iou"],
-        "iou_without_bright": metrics.get("oof_iou_without_bright", metrics["oof_iou"]),
-        "iou_possible": metrics.get("oof_iou_possible", 1.0),
-        "linear_rule": metrics["naive: best linear rule on VV and VH"],
-        "vv_threshold": metrics["naive: best VV threshold"],
-        "water_mask": metrics["naive: permanent water"],
-        "bright_tiles": int(scenes["bright_tiles"].sum()),
+        "iou_clean": metrics.get("oof_iou_clean", metrics["oof_iou"]),
+        "iou_upper_bound": metrics.get("oof_iou_upper_bound", 1.0),
+        "linear_rule": metrics["baseline: best linear rule on VV and VH"],
+        "vv_threshold": metrics["baseline: best VV threshold"],
+        "water_mask": metrics["baseline: permanent water"],
+        "noisy_tiles": int(scenes["noisy_tiles"].sum()),
     }
     table = pd.concat([scenes, pd.DataFrame([total])], ignore_index=True)
     return table.assign(
@@ -60,7 +60,7 @@ def rows_of(work: Path, experiment: str, data_name: str) -> pd.DataFrame:
 
 
 def keep_rows(new: pd.DataFrame) -> pd.DataFrame:
-    """Add rows in place of older ones of the same experiment and data."""
+    """Add rows, replacing older ones of the same experiment and data."""
     kept = new
     if RESULTS.is_file():
         old = pd.read_csv(RESULTS)
@@ -71,13 +71,13 @@ def keep_rows(new: pd.DataFrame) -> pd.DataFrame:
 
 
 def markdown_table(table: pd.DataFrame) -> str:
-    """The rows as a table for people."""
+    """The rows as Markdown."""
     lines = [
-        "| experiment | data | scene | tiles (unbelievable) | " + " | ".join(COLUMNS.values()) + " |",
+        "| experiment | data | scene | tiles (noisy labels) | " + " | ".join(COLUMNS.values()) + " |",
         "|---" * (4 + len(COLUMNS)) + "|",
     ]
     for row in table.to_dict("records"):
-        tiles = f"{row['tiles']} ({row['bright_tiles']})"
+        tiles = f"{row['tiles']} ({row['noisy_tiles']})"
         figures = [f"{row[column]:.3f}" for column in COLUMNS]
         lines.append(
             "| " + " | ".join([f"`{row['experiment']}`", row["data"], row["scene"], tiles, *figures]) + " |"
@@ -88,13 +88,15 @@ def markdown_table(table: pd.DataFrame) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Keep the rows of one experiment, and make the README's table again."""
+    """Keep the rows of one experiment, and update the README's table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="as in the numbered stages")
     parser.add_argument("--experiment", default="champion", metavar="NAME", help="(champion)")
-    parser.add_argument("--data-name", default="sample data", metavar="TEXT", help="what the data are called")
+    parser.add_argument(
+        "--data-name", default="sample data", metavar="TEXT", help="name of the data in the table"
+    )
     flags = parser.parse_args(argv)
     try:
         table = markdown_table(keep_rows(rows_of(flags.work, flags.experiment, flags.data_name)))
