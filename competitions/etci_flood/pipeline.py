@@ -53,7 +53,7 @@ def train_fold(job: Job[FloodExperiment]) -> Result:
     maps, tiles = job.fold_folder / "oof.npy", job.fold_folder / "oof_tiles.parquet"
     write_maps(maps, len(held_out), fitted.oof_maps, f"predicting fold {job.fold}")
     _write_table(tiles, arrays.tiles.loc[held_out, ["tile"]].assign(row=np.int64(held_out)))
-    metrics = {"train_tiles": float(len(training)), "val_tiles": float(len(held_out)), **fitted.metrics}
+    metrics = {"val_tiles": float(len(held_out)), **fitted.metrics}
     return Result([*fitted.outputs, maps, tiles], metrics, history=fitted.history)
 
 

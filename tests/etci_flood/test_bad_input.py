@@ -34,7 +34,7 @@ def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
         "inside": "no training tiles",
         "no test": "no test tiles",
         "no labels": "no tile has all of vv, vh and flood_label",
-        "wrong order": "names no tile",
+        "wrong order": "does not name a tile",
     }
     if case == "inside":
         data = data / "train"
@@ -52,7 +52,7 @@ def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
     assert files_below(tmp_path / "work") == []
 
 
-def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp_path: Path) -> None:
+def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path) -> None:
     data, work = write_competition(tmp_path / "data"), tmp_path / "work"
     write_scene(data / "train", "northal_20190302t234651", [(0, y) for y in range(4)])
     vv = sorted(data.glob("train/*/tiles/vv/*.png"))
@@ -78,7 +78,7 @@ def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp
     assert not (work / "champion").exists() or files_below(work / "champion") == []
 
 
-def test_arrays_hold_the_pictures(tmp_path: Path) -> None:
+def test_arrays_hold_the_images(tmp_path: Path) -> None:
     write_scene(tmp_path / "data" / "train", "a_20170213t002121", [(0, 9), (0, 10), (1, 2)], mark=True)
     write_scene(tmp_path / "data" / "test", "b_20170213t002121", [(2, 3)], labelled=False, mark=True)
     done = run_stage(SLUG, 1, "--data", tmp_path / "data", "--work", tmp_path / "work")

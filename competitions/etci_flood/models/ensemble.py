@@ -38,8 +38,8 @@ class EnsembleKind(ModelKind):
         self,
         job: Job[FloodExperiment],
         arrays: TileArrays,
-        training: Int64,
-        held_out: Int64,  # noqa: ARG002
+        training: Int64,  # noqa: ARG002
+        held_out: Int64,
     ) -> FittedFold:
         """Blend the parents' held-out maps with the weights that are best on the other folds (nested CV)."""
         folds = self._oof_maps(job)

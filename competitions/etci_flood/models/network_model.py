@@ -90,12 +90,11 @@ class NetworkKind(ModelKind):
         checkpoint = job.fold_folder / CHECKPOINT
         save_weights(checkpoint, network.state_dict())
         model = NetworkModel(network, settings, device)
-        return FittedFold(
-            predict_tiles(equal_weights([model]), arrays, held_out, batch_size),
-            [checkpoint],
-            {"pseudo_labelled_tiles": float(len(extra))} if settings.training.pseudo_labels else {},
-            history,
-        )
+        metrics = {"train_tiles": float(len(training))}
+        if settings.training.pseudo_labels:
+            metrics["pseudo_labelled_tiles"] = float(len(extra))
+        oof_maps = predict_tiles(equal_weights([model]), arrays, held_out, batch_size)
+        return FittedFold(oof_maps, [checkpoint], metrics, history)
 
     def load_fold(self, folder: Path, device: str) -> "NetworkModel":
         """The network of one trained fold."""

@@ -40,7 +40,7 @@ class PixelLgbmKind(ModelKind):
         save_booster(checkpoint, booster)
         models = equal_weights([PixelModel(booster)])
         oof_maps = predict_tiles(models, arrays, held_out, self.settings.prediction.batch_size)
-        return FittedFold(oof_maps, [checkpoint])
+        return FittedFold(oof_maps, [checkpoint], {"train_tiles": float(len(training))})
 
     def load_fold(self, folder: Path, device: str) -> "PixelModel":  # noqa: ARG002
         """The booster of one trained fold."""

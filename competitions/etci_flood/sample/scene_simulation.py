@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from common.learn.arrays import Bools, Floats, UInt8
+from common.learn.arrays import Bools, Float32, Floats, UInt8
 
 LOOKS = 4
 """Number of looks (multilooking): speckle is gamma distributed with this shape and mean 1."""
@@ -42,6 +42,12 @@ def simulate_scene(shape: tuple[int, int], rng: np.random.Generator) -> Simulate
     water = river | lakes
     vv, vh = _with_water(vv, vh, flooded | water, rng)
     return SimulatedScene(vv=_image(vv, "vv", rng), vh=_image(vh, "vh", rng), water=water, flood=flooded)
+
+
+def decibels_of(scene: SimulatedScene) -> Float32:
+    """VV and VH in decibels, (2, rows, columns): a raster as a user has it."""
+    layers = zip((scene.vv, scene.vh), DECIBELS.values(), strict=True)
+    return np.stack([layer / 255 * (high - low) + low for layer, (low, high) in layers]).astype(np.float32)
 
 
 def cut_swath(scene: SimulatedScene, inside: Bools, white: bool) -> SimulatedScene:
