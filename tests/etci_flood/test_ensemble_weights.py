@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from common.base.errors import InputError
-from competitions.etci_flood.decision.ensemble import blend_maps, read_oof_maps, tune_weights
+from competitions.etci_flood.decision.ensemble_weights import blend_maps, read_oof_maps, tune_weights
 
 
 def write_fold(folder: Path, rows: list[int], maps: np.ndarray) -> Path:
