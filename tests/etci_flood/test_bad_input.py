@@ -74,7 +74,7 @@ def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path
     array.write_bytes(array.read_bytes()[:1000])
     done = run_stage(SLUG, 2, "--work", work, "--profile", "sample")
     assert done.code == 2, done.text
-    assert "vh.npy: cut short" in one_line(done.text)
+    assert "vh.npy: missing, or not as 1_preprocess.py wrote it" in one_line(done.text)
     assert not (work / "champion").exists() or files_below(work / "champion") == []
 
 

@@ -39,6 +39,7 @@ def write_run(work: Path, name: str, iou: float, clean: float | None) -> None:
         device="cpu",
         hardware="2 x CPU",
         git_commit="abc",
+        code="",
         packages={},
         seconds=90.0,
         peak_memory_mb=1.0,
