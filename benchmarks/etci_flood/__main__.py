@@ -2,8 +2,8 @@
 
     python -m benchmarks.etci_flood [reading] [training] [mapping] [memory] [raster]
 
-The peers are plain implementations: a loop over tiles with Pillow and NumPy, a PyTorch loop in single precision
-with default memory formats. Tiles are the sample generator's; nothing is downloaded.
+The peers are plain implementations: a loop over tiles with Pillow and NumPy, a PyTorch loop in single
+precision with default memory formats. Tiles are the sample generator's; nothing is downloaded.
 """
 
 from benchmarks.etci_flood.networks import mapping, training

@@ -41,8 +41,8 @@ def read_in_a_loop(data: Path, out: Path) -> None:
     layers: dict[str, list[UInt8]] = {name: [] for name in ("vv", "vh", "flood_label", "water_body_label")}
     for tile in find_tiles(data).labelled:
         for name, kept in layers.items():
-            picture = np.array(Image.open(tile.files[name]).convert("RGB"))[:, :, 0]
-            kept.append((picture > 127).astype(np.uint8) if name.endswith("label") else picture)
+            image = np.array(Image.open(tile.files[name]).convert("RGB"))[:, :, 0]
+            kept.append((image > 127).astype(np.uint8) if name.endswith("label") else image)
     out.mkdir(exist_ok=True)
     for name, kept in layers.items():
         np.save(out / f"{name}.npy", np.stack(kept))
@@ -114,7 +114,7 @@ def reading(scratch: Path) -> list[Comparison]:
 
 
 def many_tiles(data: Path, many: Path, number: int) -> Path:
-    """An official folder of `number` labelled tiles: links to the sample's pictures."""
+    """An official folder of `number` labelled tiles: links to the sample's images."""
     from competitions.etci_flood.data.layout import TileKey, find_tiles
 
     sources = find_tiles(data).labelled

@@ -1,4 +1,4 @@
-"""What the shared parts need to know of flood detection."""
+"""The competition as the shared parts see it: names, rules, sample data, figures."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What an experiment in flood mapping may set."""
+"""Settings of an experiment in flood detection."""
 
 from typing import Annotated, Any, Literal, Self
 
@@ -113,7 +113,7 @@ class PredictionSettings(Settings):
     """How probability maps are predicted."""
 
     tta: Tta = "none"
-    """Test-time augmentation: mean over nothing else, four flips, or the eight symmetries of the square."""
+    """Test-time augmentation: none, the mean over four flips, or over the eight symmetries of the square."""
     context_padding: Annotated[int, Field(ge=0, le=128, multiple_of=32)] = 0
     """Pixels of the adjacent tiles that the network sees around a tile, mirrored where there is none."""
     batch_size: Positive = 8

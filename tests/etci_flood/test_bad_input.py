@@ -57,7 +57,7 @@ def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path
     write_scene(data / "train", "northal_20190302t234651", [(0, y) for y in range(4)])
     vv = sorted(data.glob("train/*/tiles/vv/*.png"))
     vv[0].write_bytes(vv[0].read_bytes()[:200])
-    vv[1].write_bytes(b"no picture")
+    vv[1].write_bytes(b"not an image")
     test_vh = sorted(data.glob("test_internal/*/tiles/vh/*.png"))
     test_vh[0].unlink()
     test_vh[1].write_bytes(b"")

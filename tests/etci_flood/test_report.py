@@ -113,9 +113,9 @@ def test_scenes_are_listed_with_the_baselines(tmp_path: Path, monkeypatch: pytes
 def test_curves_are_drawn_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("pan_overfit", "pan_whole_tiles"):
         write_run(tmp_path, name, 0.5, None)
-    picture = tmp_path / "curves.png"
-    flags = ["--work", str(tmp_path), "--out", str(picture)]
+    drawing = tmp_path / "curves.png"
+    flags = ["--work", str(tmp_path), "--out", str(drawing)]
     assert draw_curves([*flags, "pan_overfit", "pan_whole_tiles"]) == 0
-    assert picture.stat().st_size > 5000
+    assert drawing.stat().st_size > 5000
     assert draw_curves([*flags, "fcn8s_vgg16"]) == 2
     assert "is missing" in capsys.readouterr().err

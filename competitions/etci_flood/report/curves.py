@@ -57,7 +57,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="as in the numbered stages")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture, PNG")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="PNG file to write")
     flags = parser.parse_args(argv)
     try:
         paths = WorkPaths(flags.work)

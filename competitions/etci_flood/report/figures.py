@@ -110,11 +110,11 @@ def _held_out_tiles(arrays: TileArrays, folds: list[Path], decision: Decision, o
     tiles = arrays.tiles.loc[rows]
     noisy = tiles["noisy_pixels"].to_numpy()
     share = np.array([float(np.asarray(arrays.flood[row]).mean()) for row in rows])
-    chosen = _informative_tiles(tiles["scene"].to_numpy(), np.where(noisy > 0, -1.0, share))
+    picked = _informative_tiles(tiles["scene"].to_numpy(), np.where(noisy > 0, -1.0, share))
     if (noisy > 0).any():
-        chosen = [*chosen[:-1], int(noisy.argmax())]
+        picked = [*picked[:-1], int(noisy.argmax())]
     shown = []
-    for tile in chosen:
+    for tile in picked:
         row, file, place = held_out[tile]
         shown.append(
             _Shown(row, np.array(np.load(file, mmap_mode="r")[place]), np.asarray(arrays.flood[row]))
@@ -258,17 +258,17 @@ def _save(canvas: Canvas, path: Path) -> Path:
     """Write as PNG with a palette, because speckle does not compress and the page embeds every figure."""
     path.parent.mkdir(parents=True, exist_ok=True)
     canvas.savefig(path, dpi=130)
-    with Image.open(path) as picture:
-        _save_small(picture.convert("RGB"), path)
+    with Image.open(path) as image:
+        _save_small(image.convert("RGB"), path)
     return path
 
 
-def _save_small(picture: Image.Image, path: Path) -> None:
+def _save_small(image: Image.Image, path: Path) -> None:
     """Write a PNG of less than 200 kB, with fewer greys first, then fewer pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for greys, scale in ((48, 1.0), (32, 1.0), (24, 0.85), (16, 0.7), (16, 0.5), (16, 0.35)):
-        size = (round(picture.width * scale), round(picture.height * scale))
-        small = picture.resize(size, Image.Resampling.LANCZOS) if scale < 1 else picture
+        size = (round(image.width * scale), round(image.height * scale))
+        small = image.resize(size, Image.Resampling.LANCZOS) if scale < 1 else image
         small.quantize(palette=_palette(greys), dither=Image.Dither.NONE).save(path, optimize=True)
         if path.stat().st_size < MAX_BYTES:
             return
@@ -292,8 +292,8 @@ def _under_water(grey: Any) -> Float64:
     return 0.35 * np.asarray(grey)[..., None] + 0.65 * np.array(mpl.colors.to_rgb(WATER_BLUE))
 
 
-def _smaller(picture: UInt8, step: int) -> UInt8:
+def _smaller(image: UInt8, step: int) -> UInt8:
     """Means of step x step pixels, (height / step, width / step): fewer pixels and less speckle."""
-    side = picture.shape[0] // step * step
-    blocks = np.asarray(picture)[:side, :side].reshape(side // step, step, side // step, step)
+    side = image.shape[0] // step * step
+    blocks = np.asarray(image)[:side, :side].reshape(side // step, step, side // step, step)
     return blocks.mean(axis=(1, 3)).astype(np.uint8)
