@@ -10,7 +10,7 @@ from PIL import Image
 from common.run.run_record import read_record
 from competitions.etci_flood.data.layout import find_tiles
 from competitions.etci_flood.data.tiles import write_tile_arrays
-from tests.conftest import run_stage
+from tests.conftest import run_stage, written_files
 from tests.etci_flood.official_folder import write_competition, write_scene
 
 SLUG = "etci_flood"
@@ -21,10 +21,6 @@ def one_line(text: str) -> str:
     assert len(errors) == 1, text
     assert "Traceback" not in text
     return errors[0]
-
-
-def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("case", ["inside", "no test", "no labels", "wrong order"])
@@ -49,7 +45,7 @@ def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
     done = run_stage(SLUG, 1, "--data", data, "--work", tmp_path / "work")
     assert done.code == 2, done.text
     assert words[case] in one_line(done.text)
-    assert files_below(tmp_path / "work") == []
+    assert written_files(tmp_path / "work") == []
 
 
 def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path) -> None:
@@ -75,7 +71,7 @@ def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path
     done = run_stage(SLUG, 2, "--work", work, "--profile", "sample")
     assert done.code == 2, done.text
     assert "vh.npy: missing, or not as 1_preprocess.py wrote it" in one_line(done.text)
-    assert not (work / "champion").exists() or files_below(work / "champion") == []
+    assert not (work / "champion").exists() or written_files(work / "champion") == []
 
 
 def test_arrays_hold_the_images(tmp_path: Path) -> None:

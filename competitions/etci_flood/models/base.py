@@ -114,8 +114,9 @@ def known_options(options: Options, defaults: Mapping[str, Any]) -> dict[str, An
     for key, value in options.items():
         if key not in defaults:
             raise InputError(f"options.{key}: unknown; expected {', '.join(defaults) or 'no options'}")
-        if type(value) is not type(defaults[key]):
-            raise InputError(f"options.{key} = {value!r}: expected {type(defaults[key]).__name__}")
+        expected = type(defaults[key])
+        if type(value) is not expected and (type(value), expected) != (int, float):
+            raise InputError(f"options.{key} = {value!r}: expected {expected.__name__}")
     return {**defaults, **options}
 
 
