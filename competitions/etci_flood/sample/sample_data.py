@@ -20,6 +20,7 @@ from PIL import Image
 from common.learn.arrays import Bools
 from common.learn.seeding import derived_seed
 from common.run.sample_data import sample_data_command
+from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.data.layout import (
     PHASE_1,
     PHASE_2,
@@ -127,6 +128,4 @@ def _write_truth(folder: Path, flood: dict[TileKey, Bools]) -> None:
 
 
 if __name__ == "__main__":
-    from competitions.etci_flood.competition import COMPETITION
-
     sample_data_command(COMPETITION, __doc__)
