@@ -8,7 +8,7 @@ import pytest
 from common.run.run_record import RunRecord, write_record
 from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.report import ablation, scenes
-from competitions.etci_flood.report.ablation import Step, keep_steps, markdown_table, step_of
+from competitions.etci_flood.report.ablation import Step, ablation_table, keep_steps, step_of
 from competitions.etci_flood.report.curves import main as draw_curves
 
 
@@ -70,7 +70,7 @@ def test_gains_compare_with_the_last_step_that_was_kept() -> None:
     steps = [
         Step.model_validate({**same, "experiment": text, "step": text, "oof": iou}) for text, iou in rows
     ]
-    gains = [line.split("|")[4].strip() for line in markdown_table(steps).splitlines()[2:6]]
+    gains = [line.split("|")[4].strip() for line in ablation_table(steps).splitlines()[2:6]]
     assert gains == ["", "+0.100", "-0.050", "+0.050"]
 
 
@@ -98,7 +98,7 @@ def test_scenes_are_listed_with_the_baselines(tmp_path: Path, monkeypatch: pytes
     for name in ("tiles", "others", "tiles"):
         kept = scenes.keep_rows(scenes.rows_of(tmp_path, "ablation_dice", name))
     assert kept["scene"].tolist() == ["a_1", "b_2", "all"] * 2
-    lines = scenes.markdown_table(kept).splitlines()
+    lines = scenes.scenes_table(kept).splitlines()
     assert (
         lines[2]
         == "| `ablation_dice` | others | a_1 | 4 (1) | 0.400 | 0.500 | 0.900 | 0.200 | 0.100 | 0.300 |"

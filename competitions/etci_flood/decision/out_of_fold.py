@@ -46,7 +46,7 @@ SCENE_COLUMNS = [
 
 @dataclass(frozen=True)
 class OofCounts:
-    """Int64 on held-out tiles, one entry per tile."""
+    """Counts on held-out tiles, one entry per tile."""
 
     scenes: npt.NDArray[np.str_]
     maps: Int64

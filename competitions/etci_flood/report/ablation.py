@@ -20,6 +20,7 @@ from common.base.atomic import write_text
 from common.base.console import log
 from common.base.errors import InputError, explain_fault
 from common.base.paths import ROOT, WorkPaths, display_path
+from common.report.markdown import markdown_table
 from common.report.results_table import fill_markers
 from common.run.experiments import read_experiments
 from common.run.run_record import read_record
@@ -100,33 +101,32 @@ def keep_steps(new: list[Step], order: list[str]) -> list[Step]:
     return kept
 
 
-def markdown_table(steps: list[Step]) -> str:
-    """The ablation table as Markdown; the gain is against the last `+` row, noisy-label tiles left out."""
+def ablation_table(steps: list[Step]) -> str:
+    """The rows as Markdown; the gain is against the last `+` row, noisy-label tiles left out."""
     if not steps:
         return "No ablation is recorded yet."
-    lines = [
-        "| step | OOF IoU | without noisy labels | gain | by scene | minutes | experiment |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     last: Step | None = None
-    for row in steps:
-        compared = _compared(row)
-        gain = "" if last is None or row.step[0] not in "+~" else f"{compared - _compared(last):+.3f}"
-        cells = [
-            row.step,
-            f"{row.oof:.3f}",
-            f"{compared:.3f}",
-            gain,
-            row.scenes,
-            f"{row.minutes:.1f}",
-        ]
-        lines.append("| " + " | ".join([*cells, f"`{row.experiment}`"]) + " |")
-        if row.step[0] != "~":
-            last = row
-    where = "; ".join(sorted({f"{row.data}, {row.hardware}, {row.date}" for row in steps}))
-    return "\n".join(
-        [*lines, "", f"Made by `python -m competitions.etci_flood.report.ablation` from runs on {where}."]
-    )
+    for step in steps:
+        compared = _compared(step)
+        gain = "" if last is None or step.step[0] not in "+~" else f"{compared - _compared(last):+.3f}"
+        rows.append(
+            [
+                step.step,
+                f"{step.oof:.3f}",
+                f"{compared:.3f}",
+                gain,
+                step.scenes,
+                f"{step.minutes:.1f}",
+                f"`{step.experiment}`",
+            ]
+        )
+        if step.step[0] != "~":
+            last = step
+    header = ["step", "OOF IoU", "without noisy labels", "gain", "by scene", "minutes", "experiment"]
+    where = "; ".join(sorted({f"{step.data}, {step.hardware}, {step.date}" for step in steps}))
+    made = f"Made by `python -m competitions.etci_flood.report.ablation` from runs on {where}."
+    return f"{markdown_table(header, rows)}\n\n{made}"
 
 
 def _compared(row: Step) -> float:
@@ -157,8 +157,8 @@ def main(argv: list[str] | None = None) -> int:
                 f"{display_path(flags.work)}: holds no finished experiment with a key `ablation`"
             )
         kept = keep_steps(steps, list(texts))
-        fill_markers(COMPETITION.folder / "README.md", markdown_table(kept), MARKERS)
-        log(markdown_table(steps))
+        fill_markers(COMPETITION.folder / "README.md", ablation_table(kept), MARKERS)
+        log(ablation_table(steps))
     except (InputError, OSError) as fault:
         print(f"error: {explain_fault(fault)}", file=sys.stderr)
         return 2

@@ -15,6 +15,7 @@ from common.base.atomic import write_text
 from common.base.console import log
 from common.base.errors import InputError, explain_fault
 from common.base.paths import ROOT, WorkPaths, display_path
+from common.report.markdown import markdown_table
 from common.report.results_table import fill_markers
 from common.run.run_record import read_record
 from competitions.etci_flood.competition import COMPETITION
@@ -70,21 +71,21 @@ def keep_rows(new: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def markdown_table(table: pd.DataFrame) -> str:
+def scenes_table(kept: pd.DataFrame) -> str:
     """The rows as Markdown."""
-    lines = [
-        "| experiment | data | scene | tiles (noisy labels) | " + " | ".join(COLUMNS.values()) + " |",
-        "|---" * (4 + len(COLUMNS)) + "|",
+    rows = [
+        [
+            f"`{row['experiment']}`",
+            row["data"],
+            row["scene"],
+            f"{row['tiles']} ({row['noisy_tiles']})",
+            *(f"{row[column]:.3f}" for column in COLUMNS),
+        ]
+        for row in kept.to_dict("records")
     ]
-    for row in table.to_dict("records"):
-        tiles = f"{row['tiles']} ({row['noisy_tiles']})"
-        figures = [f"{row[column]:.3f}" for column in COLUMNS]
-        lines.append(
-            "| " + " | ".join([f"`{row['experiment']}`", row["data"], row["scene"], tiles, *figures]) + " |"
-        )
-    dates = ", ".join(sorted(set(table["date"])))
-    made = f"Made by `python -m competitions.etci_flood.report.scenes` from runs of {dates}."
-    return "\n".join([*lines, "", made])
+    table = markdown_table(["experiment", "data", "scene", "tiles (noisy labels)", *COLUMNS.values()], rows)
+    dates = ", ".join(sorted(set(kept["date"])))
+    return f"{table}\n\nMade by `python -m competitions.etci_flood.report.scenes` from runs of {dates}."
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     flags = parser.parse_args(argv)
     try:
-        table = markdown_table(keep_rows(rows_of(flags.work, flags.experiment, flags.data_name)))
+        table = scenes_table(keep_rows(rows_of(flags.work, flags.experiment, flags.data_name)))
         fill_markers(COMPETITION.folder / "README.md", table, MARKERS)
     except (InputError, OSError) as fault:
         print(f"error: {explain_fault(fault)}", file=sys.stderr)
