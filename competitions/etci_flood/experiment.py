@@ -120,7 +120,7 @@ class PredictionSettings(Settings):
 
 
 class FloodExperiment(Experiment):
-    """One way to map floods."""
+    """Settings of one experiment in flood mapping."""
 
     folds: int = 3
     """How many of the `tiles.n_splits` parts are held out in turn."""
