@@ -7,6 +7,7 @@ import pandas as pd
 
 from common.base.atomic import atomic_array, atomic_write
 from common.base.console import log
+from common.files.tables import write_table
 from common.learn.seeding import seed_everything
 from common.run.job import Job, Result
 from competitions.etci_flood.data.folds import NO_FOLD, fold_columns, training_and_held_out
@@ -33,7 +34,7 @@ def preprocess(job: Job[FloodExperiment]) -> Result:
     usable = tiles[tiles["labelled"] & tiles["readable"]]
     folds = fold_columns(usable, job.settings.tiles.n_splits, job.seed)
     table = job.processed / TABLE
-    _write_table(table, tiles.join(folds.reindex(tiles.index, fill_value=NO_FOLD)))
+    write_table(table, tiles.join(folds.reindex(tiles.index, fill_value=NO_FOLD)))
     metrics = {
         "labelled": float(len(usable)),
         "predicted": float(len(found.predicted)),
@@ -52,7 +53,7 @@ def train_fold(job: Job[FloodExperiment]) -> Result:
 
     maps, tiles = job.fold_folder / "oof.npy", job.fold_folder / "oof_tiles.parquet"
     write_maps(maps, len(held_out), fitted.oof_maps, f"predicting fold {job.fold}")
-    _write_table(tiles, arrays.tiles.loc[held_out, ["tile"]].assign(row=np.int64(held_out)))
+    write_table(tiles, arrays.tiles.loc[held_out, ["tile"]].assign(row=np.int64(held_out)))
     metrics = {"val_tiles": float(len(held_out)), **fitted.metrics}
     return Result([*fitted.outputs, maps, tiles], metrics, history=fitted.history)
 
@@ -66,8 +67,8 @@ def pool_folds(job: Job[FloodExperiment]) -> Result:
 
     folder = job.paths.experiment(job.settings.name)
     scenes, thresholds = folder / "oof_scenes.csv", folder / "oof_thresholds.csv"
-    _write_table(scenes, pooled.scenes)
-    _write_table(thresholds, pooled.thresholds)
+    write_table(scenes, pooled.scenes)
+    write_table(thresholds, pooled.thresholds)
     for line in scene_lines(pooled.scenes):
         log(f"  {line}")
     return Result([scenes, thresholds], pooled.metrics, decision)
@@ -111,12 +112,3 @@ def make_submission(job: Job[FloodExperiment]) -> Result:
     unchecked.replace(archive)
     flood = sum(int(mask.sum()) for mask in masks)
     return Result([archive, table, manifest], metrics={"flood_share": flood / max(masks.size, 1)})
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a table as CSV or parquet, whole or not at all."""
-    with atomic_write(path) as partial:
-        if path.suffix == ".csv":
-            table.to_csv(partial, index=False, lineterminator="\n", float_format="%.6f")
-        else:
-            table.to_parquet(partial, index=False)
