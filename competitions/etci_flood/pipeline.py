@@ -1,7 +1,5 @@
 """The four stages of flood mapping as plain functions; the numbered scripts run them."""
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
