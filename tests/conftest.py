@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from common.base.paths import ROOT, WorkPaths
 from common.run.sample_data import make_sample_data
-from competitions.__main__ import competition_of
+from competitions.discovery import competition_of
 
 SCALE = 0.25
 

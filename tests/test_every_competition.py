@@ -15,7 +15,7 @@ from common.base.paths import ROOT, WorkPaths
 from common.run.experiments import experiment_names, read_experiments
 from common.run.run_record import read_record
 from common.run.sample_data import make_sample_data
-from competitions.__main__ import SLUGS, competition_of
+from competitions.discovery import SLUGS, competition_of
 from tests.conftest import run_python, run_stage
 
 Sample = Callable[[str], Path]
@@ -141,6 +141,7 @@ def test_help_is_quick_and_useful(slug: str, number: int) -> None:
         "--fold",
         "--device",
         "--seed",
+        "--set",
         "Writes",
         "champion",
     ):
@@ -180,9 +181,9 @@ def test_report_shows_the_run(slug: str, trained: Trained, tmp_path: Path) -> No
     page = (tmp_path / "report" / "index.html").read_text()
     assert page.count("data:image/") >= 2
     assert "https://" not in re.sub(r'src="data:[^"]+"', "", page)
-    entries = read_experiments(competition_of(slug).experiments_file)["experiments"]
+    entries = read_experiments(competition_of(slug).experiments_file)
     printed = [name for name, entry in entries.items() if "paper" in entry]
-    assert page.count("not in this run") == len(printed), "one table beside the article's, each row once"
+    assert page.count("not in this run") == len(printed), "each row of the paper's table once"
     for picture in (tmp_path / "report" / "figures").rglob("*.*"):
         assert picture.stat().st_size < 200_000, picture
     assert "up to date" in run_python("-m", "competitions", "report", slug, "--work", tmp_path).text
@@ -196,7 +197,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_submission(
     assert run_stage(slug, 1, "--data", sample(slug), "--work", work).code == 0
     (script,) = (ROOT / "competitions" / slug).glob("2_*.py")
     process = subprocess.Popen([sys.executable, script, "--work", work], stdout=subprocess.DEVNULL)
-    checkpoint = work / "champion" / "fold0.unfinished" / "last.ckpt"
+    checkpoint = work / "champion" / "fold0.resume" / "last.ckpt"
     try:
         deadline = time.monotonic() + 300
         while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
@@ -206,7 +207,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_submission(
         process.wait()
     assert checkpoint.is_file(), "the training must be killed in its midst"
     done = run_stage(slug, 2, "--work", work)
-    assert "fold 0: going on" in done.text
+    assert "fold 0: resuming" in done.text
     for number in (3, 4):
         assert run_stage(slug, number, "--work", work).code == 0
     suffix = competition_of(slug).submission_suffix

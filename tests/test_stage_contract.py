@@ -1,6 +1,7 @@
 """The stage contract, on a competition of ten numbers."""
 
-import argparse
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ import pytest
 
 from common.base.errors import InputError
 from common.run.competition import Competition
-from common.run.flags import StageFlags
-from common.run.run_record import read_record
+from common.run.run_record import hash_path, read_record
 from common.run.stage import Stage
+from common.run.trained import trained_experiment
 from tests import toy_competition as toy
 
 TOML = """
@@ -82,7 +83,7 @@ def test_all_stages_then_nothing_to_do(command: Command, folder: Path) -> None:
         assert "running" not in text
     for name in ("champion", "double"):
         assert (folder / "work" / "toy" / name / "fold1" / "oof.json").is_file()
-    assert not list(folder.glob("work/toy/**/*.unfinished"))
+    assert not list(folder.glob("work/toy/**/*.resume"))
 
 
 def test_a_later_stage_names_the_missing_one(command: Command) -> None:
@@ -131,7 +132,7 @@ def test_killed_fold_goes_on(command: Command, folder: Path) -> None:
     assert code == 130
     assert "goes on" in text
     code, text = command("train_folds", "--experiment", "double")
-    assert "fold 0: going on" in text
+    assert "fold 0: resuming" in text
     assert read_record(folder / "work" / "toy" / "double" / "fold0" / "run.json").metrics == {"steps": 1.0}
 
 
@@ -195,24 +196,141 @@ def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -
         assert word in text
 
 
-def test_own_flags_may_ask_for_something_else(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    competition = toy.competition(folder / "code")
-    asked: list[str] = []
+# ---- --set
 
-    def instead(flags: StageFlags) -> bool:
-        asked.append(flags.experiment)
-        if flags.stage_args.broken:
-            raise InputError("own.json: broken")
-        return True
 
-    def add_flags(parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("--broken", action="store_true")
+def test_set_makes_a_run_of_its_own(command: Command, folder: Path) -> None:
+    command("preprocess")
+    command("train_folds", "--experiment", "double")
+    named = (folder / "work" / "toy" / "double" / "oof.run.json").read_bytes()
+    changed = ("--experiment", "double", "--set", "factor=3.5")
+    for stage in ("train_folds", "infer"):
+        code, text = command(stage, *changed)
+        assert code == 0, text
+    (own,) = (folder / "work" / "toy").glob("double+*")
+    assert re.fullmatch(r"double\+[0-9a-f]{8}", own.name)
+    record = read_record(own / "oof.run.json")
+    assert record.experiment["factor"] == 3.5
+    assert record.experiment["overrides"] == {"factor": 3.5}
+    assert (folder / "work" / "toy" / "double" / "oof.run.json").read_bytes() == named
+    assert "done already" in command("infer", *changed)[1]
+    # Later stages follow the run's name alone, and so does training.
+    for stage in ("train_folds", "infer"):
+        code, text = command(stage, "--experiment", own.name)
+        assert (code, text.count("running")) == (0, 0), text
 
-    stage = Stage(competition, "infer", "Doc of the stage.", add_flags, instead=instead)
-    stage.run(toy.infer, argv=["--work", str(folder / "work"), "--experiment", "double"])
-    assert asked == ["double"]
-    with pytest.raises(SystemExit) as stop:
-        stage.run(toy.infer, argv=["--work", str(folder / "work"), "--broken"])
-    assert stop.value.code == 2
-    assert capsys.readouterr().err == "error: own.json: broken\n"
-    assert not (folder / "work").exists()
+
+def test_set_that_changes_the_preprocessing_keeps_processed_data_apart(
+    command: Command, folder: Path
+) -> None:
+    command("preprocess")
+    before = (folder / "work" / "toy" / "processed" / "run.json").read_bytes()
+    flags = ("--experiment", "double", "--set", "folds=4")
+    for stage in ("preprocess", "train_folds", "infer"):
+        code, text = command(stage, *flags)
+        assert code == 0, text
+    assert (folder / "work" / "toy" / "processed" / "run.json").read_bytes() == before
+    (own,) = (folder / "work" / "toy").glob("double+*")
+    assert len(list(own.glob("fold?"))) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("factr=3", "'factr': is no known key"),
+        ("factor=yes", "'factor'"),
+        ("factor", "expected key=value"),
+        ("name=x", "cannot be set"),
+        ("factor.depth=2", "'factor'"),
+    ],
+)
+def test_wrong_settings_end_in_one_line(command: Command, folder: Path, text: str, words: str) -> None:
+    code, printed = command("preprocess", "--experiment", "double", "--set", text)
+    assert code == 2
+    assert words in printed
+    assert len([line for line in printed.splitlines() if line.startswith("error")]) == 1
+    assert not list(folder.glob("work/toy/double*"))
+
+
+def test_set_of_an_ensemble_cannot_change_the_folds_of_its_parents(command: Command) -> None:
+    code, text = command("preprocess", "--set", "folds=4")
+    assert code == 2
+    assert "set it on them" in text
+
+
+# ---- data of the user's own
+
+
+@pytest.fixture
+def own_command(folder: Path, command: Command, capsys: pytest.CaptureFixture[str]) -> Command:
+    """3_infer with a flag for own data, after the champion was trained."""
+    for stage in ("preprocess", "train_folds"):
+        assert command(stage)[0] == 0
+
+    def call(*argv: str, needs_training: bool = True) -> tuple[int, str]:
+        own = toy.own_data_flags(needs_training)
+        stage = Stage(toy.competition(folder / "code"), "infer", "Doc.", own_data=own)
+        try:
+            stage.run(toy.infer, argv=["--work", str(folder / "work" / "toy"), *argv])
+            code = 0
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        printed = capsys.readouterr()
+        return code, printed.out + printed.err
+
+    return call
+
+
+def test_own_data_are_predicted_once_and_recorded(own_command: Command, folder: Path) -> None:
+    numbers = folder / "numbers.txt"
+    numbers.write_text("1 2 x")
+    # Neither raw nor processed data are needed.
+    shutil.rmtree(folder / "work" / "sample_data")
+    shutil.rmtree(folder / "work" / "toy" / "processed")
+    code, text = own_command("--numbers", str(numbers))
+    assert code == 0, text
+    assert "warning: 'x' is no number" in text
+    out = folder / "work" / "toy" / "champion" / "numbers" / "numbers.txt"
+    assert out.read_text() == "2.0 4.0"
+    record = read_record(out.with_name("numbers.run.json"))
+    assert (record.stage, record.warnings_count, record.metrics) == ("own_data", 1, {"numbers": 2.0})
+    assert "done already" in own_command("--numbers", str(numbers))[1]
+    numbers.write_text("1 2 3")
+    hash_path.cache_clear()  # a user's next command is another process
+    assert "running again" in own_command("--numbers", str(numbers))[1]
+    assert out.read_text() == "2.0 4.0 6.0"
+
+
+def test_own_data_want_a_trained_experiment(own_command: Command, folder: Path) -> None:
+    numbers = folder / "numbers.txt"
+    numbers.write_text("1")
+    code, text = own_command("--numbers", str(numbers), "--experiment", "quadruple")
+    assert (code, text.count("\n")) == (2, 1), text
+    shutil.rmtree(folder / "work" / "toy" / "double")
+    code, text = own_command("--numbers", str(numbers))
+    assert code == 2
+    assert "2_train_folds.py" in text
+    assert own_command("--numbers", str(numbers), "--experiment", "double", needs_training=False)[0] == 0
+
+
+def test_faults_of_own_data_end_in_one_line(own_command: Command, folder: Path) -> None:
+    code, text = own_command("--numbers", str(folder / "nowhere.txt"))
+    assert code == 2
+    assert text.startswith("error: ")
+    assert not (folder / "work" / "toy" / "champion" / "numbers").exists()
+    assert own_command()[0] == 0, "without the flag the test split is predicted"
+
+
+def test_a_trained_experiment_is_read_from_its_own_folder(command: Command, folder: Path) -> None:
+    for stage in ("preprocess", "train_folds"):
+        command(stage)
+    copied = folder / "copied"
+    for name in ("champion", "double"):
+        shutil.copytree(folder / "work" / "toy" / name, copied / name)
+    shutil.rmtree(folder / "work")
+    trained = trained_experiment(toy.competition(folder / "code"), "champion", copied)
+    assert trained.decision == {"threshold": 0.5}
+    assert [parent.settings.factor for parent in trained.parents()] == [2.0]
+    assert all(path.is_dir() for path in trained.fold_folders)
+    with pytest.raises(InputError, match=r"2_train_folds\.py --experiment triple"):
+        trained_experiment(toy.competition(folder / "code"), "triple", copied)

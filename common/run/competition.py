@@ -95,7 +95,7 @@ class Competition(Generic[AnyExperiment]):
     baselines: Callable[[Path, Path], dict[str, float]]
     """(data folder, truth) -> name -> score of baseline submissions."""
     model_free: tuple[str, ...]
-    """How the names of the baselines that need no model begin; the best of them is compared with every score."""
+    """How the names of the baselines without a model begin; every score is compared with the best of them."""
     figures: Callable[[Finished, Path], list[Figure]]
     """(finished experiment, folder for pictures) -> the report's pictures; the first one is the result's."""
 
@@ -116,6 +116,7 @@ class Competition(Generic[AnyExperiment]):
             problem = fault.errors()[0]
             key = ".".join(str(part) for part in problem["loc"])
             raise InputError(
-                f"the record of {record.stage} of {record.experiment.get('name')} has settings of another version "
-                f"({key!r}: {problem['msg']}); delete it and run that stage again, or choose another --work"
+                f"the record of {record.stage} of {record.experiment.get('name')} has settings of another "
+                f"version ({key!r}: {problem['msg']}); delete it and run that stage again, "
+                "or choose another --work"
             ) from None

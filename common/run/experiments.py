@@ -9,8 +9,8 @@ Layers, later ones win, tables are merged key by key:
     [experiments.<name>.profiles.sample]  the same for one run alone
     --set key=value                       on the command line; the run then has a folder of its own
 
-`extends = "NAME"` starts an entry from another one: all its settings but its identity (about, paper, reported,
-ablation). A grid makes one entry per combination of its axes, the first axis fastest:
+`extends = "NAME"` starts an entry from another one: all its settings but its identity (about, paper,
+reported, ablation). A grid makes one entry per combination of its axes, the first axis fastest:
 
     [grid.table1]
     extends = "yolov5_base"                                   # the entries follow this one
@@ -104,7 +104,8 @@ def read_experiments(file: Path) -> dict[str, dict[str, Any]]:
 
     Raises
     ------
-    InputError : the file is missing, malformed, has unknown tables, an unknown or circular `extends`, or a bad name.
+    InputError : the file is missing or malformed, or has an unknown table, a bad name, or an unknown or
+        circular `extends`.
     """
     return _entries(file, _read_tables(file))
 
@@ -125,8 +126,8 @@ def load_experiment(
 
     Parameters
     ----------
-    overrides : from --set; the run is then called `<name>+<hash>`, and keeps its own processed data where they
-        depend on what was set.
+    overrides : from --set; the run is then called `<name>+<hash>`, and has processed data of its own where
+        they depend on what was set.
     """
     tables = _read_tables(file)
     entries = _entries(file, tables)
@@ -154,8 +155,8 @@ def load_experiment(
         return changed
     if changed.parents:
         raise InputError(
-            f"--set {' '.join(overrides)}: {name} combines {', '.join(changed.parents)} and needs their folds; "
-            "set it on them"
+            f"--set {' '.join(overrides)}: {name} combines {', '.join(changed.parents)} "
+            "and needs their folds; set it on them"
         )
     return _validated(model, resolved | {"processed_suffix": f"+{_hash(wanted)}"}, "--set")
 

@@ -3,10 +3,10 @@
     if __name__ == "__main__":
         Stage(COMPETITION, "infer", __doc__).run(lazy("competitions.etci_flood.pipeline:infer"))
 
-This module parses the flags, resolves data, experiment and profile, runs the parents of an ensemble first, skips
-what is done, keeps unfinished work for the next try, writes the run record, and turns every fault of the input into
-one line and exit code 2. `lazy` imports pipeline.py (and torch or tensorflow with it) only when there is work to do,
-so that `--help` and "done already" answer at once.
+This module parses the flags, resolves data, experiment and profile, runs the parents of an ensemble first,
+skips what is done, keeps unfinished work for the next try, writes the run record, and turns every fault of
+the input into one line and exit code 2. `lazy` imports pipeline.py, and torch or tensorflow with it, only
+when there is work to do, so that `--help` and "done already" answer at once.
 """
 
 import argparse
@@ -143,12 +143,12 @@ class _Run:
             seed = trained.record.seed if flags.seed is None else flags.seed
             hashes |= _hashes(_records_with_parents(trained))
         else:
-            profile = flags.profile or "full"
+            profile = cast(Profile, flags.profile or "full")
             settings = competition.experiment(flags.experiment, profile, flags.overrides)
             seed = DEFAULT_SEED if flags.seed is None else flags.seed
         paths = self.paths
         record_path = paths.experiment(settings.name) / f"{asked.name}.run.json"
-        decisive = [settings.model_dump(exclude=settings.DESCRIPTIVE), asked.options]
+        decisive = [settings.model_dump(exclude=set(settings.DESCRIPTIVE)), asked.options]
         inputs_hash = short_hash(["own_data", decisive, seed, hashes])
         title = f"{self._title(settings)} {asked.name}"
         if self._is_done(record_path, inputs_hash, profile, title):
@@ -260,7 +260,7 @@ class _Run:
     def _inputs_hash(self, inputs: Inputs, hashes: dict[str, str], fold: int | None) -> str:
         """Hash of everything that decides a unit's results."""
         settings = inputs.settings
-        decisive: object = settings.model_dump(exclude=settings.DESCRIPTIVE)
+        decisive: object = settings.model_dump(exclude=set(settings.DESCRIPTIVE))
         if self.stage.name == "preprocess":
             decisive = settings.preprocessing()
         args = self.stage.args

@@ -106,7 +106,8 @@ class StageInputs:
             if path.is_file():
                 return base, read_record(path).experiment.get("overrides", {})
         raise InputError(
-            f"{name}: no such run in {display_path(self.paths.work)}; give --experiment {base} and its --set again"
+            f"{name}: no such run in {display_path(self.paths.work)}; "
+            f"give --experiment {base} and its --set again"
         )
 
     def _needed(self, record: Path, stage: StageName, experiment: str) -> RunRecord:
@@ -148,7 +149,8 @@ class StageInputs:
         data = Path(processed.data)
         if self.flags.data is not None and self.flags.data.expanduser().absolute() != data:
             raise InputError(
-                f"--data {display_path(self.flags.data)}: {SCRIPTS['preprocess']} was run on {display_path(data)}; "
+                f"--data {display_path(self.flags.data)}: {SCRIPTS['preprocess']} was run on "
+                f"{display_path(data)}; "
                 f"run it on the new data first, or choose another --work"
             )
         return readable_folder(
