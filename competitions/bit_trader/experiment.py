@@ -113,7 +113,7 @@ class Arima(Settings):
     order: list[int] = Field(default=[], max_length=3)
     """A fixed [p, d, q] instead of auto_arima; empty lets auto_arima choose."""
     prediction: Literal["forecast", "fitted_values"] = "forecast"
-    """forecast: the 120 minutes after the purchase; fitted_values: the model's fit to x minutes 1 to 120, a day
+    """forecast: the 120 minutes after the purchase; fitted_values: the fit to x minutes 1 to 120, a day
     earlier, which the organisers' notebook took for a forecast."""
     n_jobs: int = 2
     """Processes that fit series in parallel."""
@@ -153,7 +153,7 @@ class Rule(Settings):
     )
     """paper_rule: the paper's; best_of: the candidate with the best OOF result; the others have a threshold
     that is tuned on OOF forecasts."""
-    candidates: list[TunedKind] = Field(default=["expected_net_return", "risk_adjusted"])
+    candidates: list[TunedKind] = Field(default=["expected_net_return", "risk_adjusted"], min_length=1)
     """Kinds that best_of chooses from."""
     sell: Literal["best", "last"] = "best"
     """best: at the best expected minute; last: at minute 119."""
@@ -174,8 +174,8 @@ class BitTraderExperiment(Experiment):
     """One run: a forecaster, a rule that trades on its forecasts, and a cross-validation scheme."""
 
     forecaster: Annotated[str, AfterValidator(FORECASTERS.check)] = "cnn"
-    """Model that forecasts the open prices of the next 120 minutes; a module of models/ registers the name."""
-    options: dict[str, Option] = {}
+    """Forecasts the open prices of the next 120 minutes; a module of models/ registers the name."""
+    options: dict[str, Option] = Field(default={})
     """Settings of a forecaster that has no table of its own here; the forecaster validates them."""
     lookback: int = Field(default=1380, ge=1, le=1380)
     """How many of the 1,380 minutes the forecaster sees, counted back from the last."""
