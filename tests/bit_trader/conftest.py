@@ -56,7 +56,7 @@ def finished(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def eagerly() -> Iterator[None]:
     """Without tensorflow's graphs, whose making takes seconds a network."""
-    from competitions.bit_trader.models.quiet_keras import tensorflow
+    from competitions.bit_trader.models.silent_keras import tensorflow
 
     tensorflow.config.run_functions_eagerly(True)
     yield

@@ -111,7 +111,7 @@ def other_volume(row: pl.DataFrame) -> pl.DataFrame:
         (lambda t: pl.concat([t, t[:120]]), "sample 10 occurs 2 times"),
         (lambda t: t[::-1], "sample 12 begins at minute 119"),
         (lambda t: t.drop("volume"), "column 'volume' is missing"),
-        (lambda t: t[:0], "holds no rows"),
+        (lambda t: t[:0], "has no rows"),
         (set_value("close", 125, float("nan")), "sample 11, minute 5: close is nan"),
         (set_value("volume", 125, float("inf")), "sample 11, minute 5: volume is inf"),
         (set_value("trades", 125, None), "sample 11, minute 5: trades is empty"),
@@ -144,7 +144,7 @@ def test_files_cut_short_within_a_line_or_a_block(tmp_path: Path) -> None:
     for name in ("a.csv", "a.parquet"):
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
-        with pytest.raises(InputError, match=r"cut short|is empty"):
+        with pytest.raises(InputError, match=r"truncated|is empty"):
             read(tmp_path / name)
 
 

@@ -52,7 +52,7 @@ def test_windows_are_scaled_as_the_official_ones_and_end_with_the_klines(tmp_pat
     path = write(tmp_path / "a.csv", table)
     klines = read_klines(path)
     assert klines.repairs == []
-    cut = cut_windows(klines, 100, path)
+    cut = cut_windows(klines, 100)
     assert len(cut.windows) == 3
     assert (cut.windows.past[:, -1, 0] == 1).all()
     last_open = table["open"].to_numpy()[[1379 + 50, 1379 + 150, 1379 + 250]]
@@ -70,9 +70,11 @@ def test_windows_are_scaled_as_the_official_ones_and_end_with_the_klines(tmp_pat
 @given(st.lists(st.integers(0, 3500), max_size=3), st.integers(30, 400))
 def test_no_window_spans_a_gap(missing: list[int], every: int) -> None:
     minutes = np.setdiff1d(np.arange(3500), missing)
-    klines = Klines(START + minutes * MINUTE, np.ones((len(minutes), 9)) * (1 + minutes[:, None]), [])
+    klines = Klines(
+        "a.csv", START + minutes * MINUTE, np.ones((len(minutes), 9)) * (1 + minutes[:, None]), []
+    )
     try:
-        cut = cut_windows(klines, every, Path("a.csv"))
+        cut = cut_windows(klines, every)
     except InputError:
         return
     for row in range(len(cut.windows)):
@@ -93,7 +95,7 @@ def test_what_can_be_put_right_is_and_is_told(tmp_path: Path) -> None:
     assert [line.split(": ", 1)[1] for line in repaired.repairs] == [
         "the first line is a header; skipped",
         "rows were not in order of time; sorted",
-        "1 doubled rows; dropped",
+        "1 duplicate rows; dropped",
     ]
     micro = table.with_columns(pl.col("open_time") * 1000)
     assert np.array_equal(read_klines(write(tmp_path / "micro.csv", micro)).open_time, sound.open_time)
@@ -117,7 +119,7 @@ def test_what_can_be_put_right_is_and_is_told(tmp_path: Path) -> None:
 def test_each_fault_of_a_kline_file_is_one_line(tmp_path: Path, change: Any, words: str) -> None:
     path = write(tmp_path / "a.csv", change(kline_table(1400)))
     with pytest.raises(InputError) as fault:
-        cut_windows(read_klines(path), 120, path)
+        cut_windows(read_klines(path), 120)
     assert words in str(fault.value)
     assert "a.csv" in str(fault.value)
 

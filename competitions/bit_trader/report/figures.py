@@ -117,8 +117,8 @@ def _equity_figure(finished: Finished, windows: Windows, positions: list[Positio
     axes.legend(loc="best", fontsize=9, ncols=2)
     _save(canvas, path)
     caption = (
-        f"Equity over the {where} after a fee of 0.05 % on each side. The 90 % band is a bootstrap over samples; "
-        f"at the end it spans {low[-1]:,.0f} to {high[-1]:,.0f}."
+        f"Equity over the {where} after a fee of 0.05 % on each side. The 90 % band is a bootstrap over "
+        f"samples; at the end it spans {low[-1]:,.0f} to {high[-1]:,.0f}."
     )
     return Figure(path, f"Equity of {finished.experiment}", caption)
 
@@ -169,8 +169,8 @@ def _trades_figure(windows: Windows, positions: Positions, forecast: Float32, pa
     canvas.supylabel("open price, relative to minute 1379", fontsize=10)
     _save(canvas, path)
     caption = (
-        "Windows picked at even intervals from all OOF trades, in the order of the samples. The number is the "
-        f"gain after both fees. {len(traded)} of {len(windows)} samples were bought."
+        "Windows picked at even intervals from all OOF trades, in the order of the samples. The number is "
+        f"the gain after both fees. {len(traded)} of {len(windows)} samples were bought."
     )
     return Figure(path, "Single trades", caption)
 
@@ -205,9 +205,9 @@ def _strategies_figure(finished: Finished, strategies: pl.DataFrame, path: Path)
     axes.set_xlabel("final OOF equity in dollars, 90 % interval")
     _save(canvas, path)
     caption = (
-        "Equity of each strategy on the same OOF forecasts of the training samples. Thresholds are cross-fitted: "
-        "each fold is traded with the threshold tuned on the other folds. Below, the baselines without a model. "
-        "The dashed line is never buying."
+        "Equity of each strategy on the same OOF forecasts of the training samples. Thresholds are "
+        "cross-fitted: each fold is traded with the threshold tuned on the other folds. Below are the "
+        "baselines without a model. The dashed line is never buying."
     )
     return Figure(path, "Strategies", caption)
 
@@ -244,8 +244,8 @@ def _coins_figure(coins: pl.DataFrame, path: Path) -> Figure:
     axes.legend(fontsize=9)
     _save(canvas, path)
     caption = (
-        "OOF equity from 10,000 dollars if only the samples of one coin were traded. Below each coin: trades of "
-        "samples. A gain that comes from a single coin is not evidence of skill."
+        "OOF equity from 10,000 dollars if only the samples of one coin were traded. Below each coin: "
+        "trades of samples. A gain that comes from a single coin is not evidence of skill."
     )
     return Figure(path, "Equity per coin", caption)
 
@@ -284,8 +284,8 @@ def _threshold_figure(finished: Finished, curves: pl.DataFrame, path: Path) -> F
         else "no trades, because OOF equity is not significantly above 10,000"
     )
     caption = (
-        "OOF equity of each threshold on the training samples. The best point is biased upwards by its selection, "
-        "so the decision uses cross-fitted thresholds and White's reality check "
+        "OOF equity of each threshold on the training samples. The best point is biased upwards by its "
+        "selection, so the decision uses cross-fitted thresholds and White's reality check "
         f"(p = {p_value:.3f} over {tried:.0f} rules): {verdict}. "
         f"Break-even is a price ratio of {1 / NET_OF_FEES:.6f}."
     )

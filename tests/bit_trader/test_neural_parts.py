@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Recurrence, Search, Training
-from competitions.bit_trader.models.mixup import mixed
+from competitions.bit_trader.models.mixup import mixup
 from competitions.bit_trader.models.recurrence_plots import averaged, recurrence_plots, scaled_path
 
 
@@ -25,7 +25,7 @@ def paths(samples: int, minutes: int, seed: int = 0) -> np.ndarray:
 def test_a_trajectory_by_hand() -> None:
     """Three points: (0, 0), (1/2, 1), (1, 0) in the plane of scaled time and scaled price."""
     series = np.array([[5.0, 9.0, 5.0]], np.float32)
-    settings = Recurrence.model_construct(sense="trajectory", pixels=3, delay=1)
+    settings = Recurrence.model_construct(kind="trajectory", image_size=3, delay=1)
     side = np.hypot(0.5, 1)
     expected = np.array([[0, side, 1], [side, 0, side], [1, side, 0]]) / np.sqrt(2)
     assert recurrence_plots(series, settings)[0, :, :, 0] == pytest.approx(expected)
@@ -34,7 +34,7 @@ def test_a_trajectory_by_hand() -> None:
 def test_delay_vectors_by_hand() -> None:
     """Prices 0, 1, 0, 1 scaled: delay vectors (0, 1), (1, 0), (0, 1)."""
     series = np.array([[2.0, 4.0, 2.0, 4.0]], np.float32)
-    settings = Recurrence.model_construct(sense="delay", pixels=3, delay=1)
+    settings = Recurrence.model_construct(kind="delay", image_size=3, delay=1)
     assert recurrence_plots(series, settings)[0, :, :, 0] == pytest.approx(
         np.array([[0, 1, 0], [1, 0, 1], [0, 1, 0]])
     )
@@ -53,7 +53,7 @@ def test_the_usual_plot_is_that_of_pyts(tmp_path: Path) -> None:
     files = [str(tmp_path / name) for name in ("series.npy", "plots.npy")]
     command = [sys.executable, "-W", "ignore", "-c", code, *files]
     subprocess.run(command, env=environment, check=True, timeout=120)
-    ours = recurrence_plots(paths(2, 100), Recurrence(sense="delay", pixels=12, delay=2))
+    ours = recurrence_plots(paths(2, 100), Recurrence(kind="delay", image_size=12, delay=2))
     assert ours[..., 0] == pytest.approx(np.load(tmp_path / "plots.npy") / np.sqrt(2), abs=1e-6)
 
 
@@ -63,7 +63,7 @@ def test_the_usual_plot_is_that_of_pyts(tmp_path: Path) -> None:
 )
 def test_a_plot_is_a_distance_matrix(seed: int, minutes: int, sense: str, pixels: int) -> None:
     series = paths(2, minutes, seed)
-    chosen = Recurrence(sense=sense, pixels=pixels)  # type: ignore[arg-type]
+    chosen = Recurrence(kind=sense, image_size=pixels)  # type: ignore[arg-type]
     plots = recurrence_plots(series, chosen)
     assert plots.shape == (2, pixels, pixels, 1)
     assert plots.dtype == np.float32
@@ -76,9 +76,9 @@ def test_a_plot_is_a_distance_matrix(seed: int, minutes: int, sense: str, pixels
 
 
 def test_a_path_that_never_moved_and_one_too_short() -> None:
-    assert np.isfinite(recurrence_plots(np.ones((1, 40), np.float32), Recurrence(pixels=8))).all()
+    assert np.isfinite(recurrence_plots(np.ones((1, 40), np.float32), Recurrence(image_size=8))).all()
     with pytest.raises(ValueError, match="7 minutes"):
-        recurrence_plots(np.ones((1, 7), np.float32), Recurrence(pixels=8))
+        recurrence_plots(np.ones((1, 7), np.float32), Recurrence(image_size=8))
 
 
 def test_averages_by_hand() -> None:
@@ -91,7 +91,7 @@ def test_mixup_mixes_inputs_and_targets_by_one_share(seed: int, alpha: float) ->
     generator = np.random.default_rng(seed)
     value = generator.normal(size=9).astype(np.float32)
     inputs = value[:, None, None] * np.ones((9, 4, 2), np.float32)
-    mixture, targets = mixed(inputs, 2 * value[:, None], alpha, generator)
+    mixture, targets = mixup(inputs, 2 * value[:, None], alpha, generator)
     assert mixture.shape == inputs.shape
     assert mixture.dtype == np.float32
     assert mixture[:, 0, 0] * 2 == pytest.approx(targets[:, 0], abs=1e-5)
@@ -101,14 +101,14 @@ def test_mixup_mixes_inputs_and_targets_by_one_share(seed: int, alpha: float) ->
 
 def test_without_alpha_nothing_is_mixed() -> None:
     inputs = np.ones((3, 2), np.float32)
-    assert mixed(inputs, inputs, 0.0, np.random.default_rng(0))[0] is inputs
+    assert mixup(inputs, inputs, 0.0, np.random.default_rng(0))[0] is inputs
 
 
 def tiny_search() -> dict[str, Any]:
     series = paths(20, 152, seed=3)
     return {
-        "search": Search(trials=3, epochs=1, layers=[1, 2], filters=[2, 4, 2], dense_units=[2, 4, 2]),
-        "cnn": Cnn(kernel=3, padding="same"),
+        "search": Search(max_trials=3, epochs=1, layers=[1, 2], filters=[2, 4, 2], dense_units=[2, 4, 2]),
+        "cnn": Cnn(kernel_size=3, padding="same"),
         "inputs": series[:, :32],
         "targets": series[:, 32:],
         "batch_size": 8,
@@ -121,7 +121,7 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from competitions.bit_trader.models import random_search
-    from competitions.bit_trader.models.random_search import read_found, search_cnn
+    from competitions.bit_trader.models.random_search import read_search_result, search_cnn
 
     straight = search_cnn(**tiny_search(), folder=tmp_path / "straight")
     assert len(straight.trials) == 3
@@ -129,7 +129,7 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
     best = straight.trials[int(np.argmin(losses))]
     assert straight.learning_rate == best["learning_rate"]
     assert straight.cnn.filters == [best[f"filters_{layer + 1}"] for layer in range(best["layers"])]
-    assert (straight.cnn.kernel, straight.cnn.padding) == (3, "same")
+    assert (straight.cnn.kernel_size, straight.cnn.padding) == (3, "same")
 
     built: list[int] = []
     build = random_search.build_cnn
@@ -156,7 +156,7 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
     assert [trial["validation_loss"] for trial in resumed.trials] == losses
     assert resumed == straight
     (tmp_path / "search.json").write_text(straight.as_json())
-    assert read_found(tmp_path / "search.json") == straight
+    assert read_search_result(tmp_path / "search.json") == straight
     assert json.loads(straight.as_json())["trials"] == straight.trials
 
 
@@ -164,25 +164,25 @@ def test_a_killed_search_goes_on_behind_its_finished_trials(
 @pytest.mark.parametrize("forecaster", ["searched", "recurrence"])
 def test_what_was_trained_forecasts_alike_when_loaded(forecaster: str, tmp_path: Path) -> None:
     from competitions.bit_trader.data.windows import Windows
-    from competitions.bit_trader.models.neural import NetworkForecaster
+    from competitions.bit_trader.models.factory import make_forecaster
 
     bars = np.repeat(paths(10, 152, seed=5)[:, :, None], 9, axis=2)
     number = np.arange(10)
     windows = Windows(number, number, number[:, None], bars[:, :32], bars[:, 32:])
-    training = Training(epochs=1, batch_size=4, mixup=0.3)
-    parts: dict[str, Any] = {"forecaster": "recurrence", "recurrence": Recurrence(pixels=8, filters=[2])}
+    training = Training(epochs=1, batch_size=4, mixup_alpha=0.3)
+    parts: dict[str, Any] = {"forecaster": "recurrence", "recurrence": Recurrence(image_size=8, filters=[2])}
     if forecaster == "searched":
         parts = {
-            "search": tiny_search()["search"].model_copy(update={"trials": 2}),
+            "search": tiny_search()["search"].model_copy(update={"max_trials": 2}),
             "cnn": Cnn(padding="same"),
         }
     settings = BitTraderExperiment(name="x", lookback=32, training=training, **parts)
-    trained = NetworkForecaster(settings, "auto")
+    trained = make_forecaster(settings, "auto")
     trained.fit(windows, number[:8], tmp_path, seed=3)
     (tmp_path / "fold0").mkdir()
     files = trained.save(tmp_path / "fold0")
     assert (tmp_path / "fold0" / "search.json" in files) == (forecaster == "searched")
-    loaded = NetworkForecaster(settings, "auto")
+    loaded = make_forecaster(settings, "auto")
     loaded.load(tmp_path / "fold0")
     expected = trained.forecast(windows, number, tmp_path).paths
     assert np.array_equal(loaded.forecast(windows, number, tmp_path).paths, expected)

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from common.base.errors import InputError
 from competitions.bit_trader.data.bar_files import FIELDS
 from competitions.bit_trader.data.features import bar_features, window_volatility
-from competitions.bit_trader.data.folds import held_out_in
-from competitions.bit_trader.data.windows import Windows, lay_partitions
-from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Boosting, Cnn, Recurrence, Rnn
-from competitions.bit_trader.models.base import make_forecaster, mean_forecast
+from competitions.bit_trader.data.folds import held_out_sets
+from competitions.bit_trader.data.windows import Windows, draw_fold_orders
+from competitions.bit_trader.experiment import Arima, BitTraderExperiment, Cnn, Gbdt, Recurrence, Rnn
+from competitions.bit_trader.models.factory import make_forecaster, mean_forecast
 from competitions.bit_trader.models.forecasts import Forecasts, pooled_forecasts, write_forecasts
-from competitions.bit_trader.models.gbdt import BoostingForecaster
+from competitions.bit_trader.models.gbdt import GbdtForecaster
 from competitions.bit_trader.sample.market_simulation import bars_of, draw_coins, simulate_market
 
 SAMPLES = 12
@@ -28,8 +28,12 @@ def windows(seed: int = 0) -> Windows:
     bars = bars_of(
         simulate_market(coins.volatility[coin_index], generator), coins.pick(coin_index), generator
     )
-    partition = lay_partitions(SAMPLES, seed=0)
-    return Windows(np.arange(SAMPLES), coin_index, partition, bars[:, :1380], bars[:, 1380:])
+    order = draw_fold_orders(SAMPLES, seed=0)
+    return Windows(np.arange(SAMPLES), coin_index, order, bars[:, :1380], bars[:, 1380:])
+
+
+def gbdt_settings(settings: Gbdt) -> BitTraderExperiment:
+    return BitTraderExperiment(name="x", forecaster="gbdt", lookback=480, gbdt=settings)
 
 
 @pytest.fixture(scope="module")
@@ -38,28 +42,28 @@ def market() -> Windows:
 
 
 @pytest.fixture(scope="module")
-def trained(market: Windows, tmp_path_factory: pytest.TempPathFactory) -> BoostingForecaster:
-    small = Boosting(horizons=[30, 119], cut_every=120, rounds=10, windows_in_leaf=5)
-    forecaster = BoostingForecaster(small, 480)
+def trained(market: Windows, tmp_path_factory: pytest.TempPathFactory) -> GbdtForecaster:
+    small = Gbdt(horizons=[30, 119], stride=120, num_boost_round=10, min_data_in_leaf=5)
+    forecaster = GbdtForecaster(gbdt_settings(small), "cpu")
     forecaster.fit(market, np.arange(6), tmp_path_factory.mktemp("scratch"), seed=1)
     return forecaster
 
 
 def bare(coin_index: np.ndarray) -> Windows:
     number = np.arange(len(coin_index))
-    partition = lay_partitions(len(number), seed=5)
-    return Windows(number, coin_index, partition, np.empty((len(number), 0, 9), np.float32), None)
+    order = draw_fold_orders(len(number), seed=5)
+    return Windows(number, coin_index, order, np.empty((len(number), 0, 9), np.float32), None)
 
 
-def settings_of(held_out_by: str, folds: int, repeats: int = 1) -> BitTraderExperiment:
-    return BitTraderExperiment(name="x", folds=folds, held_out_by=held_out_by, repeats=repeats)  # type: ignore[arg-type]
+def settings_of(cv: str, folds: int, repeats: int = 1) -> BitTraderExperiment:
+    return BitTraderExperiment(name="x", folds=folds, cv=cv, repeats=repeats)  # type: ignore[arg-type]
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(3, 40), st.integers(2, 3), st.integers(1, 5))
 def test_repeated_folds_hold_each_sample_once_a_repeat(samples: int, folds: int, repeats: int) -> None:
-    windows, chosen = bare(np.zeros(samples, np.int64)), settings_of("sample", folds, repeats)
-    parts = [part for fold in range(folds) for part in held_out_in(chosen, windows, fold)]
+    windows, chosen = bare(np.zeros(samples, np.int64)), settings_of("repeated_kfold", folds, repeats)
+    parts = [part for fold in range(folds) for part in held_out_sets(chosen, windows, fold)]
     assert len(parts) == folds * repeats
     for repeat in range(repeats):
         rows = np.concatenate([part.rows for part in parts if part.repeat == repeat])
@@ -69,15 +73,15 @@ def test_repeated_folds_hold_each_sample_once_a_repeat(samples: int, folds: int,
 
 
 def test_repeats_cut_anew_and_seeds_count() -> None:
-    first, second = lay_partitions(60, seed=5), lay_partitions(60, seed=6)
-    assert np.array_equal(first, lay_partitions(60, seed=5))
+    first, second = draw_fold_orders(60, seed=5), draw_fold_orders(60, seed=6)
+    assert np.array_equal(first, draw_fold_orders(60, seed=5))
     assert not np.array_equal(first, second)
     assert not np.array_equal(first[:, 0], first[:, 1])
 
 
 def test_each_coin_is_left_out_alone() -> None:
-    windows, chosen = bare(np.array([7, 3, 7, 1, 3, 9, 1, 7])), settings_of("coin", 3)
-    parts = [part for fold in range(3) for part in held_out_in(chosen, windows, fold)]
+    windows, chosen = bare(np.array([7, 3, 7, 1, 3, 9, 1, 7])), settings_of("leave_one_coin_out", 3)
+    parts = [part for fold in range(3) for part in held_out_sets(chosen, windows, fold)]
     assert sorted(part.name for part in parts) == ["coin1", "coin3", "coin7", "coin9"]
     for part in parts:
         (coin,) = set(windows.coin_index[part.rows])
@@ -87,22 +91,20 @@ def test_each_coin_is_left_out_alone() -> None:
 
 def test_too_few_coins_or_samples_are_refused() -> None:
     windows = bare(np.zeros(9, np.int64))
-    assert len(held_out_in(settings_of("sample", 3), windows, 0)) == 1
+    assert len(held_out_sets(settings_of("repeated_kfold", 3), windows, 0)) == 1
     with pytest.raises(InputError, match="1 coins"):
-        held_out_in(settings_of("coin", 3), windows, 0)
+        held_out_sets(settings_of("leave_one_coin_out", 3), windows, 0)
     with pytest.raises(InputError, match="9 samples"):
-        held_out_in(settings_of("sample", 10), windows, 0)
+        held_out_sets(settings_of("repeated_kfold", 10), windows, 0)
 
 
-def test_a_forecast_sees_its_own_past_alone(
-    market: Windows, trained: BoostingForecaster, tmp_path: Path
-) -> None:
+def test_a_forecast_sees_its_own_past_alone(market: Windows, trained: GbdtForecaster, tmp_path: Path) -> None:
     rows = np.arange(6, SAMPLES)
     expected = trained.forecast(market, rows, tmp_path).paths
     assert market.future is not None
     past = market.past.copy()
     past[:8] = market.past[:8, ::-1]  # other bars for samples 0 to 7, another future and coin for all
-    ids = (market.sample_id[::-1], market.coin_index[::-1], market.partition)
+    ids = (market.sample_id[::-1], market.coin_index[::-1], market.fold_order)
     changed = Windows(*ids, past, market.future[:, ::-1])
     again = trained.forecast(changed, rows, tmp_path).paths
     assert np.array_equal(again[2:], expected[2:])
@@ -133,11 +135,11 @@ def test_features_survive_a_coin_that_never_trades() -> None:
     assert (window_volatility(bars) > 0).all()
 
 
-def test_training_windows_end_before_their_future(market: Windows, trained: BoostingForecaster) -> None:
+def test_training_windows_end_before_their_future(market: Windows, trained: GbdtForecaster) -> None:
     """Another future of the samples changes no feature, and the targets of their last windows alone."""
     assert market.future is not None
     features, targets = trained._training_table(market, np.arange(4))
-    ids = (market.sample_id, market.coin_index, market.partition)
+    ids = (market.sample_id, market.coin_index, market.fold_order)
     other = Windows(*ids, market.past, np.sqrt(market.future))
     features_again, targets_again = trained._training_table(other, np.arange(4))
     assert np.array_equal(features_again, features)
@@ -145,10 +147,10 @@ def test_training_windows_end_before_their_future(market: Windows, trained: Boos
     assert not np.array_equal(targets_again[:4], targets[:4])
 
 
-def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecaster, tmp_path: Path) -> None:
+def test_saved_boosters_forecast_alike(market: Windows, trained: GbdtForecaster, tmp_path: Path) -> None:
     files = trained.save(tmp_path)
     assert all(file.is_file() for file in files)
-    again = BoostingForecaster(trained.settings, 480)
+    again = GbdtForecaster(gbdt_settings(trained.settings), "cpu")
     again.load(tmp_path)
     rows = np.arange(SAMPLES)
     assert np.array_equal(
@@ -157,14 +159,14 @@ def test_saved_boosters_forecast_alike(market: Windows, trained: BoostingForecas
 
 
 def test_a_killed_boosting_goes_on_behind_its_finished_horizons(
-    market: Windows, trained: BoostingForecaster, tmp_path: Path
+    market: Windows, trained: GbdtForecaster, tmp_path: Path
 ) -> None:
-    again = BoostingForecaster(trained.settings, 480)
+    again = GbdtForecaster(gbdt_settings(trained.settings), "cpu")
     history = again.fit(market, np.arange(6), tmp_path, seed=1)
     kept, missing = tmp_path / "minute30.txt", tmp_path / "minute119.txt"
     before = kept.stat().st_mtime_ns
     missing.unlink()
-    resumed = BoostingForecaster(trained.settings, 480)
+    resumed = GbdtForecaster(gbdt_settings(trained.settings), "cpu")
     assert resumed.fit(market, np.arange(6), tmp_path, seed=1) == history
     assert kept.stat().st_mtime_ns == before
     rows = np.arange(SAMPLES)
@@ -172,22 +174,20 @@ def test_a_killed_boosting_goes_on_behind_its_finished_horizons(
     assert np.array_equal(resumed.forecast(market, rows, tmp_path).paths, expected)
 
 
-def test_the_parts_of_a_fold_are_averaged(
-    market: Windows, trained: BoostingForecaster, tmp_path: Path
-) -> None:
+def test_the_parts_of_a_fold_are_averaged(market: Windows, trained: GbdtForecaster, tmp_path: Path) -> None:
     rows = np.arange(SAMPLES)
-    other = BoostingForecaster(trained.settings, 480)
+    other = GbdtForecaster(gbdt_settings(trained.settings), "cpu")
     other.boosters = dict(zip(trained.boosters, reversed(trained.boosters.values()), strict=True))
     trained.save(tmp_path / "fold0" / "repeat0")
     other.save(tmp_path / "fold0" / "repeat1")
     trained.save(tmp_path / "fold1")
-    chosen = BitTraderExperiment(name="x", forecaster="boosting", lookback=480, boosting=trained.settings)
+    chosen = BitTraderExperiment(name="x", forecaster="gbdt", lookback=480, gbdt=trained.settings)
     folds = [tmp_path / "fold0", tmp_path / "fold1"]
-    found, troubles = mean_forecast(chosen, "auto", folds, market, rows, tmp_path)
+    found, warnings = mean_forecast(chosen, "auto", folds, market, rows, tmp_path)
     ours, theirs = (each.forecast(market, rows, tmp_path).paths for each in (trained, other))
     assert found.paths == pytest.approx((2 * ours + theirs) / 3, abs=1e-6)
     assert found.volatility == pytest.approx(window_volatility(market.past[:, -480:]))
-    assert troubles == []
+    assert warnings == []
 
 
 def forecasts(ids: list[int]) -> Forecasts:
@@ -223,9 +223,9 @@ def test_no_forecaster_looks_ahead_or_aside(market: Windows, forecaster: str, tm
     """Another future, other samples around: the same forecast of 120 minutes."""
     small = {
         "cnn": {"cnn": Cnn(filters=[2])},
-        "recurrence": {"recurrence": Recurrence(pixels=8, filters=[2])},
+        "recurrence": {"recurrence": Recurrence(image_size=8, filters=[2])},
         "rnn": {"rnn": Rnn(units=2)},
-        "arima": {"arima": Arima(order=[1, 1, 0], processes=1)},
+        "arima": {"arima": Arima(order=[1, 1, 0], n_jobs=1)},
     }[forecaster]
     chosen = BitTraderExperiment(name="x", forecaster=forecaster, lookback=30, **small)  # type: ignore[arg-type]
     untrained = make_forecaster(chosen, "auto")
@@ -235,7 +235,7 @@ def test_no_forecaster_looks_ahead_or_aside(market: Windows, forecaster: str, tm
     assert market.future is not None
     past = market.past.copy()
     past[:2] = past[:2, ::-1]
-    changed = Windows(market.sample_id, market.coin_index, market.partition, past, market.future[:, ::-1])
+    changed = Windows(market.sample_id, market.coin_index, market.fold_order, past, market.future[:, ::-1])
     again = untrained.forecast(changed, np.arange(4), tmp_path / "two").paths
     assert expected.shape == (4, 120)
     assert np.allclose(again[2:], expected[2:], atol=1e-6)
