@@ -1,7 +1,10 @@
 """The stage contract, on a competition of ten numbers."""
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +12,15 @@ from typing import Any
 import pytest
 
 from common.base.errors import InputError
+from common.base.paths import ROOT, WorkPaths, resume_dir_of
+from common.report.evaluation import finished_experiments
 from common.run.competition import Competition
+from common.run.resume import file_lock, prepare_resume_dir
 from common.run.run_record import hash_path, read_record
 from common.run.stage import Stage
 from common.run.trained import trained_experiment
 from tests import toy_competition as toy
+from tests.conftest import written_files
 
 TOML = """
 [defaults]
@@ -49,6 +56,7 @@ def command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
             "preprocess": (toy.preprocess, None),
             "train_folds": (toy.train_fold, toy.pool),
             "infer": (toy.infer, None),
+            "make_submission": (toy.make_submission, None),
         }
         try:
             Stage(competition, stage, "Doc of the stage.").run(
@@ -146,13 +154,33 @@ def test_one_fold_alone(command: Command) -> None:
     assert "folds 0 to 1" in text
 
 
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 def test_damaged_outputs_are_made_again(command: Command, folder: Path) -> None:
     command("preprocess")
     command("train_folds", "--experiment", "double")
-    (folder / "work" / "toy" / "double" / "fold0" / "oof.json").write_text("")
+    flip_a_bit(folder / "work" / "toy" / "double" / "fold0" / "oof.json")
     text = command("train_folds", "--experiment", "double")[1]
-    assert "fold 0: settings or inputs changed" in text or "fold 0: its files" in text
+    assert "fold0/oof.json is not as it was written, running again" in text
     assert "fold 1: done already" in text
+
+
+def test_nothing_is_made_from_a_damaged_file(command: Command, folder: Path) -> None:
+    command("preprocess")
+    processed = folder / "work" / "toy" / "processed" / "numbers.json"
+    flip_a_bit(processed)
+    code, text = command("train_folds", "--experiment", "double")
+    assert code == 2
+    assert "numbers.json: missing, or not as 1_preprocess.py wrote it" in text
+    assert len(text.strip().splitlines()) == 1
+    assert "running again" in command("preprocess")[1]
+    assert command("train_folds", "--experiment", "double")[0] == 0
+    processed.unlink()
+    assert command("train_folds", "--experiment", "double")[0] == 0, "what is done needs no earlier file"
 
 
 @pytest.mark.parametrize(
@@ -162,6 +190,8 @@ def test_damaged_outputs_are_made_again(command: Command, folder: Path) -> None:
         (["--data", "/nowhere/at/all"], ["does not exist", "numbers.json"]),
         (["--data", __file__], ["must be a folder"]),
         (["--fold", "1"], ["--fold is for 2_train_folds.py"]),
+        (["--data", ".", "--work", "./work"], ["lies in --data", "only read"]),
+        (["--data", ".", "--work", "."], ["lies in --data", "only read"]),
     ],
 )
 def test_wrong_flags_end_in_one_line(command: Command, argv: list[str], words: list[str]) -> None:
@@ -185,8 +215,7 @@ def test_a_failed_stage_leaves_nothing(command: Command, folder: Path) -> None:
     empty.mkdir()
     code, _ = command("preprocess", "--data", str(empty))
     assert code == 2
-    left = [path for path in (folder / "work").rglob("*") if path.is_file()]
-    assert left == []
+    assert written_files(folder / "work") == []
 
 
 def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -> None:
@@ -194,6 +223,115 @@ def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -
     assert code == 0
     for word in ("Doc of the stage.", "--experiment", "--device", "double"):
         assert word in text
+
+
+def test_again_repeats_and_other_code_is_reported(command: Command, folder: Path) -> None:
+    command("preprocess")
+    record = folder / "work" / "toy" / "processed" / "run.json"
+    before = record.read_text()
+    assert "other code" not in command("preprocess")[1]
+    code = read_record(record).code
+    record.write_text(before.replace(code, "f" * len(code)))
+    assert "done already" in command("preprocess")[1]
+    assert "made by other code; --again repeats it" in command("preprocess")[1]
+    text = command("preprocess", "--again")[1]
+    assert text.count("running again") == 1
+    assert "other code" not in command("preprocess")[1]
+
+
+def test_an_edited_input_of_the_same_size_is_noticed(command: Command, folder: Path) -> None:
+    command("preprocess")
+    command("train_folds", "--experiment", "double")
+    data = folder / "work" / "sample_data" / "toy"
+    numbers, record = data / "numbers.json", folder / "work" / "toy" / "processed" / "run.json"
+    status = numbers.stat()
+    numbers.write_text(numbers.read_text().replace("2021", "9021"))
+    os.utime(numbers, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (data / "notes.txt").write_text("no stage reads this")
+    hash_path.cache_clear()
+    assert "running again" in command("preprocess")[1]
+    assert "9021" in (record.parent / "numbers.json").read_text()
+    assert command("train_folds", "--experiment", "double")[1].count("running again") == 3
+    (data / "notes.txt").write_text("nor this")
+    hash_path.cache_clear()
+    assert "running" not in command("preprocess")[1]
+
+
+def test_a_replaced_image_is_noticed_and_a_copied_folder_trains_nothing_again(
+    command: Command, folder: Path
+) -> None:
+    command("preprocess")
+    command("train_folds", "--experiment", "double")
+    pictures = folder / "work" / "sample_data" / "toy" / "pictures"
+    pictures.mkdir()
+    for content in (b"one", b"two"):
+        (pictures / "a.png").write_bytes(content)
+        hash_path.cache_clear()
+        assert "running again" in command("preprocess")[1]
+    # The processed data came out the same, so the models are still right.
+    assert "running" not in command("train_folds", "--experiment", "double")[1]
+
+
+# ---- two processes at once, kills
+
+
+def test_a_refused_process_leaves_the_running_one_alone(command: Command, folder: Path) -> None:
+    """The second and the third are refused, and the first ends as if it had been alone."""
+    command("preprocess")
+    work = folder / "work" / "toy"
+    unit = work / "double" / "fold0" / "run.json"
+    refused = "another process is at the same work"
+    with file_lock(WorkPaths(work).lock(unit), "first"):
+        prepare_resume_dir(resume_dir_of(unit), "hash of the first")
+        before = sorted(path.name for path in resume_dir_of(unit).iterdir())
+        for _ in range(2):
+            code, text = command("train_folds", "--experiment", "double")
+            assert (code, refused in text) == (2, True), text
+            assert sorted(path.name for path in resume_dir_of(unit).iterdir()) == before
+    assert command("train_folds", "--experiment", "double")[0] == 0
+
+
+def test_seconds_of_killed_tries_are_counted(command: Command, folder: Path) -> None:
+    command("preprocess")
+    data = folder / "work" / "sample_data" / "toy"
+    (data / "kill").touch()
+    assert command("train_folds", "--experiment", "double", "--fold", "0")[0] == 130
+    fold = folder / "work" / "toy" / "double" / "fold0" / "run.json"
+    (resume_dir_of(fold) / "seconds").write_text("100.0")
+    assert command("train_folds", "--experiment", "double", "--fold", "0")[0] == 0
+    assert 100 <= read_record(fold).seconds < 110
+
+
+def test_two_first_runs_make_one_sample(folder: Path) -> None:
+    code = (
+        "from pathlib import Path; from tests import toy_competition as toy\n"
+        "from common.run.sample_data import make_sample_data\n"
+        f"make_sample_data(toy.competition(Path('.')), Path({str(folder / 'sample')!r}))\n"
+    )
+    two = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    printed = [process.communicate(timeout=60)[0] for process in two]
+    assert [process.returncode for process in two] == [0, 0], printed
+    assert sorted("made already" in text for text in printed) == [False, True]
+    assert (folder / "sample" / "numbers.json").is_file()
+
+
+def test_results_of_two_runs_are_not_mixed(command: Command, folder: Path) -> None:
+    """Out-of-fold predictions of one seed and a submission of another do not belong together."""
+    competition = toy.competition(folder / "code")
+    stages = ("preprocess", "train_folds", "infer", "make_submission")
+    for stage in stages:
+        assert command(stage)[0] == 0
+    assert [found.stale for found in finished_experiments(competition, folder / "work" / "toy")] == [(), ()]
+    assert command("train_folds", "--seed", "5")[0] == 0
+    champion, double = finished_experiments(competition, folder / "work" / "toy")
+    assert any("infer is of an earlier run: oof changed" in line for line in double.stale), double.stale
+    assert any("double/oof changed" in line for line in champion.stale), champion.stale
+    for stage in stages[2:]:
+        assert command(stage)[0] == 0
+    assert [found.stale for found in finished_experiments(competition, folder / "work" / "toy")] == [(), ()]
 
 
 # ---- --set
