@@ -85,7 +85,7 @@ def market() -> Windows:
 def trained_gbdt(market: Windows, tmp_path_factory: pytest.TempPathFactory) -> GbdtForecaster:
     small = Gbdt(horizons=[30, 119], stride=120, num_boost_round=10, min_data_in_leaf=5)
     forecaster = GbdtForecaster(gbdt_settings(small), "cpu")
-    forecaster.fit(market, np.arange(6), tmp_path_factory.mktemp("scratch"), seed=1)
+    forecaster.fit(market, np.arange(6), tmp_path_factory.mktemp("resume"), seed=1)
     return forecaster
 
 

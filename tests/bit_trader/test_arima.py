@@ -116,8 +116,8 @@ def test_fitted_values_are_of_the_past(engine: str) -> None:
     generator = np.random.default_rng(4)
     course = np.exp(np.cumsum(0.003 * generator.normal(size=260))).astype(np.float32)
     settings = Arima(engine=engine, order=[1, 1, 1], prediction="fitted_values")  # type: ignore[arg-type]
-    (path,), (trouble,) = forecast_series(course[None, :], settings)
-    assert trouble == ""
+    (path,), (warning,) = forecast_series(course[None, :], settings)
+    assert warning == ""
     assert np.abs(path - course[:120]).max() < 0.003
     later = course.copy()
     later[200:] *= 1.2

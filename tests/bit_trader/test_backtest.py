@@ -1,4 +1,4 @@
-"""Figures behind an equity: interval, drawdown, hit rate, coin by coin, against values computed by hand."""
+"""Figures of a backtest: interval, drawdown, hit rate, per coin, against values computed by hand."""
 
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def test_repeats_calm_and_never_count_as_samples(seed: int, samples: int, repeat
         assert again[name] == pytest.approx(once[name])
 
 
-def test_coin_by_coin_by_hand(tmp_path: Path) -> None:
+def test_coins_by_hand(tmp_path: Path) -> None:
     future = prices(1.2, 0.5, 2.0, 1.0)
     tested = backtest(future, [positions([1, 1, 0, 1], [60, 60, 60, 0])])
     path = write_coins(tmp_path / "coins.parquet", np.array([3, 5, 3, 5]), future, tested)

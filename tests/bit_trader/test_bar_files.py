@@ -55,20 +55,22 @@ def test_csv_and_parquet_read_alike_and_parquet_is_preferred(
     assert np.array_equal(from_csv, expected.astype(np.float32))
 
 
-def test_columns_are_read_by_name_in_any_order_and_that_is_told(tmp_path: Path) -> None:
+def test_columns_are_read_by_name_in_any_order_and_reported(tmp_path: Path) -> None:
     table = bars_table()
     table.write_csv(tmp_path / "a.csv")
     table.select(COLUMNS[::-1]).write_csv(tmp_path / "b.csv")
     assert np.array_equal(read(tmp_path / "a.csv"), read(tmp_path / "b.csv"))
     bars = np.zeros((3, MINUTES, len(FIELDS)), np.float32)
     assert fill_bars(tmp_path / "a.csv", bars).repairs == []
-    (told,) = fill_bars(tmp_path / "b.csv", bars).repairs
-    assert "b.csv: columns in another order" in told
+    (repair,) = fill_bars(tmp_path / "b.csv", bars).repairs
+    assert "b.csv: columns in another order" in repair
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("row", [0, 119, 130, 359])
-def test_a_row_that_repeats_the_one_before_is_dropped_and_told(tmp_path: Path, suffix: str, row: int) -> None:
+def test_a_row_that_repeats_the_one_before_is_dropped_and_reported(
+    tmp_path: Path, suffix: str, row: int
+) -> None:
     table = bars_table()
     doubled = pl.concat([table[: row + 1], table[row : row + 1], table[row:]])  # three times the same
     for name, content in (("sound", table), ("doubled", doubled)):
@@ -79,8 +81,8 @@ def test_a_row_that_repeats_the_one_before_is_dropped_and_told(tmp_path: Path, s
     assert np.array_equal(np.load(target), read(tmp_path / f"sound{suffix}"))
     assert found.sample_id.tolist() == [10, 11, 12]
     assert found.coin_index.tolist() == [0, 1, 0]
-    (told,) = found.repairs
-    assert "2 rows repeat" in told
+    (repair,) = found.repairs
+    assert "2 rows repeat" in repair
 
 
 def set_value(column: str, row: int, value: float | int | None) -> Callable[[pl.DataFrame], pl.DataFrame]:

@@ -60,13 +60,13 @@ def test_from_sample_data_to_a_valid_submission(
     experiment = COMPETITION.experiment(name, "sample")
     assert isinstance(experiment, BitTraderExperiment)
     settings = small(experiment)
-    (tmp_path / "scratch").mkdir()
+    (tmp_path / "resume").mkdir()
     fold = tmp_path / "fold0"
     fold.mkdir()
     (part, *_) = held_out_sets(settings, train, 0)
     forecaster = make_forecaster(settings, "auto")
     others = np.setdiff1d(np.arange(FEW), part.rows)
-    forecaster.fit(train, others, tmp_path / "scratch", seed=1)
+    forecaster.fit(train, others, tmp_path / "resume", seed=1)
     files = forecaster.save(fold)
     assert all(file.is_file() for file in files)
     assert bool(files) == forecaster.learns

@@ -26,7 +26,7 @@ def test_every_experiment_parses_and_builds(name: str) -> None:
     assert make_forecaster(sample, "auto").learns == (sample.forecaster != "arima")
     if full.paper:
         assert full.rule.kind == "paper_rule"
-        assert full.not_in_paper, "the article prints no lookback"
+        assert full.not_in_paper, "the paper prints no lookback"
 
 
 def test_all_nine_rows_of_table_3_are_there() -> None:

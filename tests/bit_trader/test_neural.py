@@ -60,11 +60,13 @@ def test_an_interrupted_training_ends_in_the_same_weights(
     )
 
 
-@pytest.mark.parametrize("min_max", [False, True])
-def test_a_recurrent_network_goes_on_from_its_own_forecast(random_walks: Windows, min_max: bool) -> None:
+@pytest.mark.parametrize("minmax_scaling", [False, True])
+def test_a_recurrent_network_goes_on_from_its_own_forecast(
+    random_walks: Windows, minmax_scaling: bool
+) -> None:
     from competitions.bit_trader.models.rnn import RnnForecaster
 
-    rnn = Rnn(cell="gru", units=4, minmax_scaling=min_max)
+    rnn = Rnn(cell="gru", units=4, minmax_scaling=minmax_scaling)
     settings = BitTraderExperiment(name="gru", forecaster="rnn", lookback=30, rnn=rnn)
     forecaster = RnnForecaster(settings, "auto")
 

@@ -58,11 +58,11 @@ def test_the_usual_plot_is_that_of_pyts(tmp_path: Path) -> None:
 @given(
     st.integers(0, 2**31), st.integers(20, 200), st.sampled_from(["trajectory", "delay"]), st.integers(8, 16)
 )
-def test_a_plot_is_a_distance_matrix(seed: int, minutes: int, sense: str, pixels: int) -> None:
+def test_a_plot_is_a_distance_matrix(seed: int, minutes: int, kind: str, image_size: int) -> None:
     series = paths(2, minutes, seed)
-    chosen = Recurrence(kind=sense, image_size=pixels)  # type: ignore[arg-type]
+    chosen = Recurrence(kind=kind, image_size=image_size)  # type: ignore[arg-type]
     plots = recurrence_plots(series, chosen)
-    assert plots.shape == (2, pixels, pixels, 1)
+    assert plots.shape == (2, image_size, image_size, 1)
     assert plots.dtype == np.float32
     assert ((plots >= 0) & (plots <= 1.000001)).all()
     assert np.array_equal(plots, plots.transpose(0, 2, 1, 3))

@@ -1,4 +1,4 @@
-"""Corrections for multiple testing: the best of many rules looks good by luck alone."""
+"""Corrections for multiple testing: the best of many rules without skill still looks good."""
 
 import numpy as np
 from scipy.stats import kurtosis, norm, skew

@@ -148,7 +148,7 @@ def predict_klines(job: OwnDataJob[BitTraderExperiment]) -> Result:
     cut, positions = prediction.cut, prediction.positions
     last = f"buy {positions.buy_quantity[-1]:g}, sell at minute {positions.sell_time[-1]}"
     log(f"  {len(positions)} windows; the last one, bought at {clock(cut.purchase_time[-1])}: {last}")
-    figures = {"windows": float(len(positions)), "warnings": float(len(prediction.warnings))}
+    figures = {"windows": float(len(positions))}
     if cut.known.any():
         figures |= backtest(cut.future_open[cut.known], [prediction.known_positions()]).figures
     return Result([table, paths], metrics=figures)

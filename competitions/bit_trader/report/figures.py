@@ -278,7 +278,7 @@ def _threshold_figure(finished: Finished, curves: pl.DataFrame, path: Path) -> F
     _save(canvas, path)
     record = next(record for record in finished.records if record.decision)
     tried, p_value = record.metrics.get("rules_tried", 0), record.metrics.get("reality_check_p", 1)
-    verdict = (
+    decided = (
         f"trades by {decision['rule']} above {selected:.4g}"
         if selected is not None
         else "no trades, because OOF equity is not significantly above 10,000"
@@ -286,7 +286,7 @@ def _threshold_figure(finished: Finished, curves: pl.DataFrame, path: Path) -> F
     caption = (
         "OOF equity of each threshold on the training samples. The best point is biased upwards by its "
         "selection, so the decision uses cross-fitted thresholds and White's reality check "
-        f"(p = {p_value:.3f} over {tried:.0f} rules): {verdict}. "
+        f"(p = {p_value:.3f} over {tried:.0f} rules): {decided}. "
         f"Break-even is a price ratio of {1 / NET_OF_FEES:.6f}."
     )
     return Figure(path, "Equity against threshold", caption)
