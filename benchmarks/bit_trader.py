@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmarks.side_by_side import Comparison, benchmark_command, compare, compare_processes
 from common.base.console import log, progress
-from common.learn.arrays import Float32
+from common.learn.arrays import Float32, Float64, Int64
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.data.bar_files import COLUMNS, FIELDS, FUTURE_MINUTES, PAST_MINUTES
 from competitions.bit_trader.data.windows import Windows, store_bars

@@ -76,7 +76,7 @@ def test_a_failing_series_falls_back_with_a_warning(
     assert forecast.paths[:, 119] == pytest.approx(random_walks.past[rows, -1, 0])
 
 
-def test_a_killed_arima_goes_on_at_its_last_chunk(
+def test_an_interrupted_arima_continues_after_its_last_chunk(
     random_walks: Windows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fitted: list[float] = []

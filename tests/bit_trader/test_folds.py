@@ -23,7 +23,7 @@ def settings_of(cv: str, folds: int, repeats: int = 1) -> BitTraderExperiment:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(3, 40), st.integers(2, 3), st.integers(1, 5))
-def test_repeated_folds_hold_each_sample_once_a_repeat(samples: int, folds: int, repeats: int) -> None:
+def test_repeated_folds_hold_out_each_sample_once_per_repeat(samples: int, folds: int, repeats: int) -> None:
     windows, chosen = bare(np.zeros(samples, np.int64)), settings_of("repeated_kfold", folds, repeats)
     parts = [part for fold in range(folds) for part in held_out_sets(chosen, windows, fold)]
     assert len(parts) == folds * repeats
@@ -34,14 +34,14 @@ def test_repeated_folds_hold_each_sample_once_a_repeat(samples: int, folds: int,
     assert max(sizes) - min(sizes) <= 1
 
 
-def test_repeats_cut_anew_and_seeds_count() -> None:
+def test_repeats_and_seeds_give_other_folds() -> None:
     first, second = draw_fold_orders(60, seed=5), draw_fold_orders(60, seed=6)
     assert np.array_equal(first, draw_fold_orders(60, seed=5))
     assert not np.array_equal(first, second)
     assert not np.array_equal(first[:, 0], first[:, 1])
 
 
-def test_each_coin_is_left_out_alone() -> None:
+def test_each_coin_is_held_out_alone() -> None:
     windows, chosen = bare(np.array([7, 3, 7, 1, 3, 9, 1, 7])), settings_of("leave_one_coin_out", 3)
     parts = [part for fold in range(3) for part in held_out_sets(chosen, windows, fold)]
     assert sorted(part.name for part in parts) == ["coin1", "coin3", "coin7", "coin9"]

@@ -14,7 +14,7 @@ def forecasts(ids: list[int]) -> Forecasts:
     return Forecasts(number, paths, number / 1000.0)
 
 
-def test_pooling_wants_every_sample_once_a_repeat(tmp_path: Path) -> None:
+def test_pooling_needs_every_sample_once_per_repeat(tmp_path: Path) -> None:
     files = [tmp_path / "a.parquet", tmp_path / "b.parquet"]
     write_forecasts(files[0], [(0, forecasts([12, 10])), (1, forecasts([11]))])
     write_forecasts(files[1], [(0, forecasts([13, 11])), (1, forecasts([10, 13, 12]))])

@@ -11,7 +11,7 @@ from tests.bit_trader.small_market import gbdt_settings
 SAMPLES = 12
 
 
-def test_a_forecast_sees_its_own_past_alone(
+def test_a_forecast_depends_on_its_own_past_only(
     market: Windows, trained_gbdt: GbdtForecaster, tmp_path: Path
 ) -> None:
     rows = np.arange(6, SAMPLES)
@@ -51,7 +51,7 @@ def test_saved_boosters_forecast_alike(market: Windows, trained_gbdt: GbdtForeca
     )
 
 
-def test_a_killed_boosting_goes_on_behind_its_finished_horizons(
+def test_an_interrupted_training_continues_after_its_finished_horizons(
     market: Windows, trained_gbdt: GbdtForecaster, tmp_path: Path
 ) -> None:
     again = GbdtForecaster(gbdt_settings(trained_gbdt.settings), "cpu")

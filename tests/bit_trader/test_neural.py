@@ -61,7 +61,7 @@ def test_an_interrupted_training_ends_in_the_same_weights(
 
 
 @pytest.mark.parametrize("minmax_scaling", [False, True])
-def test_a_recurrent_network_goes_on_from_its_own_forecast(
+def test_a_recurrent_network_continues_from_its_own_forecast(
     random_walks: Windows, minmax_scaling: bool
 ) -> None:
     from competitions.bit_trader.models.rnn import RnnForecaster

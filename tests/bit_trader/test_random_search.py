@@ -28,7 +28,7 @@ def tiny_search() -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("eagerly")
-def test_a_killed_search_goes_on_behind_its_finished_trials(
+def test_an_interrupted_search_continues_after_its_finished_trials(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from competitions.bit_trader.models import random_search
