@@ -72,12 +72,12 @@ def test_a_row_that_repeats_the_one_before_is_dropped_and_reported(
     tmp_path: Path, suffix: str, row: int
 ) -> None:
     table = bars_table()
-    doubled = pl.concat([table[: row + 1], table[row : row + 1], table[row:]])  # three times the same
-    for name, content in (("sound", table), ("doubled", doubled)):
+    duplicated = pl.concat([table[: row + 1], table[row : row + 1], table[row:]])  # three times the same
+    for name, content in (("sound", table), ("duplicated", duplicated)):
         path = tmp_path / f"{name}{suffix}"
         content.write_csv(path) if suffix == ".csv" else content.write_parquet(path)
     target = tmp_path / "bars.npy"
-    found = store_bars(tmp_path / f"doubled{suffix}", MINUTES, target)
+    found = store_bars(tmp_path / f"duplicated{suffix}", MINUTES, target)
     assert np.array_equal(np.load(target), read(tmp_path / f"sound{suffix}"))
     assert found.sample_id.tolist() == [10, 11, 12]
     assert found.coin_index.tolist() == [0, 1, 0]
@@ -177,7 +177,7 @@ def test_the_last_open_must_be_1(tmp_path: Path) -> None:
         check_scaling(tmp_path, bars, np.array([4, 5]))
 
 
-def test_doubled_rows_at_the_border_of_two_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicate_rows_at_the_border_of_two_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = bars_table()
     batches = [table[:130], table[129:130], table[129:200], table[199:]]
 

@@ -64,8 +64,8 @@ def test_no_window_spans_a_gap(missing: list[int], every: int) -> None:
 def test_what_can_be_repaired_is_repaired_and_reported(tmp_path: Path) -> None:
     table = kline_table(1400)
     sound = read_klines(write(tmp_path / "sound.csv", table))
-    doubled = pl.concat([table[700:], table[:701]])
-    repaired = read_klines(write(tmp_path / "doubled.csv", doubled, header=True))
+    duplicated = pl.concat([table[700:], table[:701]])
+    repaired = read_klines(write(tmp_path / "duplicated.csv", duplicated, header=True))
     assert np.array_equal(repaired.bars, sound.bars)
     assert np.array_equal(repaired.open_time, sound.open_time)
     assert [line.split(": ", 1)[1] for line in repaired.repairs] == [

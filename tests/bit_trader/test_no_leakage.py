@@ -11,7 +11,9 @@ from competitions.bit_trader.models.factory import make_forecaster
 
 
 @pytest.mark.parametrize("forecaster", ["cnn", "recurrence", "rnn", "arima"])
-def test_no_forecaster_uses_the_future_or_other_samples(market: Windows, forecaster: str, tmp_path: Path) -> None:
+def test_no_forecaster_uses_the_future_or_other_samples(
+    market: Windows, forecaster: str, tmp_path: Path
+) -> None:
     """Another future, other samples around: the same forecast of 120 minutes."""
     small = {
         "cnn": {"cnn": Cnn(filters=[2])},

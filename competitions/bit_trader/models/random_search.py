@@ -32,7 +32,7 @@ class SearchResult:
 
 
 def read_search_result(file: Path) -> SearchResult:
-    """What `SearchResult.as_json` wrote."""
+    """Read a file of `SearchResult.as_json`."""
     content = json.loads(file.read_text())
     return SearchResult(Cnn.model_validate(content["cnn"]), content["learning_rate"], content["trials"])
 

@@ -88,11 +88,11 @@ def _equity_figure(finished: Finished, windows: Windows, positions: list[Positio
     traded = np.flatnonzero(tested.bought.any(axis=0))
     canvas = Canvas(figsize=(9, 4.6), layout="constrained")
     axes = canvas.subplots()
-    minutes = np.arange(len(curve))
-    axes.fill_between(minutes, low, high, color=STRATEGY, alpha=0.13, lw=0, label="90 % bootstrap band")
+    steps = np.arange(len(curve))
+    axes.fill_between(steps, low, high, color=STRATEGY, alpha=0.13, lw=0, label="90 % bootstrap band")
     axes.axhline(START, color=NEVER, lw=1.2, ls="--", label="never buying")
-    axes.plot(minutes, held, color=ALWAYS, lw=1.2, label="always buying, held for 2 hours")
-    axes.plot(minutes, curve, color=STRATEGY, lw=2.2, label=finished.experiment)
+    axes.plot(steps, held, color=ALWAYS, lw=1.2, label="always buying, held for 2 hours")
+    axes.plot(steps, curve, color=STRATEGY, lw=2.2, label=finished.experiment)
     for gained, color, marker in ((True, GAIN, "^"), (False, LOSS, "v")):
         chosen = traded[(factors[traded] > 1) == gained]
         label = f"{len(chosen)} trades with a {'gain' if gained else 'loss'}"
