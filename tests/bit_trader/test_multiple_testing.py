@@ -10,13 +10,13 @@ def rules(count: int, samples: int, gain: float, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(gain, 0.01, size=(count, samples))
 
 
-def test_luck_is_called_luck_whatever_was_tried() -> None:
+def test_rules_without_skill_are_rarely_significant() -> None:
     chances = np.array([reality_check(rules(30, 150, 0.0, seed)) for seed in range(30)])
     assert (chances < 0.05).mean() <= 0.2
     assert 0.25 < chances.mean() < 0.75
 
 
-def test_a_gain_of_many_standard_errors_is_none() -> None:
+def test_a_gain_of_many_standard_errors_is_significant() -> None:
     grown = rules(30, 150, 0.0, 1)
     grown[7] += 0.006
     assert reality_check(grown) < 0.01

@@ -54,7 +54,7 @@ def cut_short(name: str) -> Damage:
         (edit("sample_submission.csv", lambda table: table[::-1]), "sample_submission.csv does not list"),
         (
             edit("test_x_df.csv", lambda t: t.with_columns(pl.col("sample_id") - 5)),
-            "sample 25 is in train_x_df and",
+            "sample 25 appears in both train_x_df and test_x_df",
         ),
     ],
 )
@@ -71,7 +71,7 @@ def test_broken_data_end_in_one_line_and_leave_nothing(
     assert not any(name == "run.json" or name.startswith(".") for name in left), left
 
 
-def test_the_submission_validates_and_the_verdict_fits_the_evidence(finished: Path, sample: Path) -> None:
+def test_the_submission_validates_and_trades_only_if_significant(finished: Path, sample: Path) -> None:
     assert COMPETITION.validate(finished / "champion" / "submission.csv", sample) == []
     record = read_record(finished / "champion" / "oof.run.json")
     assert (
@@ -80,10 +80,10 @@ def test_the_submission_validates_and_the_verdict_fits_the_evidence(finished: Pa
     submission = pl.read_csv(finished / "champion" / "submission.csv")
     if record.decision["threshold"] is None:
         assert record.metrics["oof_equity"] == 10000
-        assert record.metrics["evidence_low"] <= 10000
+        assert record.metrics["cross_fitted_equity_low"] <= 10000
         assert submission["buy_quantity"].sum() == 0
     else:
-        assert record.metrics["evidence_low"] > 10000
+        assert record.metrics["cross_fitted_equity_low"] > 10000
 
 
 def test_csv_and_parquet_are_processed_alike(

@@ -9,7 +9,7 @@ from common.base.paths import ROOT
 from common.run.experiments import experiment_names, load_experiment
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.experiment import BitTraderExperiment, Cnn, Recurrence, Rnn
-from competitions.bit_trader.models.base import make_forecaster
+from competitions.bit_trader.models.factory import make_forecaster
 
 NAMES = experiment_names(COMPETITION.experiments_file)
 
@@ -25,8 +25,8 @@ def test_every_experiment_parses_and_builds(name: str) -> None:
     assert sample.folds == 3
     assert make_forecaster(sample, "auto").learns == (sample.forecaster != "arima")
     if full.paper:
-        assert full.rule.kind == "printed"
-        assert full.chosen, "the article prints no lookback"
+        assert full.rule.kind == "paper_rule"
+        assert full.not_in_paper, "the paper prints no lookback"
 
 
 def test_all_nine_rows_of_table_3_are_there() -> None:
@@ -71,17 +71,17 @@ def test_the_searched_cnn_and_the_recurrent_networks() -> None:
 
 def test_the_search_space_is_that_of_table_2() -> None:
     search = experiment("cnn_random_search").search
-    assert search.trials > 0
+    assert search.max_trials > 0
     assert (search.layers, search.filters[:2], search.dense_units[:2]) == ([3, 5], [32, 512], [30, 100])
     assert (search.dropout, search.learning_rate) == ([0.0, 0.5], [1e-4, 1e-2])
     assert sorted(search.pooling) == ["average", "max"]
     printed = experiment("cnn_random_search").cnn
-    assert (printed.kernel, printed.padding) == (3, "same")
+    assert (printed.kernel_size, printed.padding) == (3, "same")
 
 
 def test_plots_have_at_most_128_pixels() -> None:
     with pytest.raises(ValueError, match="128"):
-        Recurrence(pixels=129)
+        Recurrence(image_size=129)
 
 
 def test_unknown_keys_and_wrong_types_are_named(tmp_path: Path) -> None:

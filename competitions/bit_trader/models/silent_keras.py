@@ -1,4 +1,4 @@
-"""Keras on tensorflow, imported without the lines that tensorflow prints before its log level counts."""
+"""Keras on tensorflow, imported without the lines that tensorflow prints before its log level applies."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 
 @contextmanager
 def _silent_stderr() -> Iterator[None]:
-    """Send what C++ writes to stderr nowhere; Python's exceptions pass as ever."""
+    """Discard what C++ code writes to stderr; Python exceptions are unaffected."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
