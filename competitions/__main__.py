@@ -1,26 +1,19 @@
-"""Commands over all four competitions: validate and score submissions, write the report, list experiments."""
+"""Commands over all competitions: validate and score submissions, write the report, list experiments."""
 
 import argparse
 import shutil
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from common.base.console import log
-from common.base.errors import InputError, explain_fault
+from common.base.errors import InputError
 from common.base.paths import ROOT, display_path, readable_folder
 from common.report.evaluation import Evaluation, best_baseline, evaluate, finished_experiments
+from common.run.command import run_command
 from common.run.competition import Competition, Finished
 from common.run.experiments import read_experiments
-
-SLUGS = ("etci_flood", "face_counting", "bit_trader", "shopee_matching")
-
-
-def competition_of(slug: str) -> Competition:
-    """The competition of that name."""
-    found: Competition = import_module(f"competitions.{slug}.competition").COMPETITION
-    return found
+from competitions.discovery import SLUGS, competition_of
 
 
 def validate(flags: argparse.Namespace) -> int:
@@ -29,9 +22,8 @@ def validate(flags: argparse.Namespace) -> int:
     faults = competition.validate(flags.file, readable_folder(flags.data, "the data folder"))
     for fault in faults:
         log(f"{display_path(flags.file)}: {fault}")
-    log(
-        f"{display_path(flags.file)}: {f'{len(faults)} faults' if faults else f'a valid {flags.slug} submission'}"
-    )
+    verdict = f"{len(faults)} faults" if faults else f"a valid {flags.slug} submission"
+    log(f"{display_path(flags.file)}: {verdict}")
     return 1 if faults else 0
 
 
@@ -89,7 +81,7 @@ def _write_report(
         pictures = folder / "figures" / competition.slug / finished.experiment
         figures = page.draw_figures(competition, finished, pictures)
         sections.append(page.Section(competition, finished, evaluation, list(map(page.embedded, figures))))
-        if readme:
+        if readme and "+" not in finished.experiment and not evaluation.faults:
             result = tables.result_of(competition, finished, evaluation, data_name)
             tables.keep_results(tables.results_file(competition), [result])
             if finished.experiment == "champion" and evaluation.score is not None and figures:
@@ -122,14 +114,14 @@ def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Se
 
     log("")
     columns = f"{'competition':<16} {'experiment':<34} {'metric':<24} {'test':>10}  {'submission':<10}"
-    log(f"{columns}  naive baseline")
+    log(f"{columns}  best baseline")
     for (competition, finished), evaluation in zip(found, evaluations, strict=True):
         best = best_baseline(competition, evaluation.baselines)
-        naive = f"{figure(best[1])} {best[0]}" if best else "labels withheld: no test score"
+        baseline = f"{figure(best[1])} {best[0]}" if best else "test labels hidden: no test score"
         valid = "valid" if not evaluation.faults else "NOT VALID"
         log(
             f"{competition.slug:<16} {finished.experiment:<34} {competition.metric:<24} "
-            f"{figure(evaluation.score) or '-':>10}  {valid:<10}  {naive}"
+            f"{figure(evaluation.score) or '-':>10}  {valid:<10}  {baseline}"
         )
         for fault in evaluation.faults:
             log(f"  {fault}")
@@ -137,18 +129,27 @@ def _print_scores(found: Sequence[tuple[Competition, Finished]], evaluations: Se
 
 
 def experiments(flags: argparse.Namespace) -> int:
-    """Print the names of the experiments that `which` stands for, one a line."""
-    tables = read_experiments(competition_of(flags.slug).experiments_file).get("experiments", {})
-    if flags.which == "all":
-        names = list(tables)
+    """Print experiments: rows of the paper, reported scores, settings, needs, and whether they were run."""
+    competition = competition_of(flags.slug)
+    entries = read_experiments(competition.experiments_file)
+    if flags.which in (None, "all"):
+        names = list(entries)
     elif flags.which == "paper":
-        names = [name for name, entry in tables.items() if "paper" in entry]
-    elif flags.which in tables:
+        names = [name for name, entry in entries.items() if "paper" in entry]
+    elif flags.which in entries:
         names = [flags.which]
     else:
-        raise InputError(f"unknown experiment {flags.which!r}; {flags.slug} has: {', '.join(tables)}")
-    for name in names:
-        log(name)
+        raise InputError(f"unknown experiment {flags.which!r}; {flags.slug} has: {', '.join(entries)}")
+    if flags.which is not None and not flags.json:
+        for name in names:
+            log(name)
+        return 0
+    from common.report import experiment_list
+
+    listed = experiment_list.describe_experiments(competition, names)
+    text = experiment_list.as_json(listed) if flags.json else experiment_list.as_text(listed)
+    for line in text.splitlines():
+        log(line)
     return 0
 
 
@@ -185,9 +186,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--work", type=Path, default=ROOT / "work", metavar="DIR", help="as in run_all.sh (work/)"
     )
     command.add_argument(
-        "--readme", action="store_true", help="keep the figures in results/ and in the READMEs, too"
+        "--readme", action="store_true", help="also update results/*.csv and the tables in the READMEs"
     )
-    command.add_argument("--data-name", metavar="TEXT", help="what the data are called in the READMEs")
+    command.add_argument("--data-name", metavar="TEXT", help="name of the data set in the READMEs")
     command.set_defaults(run=report)
 
     command = commands.add_parser(
@@ -197,7 +198,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
     command = commands.add_parser("experiments", help="list experiments", description=experiments.__doc__)
     command.add_argument("slug", choices=SLUGS, metavar="SLUG", help=", ".join(SLUGS))
-    command.add_argument("--which", default="all", metavar="NAME|all|paper", help="(all)")
+    command.add_argument(
+        "--which", metavar="NAME|all|paper", help="print only the names of these (default: describe all)"
+    )
+    command.add_argument("--json", action="store_true", help="describe them as JSON, settings included")
     command.set_defaults(run=experiments)
 
     flags = parser.parse_args(argv)
@@ -214,14 +218,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; faults of the input end in one line and 2."""
     flags = parse(argv)
-    try:
-        return int(flags.run(flags))
-    except (InputError, OSError, MemoryError) as fault:
-        line = explain_fault(fault)
-        if line is None:
-            raise
-        print(f"error: {line}", file=sys.stderr)
-        return 2
+    return run_command(lambda: flags.run(flags))
 
 
 if __name__ == "__main__":

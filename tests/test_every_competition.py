@@ -15,8 +15,8 @@ from common.base.paths import ROOT, WorkPaths
 from common.run.experiments import experiment_names, read_experiments
 from common.run.run_record import read_record
 from common.run.sample_data import make_sample_data
-from competitions.__main__ import SLUGS, competition_of
-from tests.conftest import run_python, run_stage
+from competitions.discovery import SLUGS, competition_of
+from tests.conftest import run_python, run_stage, written_files
 
 Sample = Callable[[str], Path]
 Trained = Callable[[str], WorkPaths]
@@ -91,7 +91,7 @@ def test_records_and_docstrings_name_what_was_written(slug: str, trained: Traine
         written = script.read_text().split("Writes", 1)[1].split('"""', 1)[0]
         patterns[number] = re.findall(r"(?:^|\s)(<work>/\S+)", written)
         assert patterns[number], script
-    unrecorded = {path for path in work.rglob("*") if path.is_file() and not path.name.endswith("run.json")}
+    unrecorded = {path for path in written_files(work) if not path.name.endswith("run.json")}
     for file in work.rglob("*run.json"):
         record = read_record(file)
         expected = [as_regex(pattern) for pattern in patterns[STAGE_OF[record.stage]]]
@@ -141,6 +141,7 @@ def test_help_is_quick_and_useful(slug: str, number: int) -> None:
         "--fold",
         "--device",
         "--seed",
+        "--set",
         "Writes",
         "champion",
     ):
@@ -168,7 +169,7 @@ def test_mistakes_of_a_newcomer_end_in_one_line(slug: str, tmp_path: Path) -> No
         assert len(errors) == 1, done.text
         assert words in errors[0]
         assert "Traceback" not in done.text
-        assert [path for path in work.rglob("*") if path.is_file()] == []
+        assert written_files(work) == []
 
 
 @each
@@ -180,9 +181,9 @@ def test_report_shows_the_run(slug: str, trained: Trained, tmp_path: Path) -> No
     page = (tmp_path / "report" / "index.html").read_text()
     assert page.count("data:image/") >= 2
     assert "https://" not in re.sub(r'src="data:[^"]+"', "", page)
-    entries = read_experiments(competition_of(slug).experiments_file)["experiments"]
+    entries = read_experiments(competition_of(slug).experiments_file)
     printed = [name for name, entry in entries.items() if "paper" in entry]
-    assert page.count("not in this run") == len(printed), "one table beside the article's, each row once"
+    assert page.count("not in this run") == len(printed), "each row of the paper's table once"
     for picture in (tmp_path / "report" / "figures").rglob("*.*"):
         assert picture.stat().st_size < 200_000, picture
     assert "up to date" in run_python("-m", "competitions", "report", slug, "--work", tmp_path).text
@@ -196,7 +197,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_submission(
     assert run_stage(slug, 1, "--data", sample(slug), "--work", work).code == 0
     (script,) = (ROOT / "competitions" / slug).glob("2_*.py")
     process = subprocess.Popen([sys.executable, script, "--work", work], stdout=subprocess.DEVNULL)
-    checkpoint = work / "champion" / "fold0.unfinished" / "last.ckpt"
+    checkpoint = work / "champion" / "fold0.resume" / "last.ckpt"
     try:
         deadline = time.monotonic() + 300
         while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
@@ -206,7 +207,7 @@ def test_a_killed_training_goes_on_and_ends_in_the_same_submission(
         process.wait()
     assert checkpoint.is_file(), "the training must be killed in its midst"
     done = run_stage(slug, 2, "--work", work)
-    assert "fold 0: going on" in done.text
+    assert "fold 0: resuming" in done.text
     for number in (3, 4):
         assert run_stage(slug, number, "--work", work).code == 0
     suffix = competition_of(slug).submission_suffix

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from common.base.errors import InputError
-from common.run.experiments import Experiment, Settings, experiment_names, load_experiment
+from common.run.experiments import (
+    Experiment,
+    Settings,
+    experiment_names,
+    load_experiment,
+    parse_overrides,
+    read_experiments,
+)
 
 
 class Training(Settings):
@@ -70,6 +77,16 @@ def test_unknown_keys_and_wrong_types_are_named(file: Path, entry: str, words: s
         ("[default]", "unknown table 'default'"),
         ("[profiles.tiny]", "unknown profile 'tiny'"),
         ("a =", "not valid TOML"),
+        ("experiments = 3", "experiments must be a table"),
+        ("[experiments]\nchampion = 3", "experiments.champion must be a table"),
+        ('[experiments."../../evil"]', "a name has lower-case letters"),
+        ('[experiments.champion]\nextends = "nothing"', "extends 'nothing', which is no entry"),
+        ('[experiments.champion]\nextends = "champion"', "a circle"),
+        ('[experiments.champion]\nextends = "b"\n[base.b]\nextends = "champion"', "a circle"),
+        ("[base.champion]\n[experiments.champion]", "is a base and an experiment"),
+        ('[experiments.champion]\nparents = ["champion"]', "champion combines champion: a circle"),
+        ('[experiments.champion]\nparents = ["b"]\n[experiments.b]\nparents = ["champion"]', "a circle"),
+        ('[experiments.champion]\nparents = ["b"]', "its parent 'b' is no experiment"),
     ],
 )
 def test_malformed_files_are_refused(file: Path, text: str, words: str) -> None:
@@ -81,3 +98,119 @@ def test_malformed_files_are_refused(file: Path, text: str, words: str) -> None:
 def test_an_unknown_name_lists_those_there_are(file: Path) -> None:
     with pytest.raises(InputError, match="champion, long"):
         load_experiment(file, Sample, "best", "full")
+
+
+EXTENDED = """
+[defaults]
+folds = 4
+[base.slow]
+about = "not a run"
+training = { epochs = 40, rate = 0.3 }
+[experiments.champion]
+extends = "quick"
+about = "the best"
+[experiments.quick]
+extends = "slow"
+about = "fewer epochs"
+paper = "Table 1, row 9"
+reported = 0.5
+training.epochs = 4
+[experiments.quick.profiles.sample]
+training.epochs = 1
+"""
+
+
+def test_an_entry_extends_another_but_for_its_identity(file: Path) -> None:
+    file.write_text(EXTENDED)
+    assert experiment_names(file) == ["champion", "quick"], "a base is no experiment"
+    champion = load_experiment(file, Sample, "champion", "full")
+    assert (champion.training.epochs, champion.training.rate, champion.folds) == (4, 0.3, 4)
+    assert (champion.about, champion.paper, champion.reported) == ("the best", None, None)
+    assert load_experiment(file, Sample, "champion", "sample").training.epochs == 1
+
+
+GRID = """
+[experiments.champion]
+[base.table]
+training.rate = 0.2
+[grid.table1]
+extends = "table"
+name = "run{epochs}_folds{k}"
+about = "{epochs} epochs, {k} folds"
+paper = "Table 1, row {row}"
+reported = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+axes.epochs = { key = "training.epochs", values = [2, 4, 8] }
+axes.k = { key = "folds", values = [3, 5] }
+[experiments.last]
+"""
+
+
+def test_a_grid_has_an_entry_for_each_combination(file: Path) -> None:
+    file.write_text(GRID)
+    entries = read_experiments(file)
+    made = [name for name in entries if name.startswith("run")]
+    assert made == [f"run{epochs}_folds{k}" for k in (3, 5) for epochs in (2, 4, 8)], "first axis fastest"
+    assert [entries[name]["reported"] for name in made] == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    fourth = load_experiment(file, Sample, "run2_folds5", "full")
+    assert (fourth.training.epochs, fourth.training.rate, fourth.folds) == (2, 0.2, 5)
+    assert (fourth.paper, fourth.about) == ("Table 1, row 4", "2 epochs, 5 folds")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("0.5, 0.6]", "0.5]", "6 combinations"),
+        ("{k}", "{q}", "'q' is no axis"),
+        ('extends = "table"', 'extends = "tabel"', "extends 'tabel', which is no entry"),
+        ("run{epochs}_folds{k}", "champion", "exists already"),
+        ("run{epochs}_folds{k}", "../{epochs}{k}", "expected lower-case letters"),
+        ("values = [3, 5]", "values = []", "axis 'k'"),
+        ("about = ", "abuot = ", "unknown key 'abuot'"),
+    ],
+)
+def test_wrong_grids_are_named(file: Path, old: str, new: str, words: str) -> None:
+    assert old in GRID
+    file.write_text(GRID.replace(old, new))
+    with pytest.raises(InputError, match=words):
+        read_experiments(file)
+
+
+def test_values_of_set_have_the_type_that_they_are_written_in() -> None:
+    texts = ["a=3", "b.c=0.5", "d=true", "e=[1, 2]", "f=word", 'g="3"', "h=two words", "i = 1e-3"]
+    assert parse_overrides(texts) == {
+        "a": 3,
+        "b.c": 0.5,
+        "d": True,
+        "e": [1, 2],
+        "f": "word",
+        "g": "3",
+        "h": "two words",
+        "i": 1e-3,
+    }
+    assert parse_overrides(["a=1\nb=2"]) == {"a": "1\nb=2"}, "one setting and no more"
+
+
+@pytest.mark.parametrize(
+    ("texts", "words"),
+    [
+        (["a"], "expected key=value"),
+        (["A=1"], "expected key=value"),
+        (["a=1", "a=2"], "given twice"),
+        (["a=1", "a.b=2"], "contains the other"),
+        (["overrides=1"], "cannot be set"),
+    ],
+)
+def test_wrong_set_is_refused(texts: list[str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        parse_overrides(texts)
+
+
+def test_overrides_name_the_run_whatever_their_order(file: Path) -> None:
+    one, other = (
+        load_experiment(file, Sample, "long", "full", parse_overrides(texts))
+        for texts in (["folds=3", "training.epochs=2"], ["training.epochs=2", "folds=3"])
+    )
+    assert one == other
+    assert one.name.startswith("long+")
+    assert one.processed_suffix, "another number of folds is another preprocessing"
+    assert not load_experiment(file, Sample, "long", "full", {"training.epochs": 2}).processed_suffix

@@ -15,16 +15,16 @@ from common.report.results_table import (
     read_results,
     results_file,
 )
-from competitions.__main__ import SLUGS, competition_of
+from competitions.discovery import SLUGS, competition_of
 from tests import toy_competition as toy
 
 ROW = ResultRow(
     experiment="double",
     data="sample data",
     profile="sample",
-    out_of_fold=0.5,
-    low=0.4,
-    high=0.6,
+    oof=0.5,
+    oof_low=0.4,
+    oof_high=0.6,
     test=None,
     baseline="",
     baseline_score=None,
@@ -40,9 +40,7 @@ def test_rows_survive_the_file_and_newer_ones_replace(tmp_path: Path) -> None:
     file = tmp_path / "results" / "toy.csv"
     assert keep_results(file, [ROW]) == [ROW]
     assert read_results(file) == [ROW]
-    better = ROW.model_copy(
-        update={"out_of_fold": 0.7, "test": 0.8, "baseline": "mean", "baseline_score": 0.1}
-    )
+    better = ROW.model_copy(update={"oof": 0.7, "test": 0.8, "baseline": "mean", "baseline_score": 0.1})
     other = ROW.model_copy(update={"data": "real"})
     assert keep_results(file, [better, other]) == [better, other]
     assert read_results(file) == [better, other]
@@ -52,29 +50,32 @@ def test_what_was_not_run_is_shown_as_not_run(tmp_path: Path) -> None:
     (tmp_path / "experiments.toml").write_text(
         '[experiments.champion]\n[experiments.double]\npaper = "Table 1, row 2"\nreported = 0.5370\n'
     )
-    table = paper_table(toy.competition(tmp_path), [ROW]).splitlines()
-    assert table[2].startswith("| `champion` |  |  | not run")
+    table = paper_table(toy.competition(tmp_path), [ROW])
+    run, folded = table.split("<details>")
     assert (
-        "| Table 1, row 2 | 0.537 | sample data (sample) | 0.5000 (0.4000 to 0.6000) | labels withheld"
-        in table[3]
+        "| Table 1, row 2 | 0.537 | sample data (sample) | 0.5000 (0.4000 to 0.6000) | test labels hidden"
+        in run
     )
-    assert "2 x CPU" in table[-1]
+    assert "| abc | 2 x CPU |" in run, "a figure and the commit and processor that it came from"
+    assert "champion" not in run
+    assert "1 experiments that were not run" in folded
+    assert "| `champion` |  |  |  | time only |" in folded
 
 
 def test_what_needs_no_model_is_named_once_for_each_data_set(tmp_path: Path) -> None:
     (tmp_path / "experiments.toml").write_text("[experiments.champion]\n[experiments.double]\n")
     rows = [
-        ROW.model_copy(update={"experiment": name, "naive_out_of_fold": "mean 1.0000; zero 2.0000"})
+        ROW.model_copy(update={"experiment": name, "oof_baselines": "mean 1.0000; zero 2.0000"})
         for name in ("champion", "double")
     ]
     file = tmp_path / "toy.csv"
     assert keep_results(file, rows) == read_results(file) == rows
     table = paper_table(toy.competition(tmp_path), rows)
-    line = "Without a model, on the labelled part of sample data: mean 1.0000; zero 2.0000."
-    assert table.count("Without a model") == table.count(line) == 1
+    line = "Baselines on the labelled part of sample data: mean 1.0000; zero 2.0000."
+    assert table.count("Baselines on") == table.count(line) == 1
     older = "\n".join(row.rsplit(",", 1)[0] for row in file.read_text().splitlines())
     file.write_text(older)
-    assert [row.naive_out_of_fold for row in read_results(file)] == ["", ""]
+    assert [row.oof_baselines for row in read_results(file)] == ["", ""]
 
 
 def test_only_what_stands_between_the_markers_is_replaced(tmp_path: Path) -> None:

@@ -1,12 +1,12 @@
 """run_all.sh: help and wrong flags; what it runs is tested stage by stage."""
 
-import re
 import subprocess
 
 import pytest
 
 from common.base.paths import ROOT
-from competitions.__main__ import SLUGS
+from competitions.discovery import SLUGS
+from tests.conftest import run_stage
 
 
 def run_all(*flags: str) -> subprocess.CompletedProcess[str]:
@@ -23,6 +23,7 @@ def test_help_lists_the_flags() -> None:
         "--work",
         "--weights",
         "--device",
+        "--set",
         "etci_flood",
         "shopee_matching",
     ):
@@ -37,6 +38,7 @@ def test_help_lists_the_flags() -> None:
         (["--profile", "tiny"], "expected sample or full"),
         (["--device", "tpu"], "expected auto, cpu or cuda"),
         (["--experiment"], "needs a value"),
+        (["--set", "epochs"], "expected key=value"),
         (["bit_trader", "--data", "/nowhere"], "/nowhere/bit_trader is missing"),
         (["face_counting", "--weights", "/nowhere"], "--weights /nowhere: no such folder"),
     ],
@@ -48,12 +50,10 @@ def test_wrong_flags_end_in_one_line(flags: list[str], words: str) -> None:
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_weights_go_to_every_training_that_takes_some() -> None:
+def test_settings_go_to_every_stage_and_weights_to_training_alone() -> None:
     script = (ROOT / "run_all.sh").read_text()
-    (named,) = re.findall(r'^weighted_slugs="([\w ]+)"', script, re.MULTILINE)
-    takes = [
-        slug
-        for slug in SLUGS
-        if '"--weights"' in (ROOT / "competitions" / slug / "2_train_folds.py").read_text()
-    ]
-    assert sorted(named.split()) == sorted(takes)
+    assert 'stage_flags+=(--set "$2")' in script
+    for slug in SLUGS:
+        training = (ROOT / "competitions" / slug / "2_train_folds.py").read_text()
+        done = run_stage(slug, 2, "--help")
+        assert ("--weights" in done.text) == ("weights_flag" in training), "run_all.sh looks for weights_flag"

@@ -54,5 +54,6 @@ def find_weights(folder: Path, name: str) -> Path:
         if path.is_file():
             return path
     raise InputError(
-        f"{display_path(folder)}: holds no weights for {name!r}; expected {name}.safetensors, .pt, .pth or .bin"
+        f"{display_path(folder)}: holds no weights for {name!r}; "
+        f"expected {name}.safetensors, .pt, .pth or .bin"
     )

@@ -50,7 +50,7 @@ def train_lightgbm(
         "num_threads": num_threads,
         "verbosity": -1,
     } | parameters
-    names = "auto" if feature_names is None else [_plain(name) for name in feature_names]
+    names: Any = "auto" if feature_names is None else [_plain(name) for name in feature_names]
     table = lightgbm.Dataset(features, target, feature_name=names, params={"verbosity": -1})
     return lightgbm.train(settings, table, num_boost_round=num_boost_round)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -11,11 +12,14 @@ from common.base.atomic import write_text
 from common.base.errors import InputError
 from common.base.paths import ROOT, display_path
 from common.report.evaluation import Evaluation, best_baseline, stage_record
+from common.report.markdown import folded, markdown_table
 from common.run.competition import Competition, Finished
-from common.run.experiments import read_experiments
+from common.run.experiments import Experiment, read_experiments
 
 MARKERS = ("<!-- results -->", "<!-- /results -->")
 NOT_RUN = "not run"
+HIDDEN = "test labels hidden"
+COLUMNS = ("run on (profile)", "OOF score (90 % CI)", "test", "best baseline (test)", "minutes", "peak GB")
 BASELINE = "baseline: "
 
 
@@ -26,9 +30,9 @@ class ResultRow(BaseModel):
     data: str
     """What it was run on, in words."""
     profile: str
-    out_of_fold: float | None
-    low: float | None
-    high: float | None
+    oof: float | None
+    oof_low: float | None
+    oof_high: float | None
     """90 % bootstrap interval of the out-of-fold figure."""
     test: float | None
     baseline: str
@@ -57,9 +61,9 @@ def result_of(
         experiment=finished.experiment,
         data=data_name or ("sample data" if last.sample_data else finished.data.name),
         profile=last.profile,
-        out_of_fold=metrics.get(headline),
-        low=metrics.get(f"{headline}_low"),
-        high=metrics.get(f"{headline}_high"),
+        oof=metrics.get(headline),
+        oof_low=metrics.get(f"{headline}_low"),
+        oof_high=metrics.get(f"{headline}_high"),
         test=evaluation.score,
         baseline=best[0] if best else "",
         baseline_score=best[1] if best else None,
@@ -109,59 +113,70 @@ def keep_results(file: Path, new: list[ResultRow]) -> list[ResultRow]:
     return list(rows.values())
 
 
-def paper_table(competition: Competition, results: list[ResultRow]) -> str:
-    """Markdown: every experiment, the article's figure and ours; what was not run is shown as not run."""
-    lines = [
-        f"| experiment | article | reported {competition.metric} | run on (profile) | out of fold (90 %) "
-        "| test | naive on that test | minutes | peak GB |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
+    """Markdown: every run with the paper's figure and ours; experiments that were not run are folded."""
+    header = ["experiment", "paper", f"reported {competition.metric}", *COLUMNS, "commit", "processor"]
+    run, not_run = [], []
     for name, entry in read_experiments(competition.experiments_file).items():
         if "ablation" in entry:
-            continue  # it stands in a table of gains of its own
-        reported = f"{entry['reported']:g}" if "reported" in entry else ""
-        head = f"| `{name}` | {entry.get('paper', '')} | {reported} "
+            continue  # the ablation table shows it
+        head = [f"`{name}`", str(entry.get("paper", "")), reported_score(entry)]
         rows = [row for row in results if row.experiment == name]
-        lines += [head + "| " + " | ".join(_cells(row)) + " |" for row in rows]
+        run += [[*head, *_cells(row), row.git_commit, row.hardware] for row in rows]
         if not rows:
-            lines.append(f"{head}| {NOT_RUN} | | | | | |")
-    naive = {(row.data, row.profile): row.oof_baselines for row in results if row.oof_baselines}
-    without = [
-        f"Without a model, on the labelled part of {data}: {text}." for (data, _), text in naive.items()
-    ]
-    return "\n".join([*lines, "", *(f"{line}\n" for line in without), _provenance(results)])
+            not_run.append([*head, str(entry.get("about", "")), _needs(competition.experiment(name, "full"))])
+    parts = [markdown_table(header, run) if run else "No run is recorded yet."]
+    baselines = {(row.data, row.profile): row.oof_baselines for row in results if row.oof_baselines}
+    parts += [f"Baselines on the labelled part of {data}: {text}." for (data, _), text in baselines.items()]
+    parts.append(_provenance(results))
+    if not_run:
+        table = markdown_table(
+            ["experiment", "paper", f"reported {competition.metric}", "idea", "needs"], not_run
+        )
+        parts.append(folded(f"{len(not_run)} experiments that were not run", table))
+    return "\n\n".join(parts)
 
 
-def overview_table(rows: list[tuple[Competition, list[ResultRow]]]) -> str:
+def reported_score(entry: dict[str, Any]) -> str:
+    """The score that the paper prints for an entry, with its metric where that is not the official one."""
+    if "reported" not in entry:
+        return "not printed" if "paper" in entry else ""
+    other = f" ({entry['reported_metric']})" if "reported_metric" in entry else ""
+    return f"{entry['reported']:g}{other}"
+
+
+def _needs(settings: Experiment) -> str:
+    needs = [f"weights `{name}`" for name in settings.weights_needed()]
+    needs += ["a GPU"] if settings.needs_gpu else []
+    return ", ".join(needs) or "time only"
+
+
+def overview_table(rows: list[tuple[Competition[Any], list[ResultRow]]]) -> str:
     """Markdown: the champion of each competition on each data set that it was run on."""
-    lines = [
-        "| competition | metric | run on (profile) | out of fold (90 %) | test | naive on that test "
-        "| minutes | peak GB |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    shown_results = []
+    lines, champions = [], []
     for competition, results in rows:
         arrow = "higher" if competition.higher_is_better else "lower"
         link = f"[{competition.slug}](competitions/{competition.slug})"
-        head = f"| {link} | {competition.metric} ({arrow} is better) "
-        champions = [row for row in results if row.experiment == "champion"]
-        shown_results += champions
-        lines += [head + "| " + " | ".join(_cells(row)) + " |" for row in champions]
-        if not champions:
-            lines.append(f"{head}| {NOT_RUN} | | | | | |")
-    return "\n".join([*lines, "", _provenance(shown_results)])
+        head = [link, f"{competition.metric} ({arrow} is better)"]
+        found = [row for row in results if row.experiment == "champion"]
+        champions += found
+        lines += [[*head, *_cells(row), row.git_commit, row.hardware] for row in found]
+        if not found:
+            lines.append([*head, NOT_RUN, *[""] * (len(COLUMNS) + 1)])
+    header = ["competition", "metric", *COLUMNS, "commit", "processor"]
+    return "\n\n".join([markdown_table(header, lines), _provenance(champions)])
 
 
 def _cells(row: ResultRow) -> list[str]:
-    interval = (
-        f" ({figure(row.low)} to {figure(row.high)})" if row.low is not None and row.high is not None else ""
-    )
-    naive = f"{figure(row.baseline_score)} ({row.baseline})" if row.baseline_score is not None else ""
+    interval = ""
+    if row.oof_low is not None and row.oof_high is not None:
+        interval = f" ({figure(row.oof_low)} to {figure(row.oof_high)})"
+    baseline = f"{figure(row.baseline_score)} ({row.baseline})" if row.baseline_score is not None else ""
     return [
         f"{row.data} ({row.profile})",
-        figure(row.out_of_fold) + interval,
-        figure(row.test) or "labels withheld",
-        naive,
+        figure(row.oof) + interval,
+        figure(row.test) or HIDDEN,
+        baseline,
         f"{row.seconds / 60:.1f}",
         f"{row.peak_memory_mb / 1024:.1f}",
     ]
@@ -177,10 +192,9 @@ def figure(value: float | None) -> str:
 def _provenance(results: list[ResultRow]) -> str:
     if not results:
         return "No run is recorded yet."
-    hardware = sorted({row.hardware for row in results})
     dates = sorted({row.date for row in results})
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    return f"Made by `python -m competitions report --readme` from runs of {when} on {'; '.join(hardware)}."
+    return f"Made by `python -m competitions report --readme` from runs of {when}."
 
 
 def fill_markers(file: Path, table: str, markers: tuple[str, str] = MARKERS) -> None:

@@ -56,6 +56,8 @@ class Finished:
     truth: Path | None
     parents_records: Sequence[RunRecord] = ()
     """Records of the experiments that this one combines."""
+    stale: tuple[str, ...] = ()
+    """Stages whose inputs were made again since they ran, one line each."""
 
     @property
     def seconds(self) -> float:
@@ -86,6 +88,8 @@ class Competition(Generic[AnyExperiment]):
     """Path of the sample data's test truth, relative to the data folder."""
     expected_data: str
     """One line that says what the official folder holds, for messages."""
+    input_files: tuple[str, ...]
+    """Patterns of the official files that are read, relative to the data folder; others change nothing."""
     write_sample_data: Callable[[Path, int, float], None]
     """(empty folder, seed, scale): write a small synthetic competition in the official layout."""
     validate: Callable[[Path, Path], list[str]]
@@ -95,7 +99,7 @@ class Competition(Generic[AnyExperiment]):
     baselines: Callable[[Path, Path], dict[str, float]]
     """(data folder, truth) -> name -> score of baseline submissions."""
     model_free: tuple[str, ...]
-    """How the names of the baselines that need no model begin; the best of them is compared with every score."""
+    """How the names of the baselines without a model begin; every score is compared with the best of them."""
     figures: Callable[[Finished, Path], list[Figure]]
     """(finished experiment, folder for pictures) -> the report's pictures; the first one is the result's."""
 
@@ -116,6 +120,7 @@ class Competition(Generic[AnyExperiment]):
             problem = fault.errors()[0]
             key = ".".join(str(part) for part in problem["loc"])
             raise InputError(
-                f"the record of {record.stage} of {record.experiment.get('name')} has settings of another version "
-                f"({key!r}: {problem['msg']}); delete it and run that stage again, or choose another --work"
+                f"the record of {record.stage} of {record.experiment.get('name')} has settings of another "
+                f"version ({key!r}: {problem['msg']}); delete it and run that stage again, "
+                "or choose another --work"
             ) from None

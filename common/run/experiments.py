@@ -9,8 +9,8 @@ Layers, later ones win, tables are merged key by key:
     [experiments.<name>.profiles.sample]  the same for one run alone
     --set key=value                       on the command line; the run then has a folder of its own
 
-`extends = "NAME"` starts an entry from another one: all its settings but its identity (about, paper, reported,
-ablation). A grid makes one entry per combination of its axes, the first axis fastest:
+`extends = "NAME"` starts an entry from another one: all its settings but its identity (about, paper,
+reported, ablation). A grid makes one entry per combination of its axes, the first axis fastest:
 
     [grid.table1]
     extends = "yolov5_base"                                   # the entries follow this one
@@ -30,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.base.errors import InputError
 
@@ -38,7 +38,7 @@ Profile = Literal["sample", "full"]
 Overrides = Mapping[str, Any]
 """What --set changed: dotted key -> value."""
 
-IDENTITY = frozenset({"about", "paper", "reported", "ablation"})
+IDENTITY = frozenset({"about", "paper", "reported", "reported_metric", "ablation"})
 """Keys that say which row an entry is; `extends` does not take them over."""
 NOT_SETTABLE = IDENTITY | {"name", "not_in_paper", "needs_gpu", "overrides", "processed_suffix"}
 TABLES = ("defaults", "profiles", "base", "experiments", "grid")
@@ -63,11 +63,13 @@ class Experiment(Settings):
     """The row of the paper that it reproduces, `Table 2, row 3`."""
     reported: float | None = None
     """The score printed there."""
+    reported_metric: str | None = None
+    """What the paper measured, where it is not the official metric."""
     not_in_paper: list[str] = []
     """Settings that the paper does not print, and that are our choice."""
     parents: list[str] = []
     """Experiments whose predictions this one combines."""
-    folds: int = 5
+    folds: int = Field(default=5, ge=1, le=100)
     """How many folds the labelled data are cut into."""
     needs_gpu: bool = False
     """Whether the full profile takes hours to days without a GPU."""
@@ -104,7 +106,8 @@ def read_experiments(file: Path) -> dict[str, dict[str, Any]]:
 
     Raises
     ------
-    InputError : the file is missing, malformed, has unknown tables, an unknown or circular `extends`, or a bad name.
+    InputError : the file is missing or malformed, or has an unknown table, a bad name, or an unknown or
+        circular `extends`.
     """
     return _entries(file, _read_tables(file))
 
@@ -125,8 +128,8 @@ def load_experiment(
 
     Parameters
     ----------
-    overrides : from --set; the run is then called `<name>+<hash>`, and keeps its own processed data where they
-        depend on what was set.
+    overrides : from --set; the run is then called `<name>+<hash>`, and has processed data of its own where
+        they depend on what was set.
     """
     tables = _read_tables(file)
     entries = _entries(file, tables)
@@ -154,8 +157,8 @@ def load_experiment(
         return changed
     if changed.parents:
         raise InputError(
-            f"--set {' '.join(overrides)}: {name} combines {', '.join(changed.parents)} and needs their folds; "
-            "set it on them"
+            f"--set {' '.join(overrides)}: {name} combines {', '.join(changed.parents)} "
+            "and needs their folds; set it on them"
         )
     return _validated(model, resolved | {"processed_suffix": f"+{_hash(wanted)}"}, "--set")
 

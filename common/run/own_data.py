@@ -1,7 +1,7 @@
 """Data of the user's own, predicted by 3_infer in place of the official test split.
 
-A competition says which flags ask for it and what they mean; the stage does the rest as for any unit of work: it
-skips what is done, writes whole files or none, and keeps a run.json.
+A competition says which flags ask for it and what they mean. The stage does the rest as for any unit of work:
+it skips what is done, writes whole files or none, and keeps a run.json.
 """
 
 import argparse

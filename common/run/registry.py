@@ -7,8 +7,8 @@ A room has one registry. A module of the room registers its part:
     @NETWORKS.register("unet", "fpn")
     def build(name: str, ...) -> nn.Module: ...
 
-The names are read from the source text, so that naming a part (in a settings check, in `--help`) imports neither
-torch nor tensorflow; only the module of the part that is used gets imported.
+The names are read from the source text, so that a settings check or `--help` imports neither torch nor
+tensorflow; only the module of the part that is used gets imported.
 """
 
 import ast
@@ -65,7 +65,7 @@ class Registry(Generic[Part]):
         return self._parts[name]
 
     def check(self, name: str) -> str:
-        """`name` itself; ValueError when no part has it (for pydantic: `Annotated[str, AfterValidator(...)]`)."""
+        """`name` itself, ValueError when no part has it; for pydantic's AfterValidator."""
         if name not in self._parts and name not in self._modules():
             raise ValueError(self._unknown(name))
         return name

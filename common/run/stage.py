@@ -3,17 +3,16 @@
     if __name__ == "__main__":
         Stage(COMPETITION, "infer", __doc__).run(lazy("competitions.etci_flood.pipeline:infer"))
 
-This module parses the flags, resolves data, experiment and profile, runs the parents of an ensemble first, skips
-what is done, keeps unfinished work for the next try, writes the run record, and turns every fault of the input into
-one line and exit code 2. `lazy` imports pipeline.py (and torch or tensorflow with it) only when there is work to do,
-so that `--help` and "done already" answer at once.
+This module parses the flags, resolves data, experiment and profile, runs the parents of an ensemble first,
+skips what is done, keeps unfinished work for the next try, writes the run record, and turns every fault of
+the input into one line and exit code 2. `lazy` imports pipeline.py, and torch or tensorflow with it, only
+when there is work to do, so that `--help` and "done already" answer at once.
 """
 
 import argparse
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,25 +21,28 @@ from pathlib import Path
 from typing import Any, Generic, cast
 
 from common.base.console import log
-from common.base.errors import InputError, explain_fault
+from common.base.errors import InputError
 from common.base.paths import WorkPaths, default_work, display_path, is_sample_data, resume_dir_of
+from common.run.command import run_command
 from common.run.competition import Competition
 from common.run.experiments import AnyExperiment, Experiment, Overrides, Profile, run_name
 from common.run.flags import StageArgs, StageFlags, parse_stage_flags
 from common.run.job import SCRIPTS, Job, Method, Result, StageName
 from common.run.own_data import OwnData, OwnDataFlags, OwnDataJob
-from common.run.resume import file_lock, prepare_resume_dir
+from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_empty_resume_dir
 from common.run.run_record import (
     MAX_WARNINGS_LISTED,
     RunRecord,
+    code_hash,
+    damaged_outputs,
     describe_output,
     git_commit,
     hardware,
     hash_path,
-    outputs_intact,
     package_versions,
     peak_memory_mb,
     read_record,
+    record_hash,
     short_hash,
     write_record,
 )
@@ -73,7 +75,8 @@ class Stage(Generic[AnyExperiment]):
         """
         # Threads that wait for each other by spinning make torch several times slower while others work.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        try:
+
+        def work() -> None:
             flags = self._parse(argv)
             run = _Run(self, flags, method, pool)
             asked = self.own_data.request(flags.stage_args) if self.own_data else None
@@ -81,15 +84,10 @@ class Stage(Generic[AnyExperiment]):
                 run.own_data(asked)
             else:
                 run.experiment(flags.experiment, flags.overrides)
-        except KeyboardInterrupt:
-            print("stopped; the same command goes on from here", file=sys.stderr)
-            raise SystemExit(130) from None
-        except Exception as fault:
-            line = explain_fault(fault)
-            if line is None:
-                raise
-            print(f"error: {line}", file=sys.stderr)
-            raise SystemExit(2) from None
+
+        code = run_command(work)
+        if code:
+            raise SystemExit(code)
 
     def _parse(self, argv: list[str] | None) -> StageFlags:
         def add(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +107,10 @@ class _Run:
         self.stage, self.flags, self.method, self.pool = stage, flags, method, pool
         self.competition = stage.competition
         self.paths = WorkPaths((flags.work or default_work(self.competition.slug)).expanduser().absolute())
+        self.made: set[Path] = set()
+        """Records that this call wrote; the parents of an ensemble can share a unit of work."""
+        self.verified: dict[str, str] = {}
+        """Earlier records whose outputs were compared with their hashes by this call."""
         self.inputs = StageInputs(self.competition, stage.name, flags, self.paths)
         if flags.fold is not None and stage.name != "train_folds":
             raise InputError("--fold is for 2_train_folds.py; the other stages need all folds")
@@ -126,7 +128,7 @@ class _Run:
             return
         hashes = _hashes(inputs.upstream)
         if self.stage.name == "preprocess":
-            hashes = {"data": hash_path(inputs.data)}
+            hashes = {"data": hash_path(inputs.data, self.competition.input_files)}
         self._unit(self.method, inputs, hashes, self._record_path(inputs.settings), None)
 
     # ---- data of the user's own
@@ -143,17 +145,17 @@ class _Run:
             seed = trained.record.seed if flags.seed is None else flags.seed
             hashes |= _hashes(_records_with_parents(trained))
         else:
-            profile = flags.profile or "full"
+            profile = cast(Profile, flags.profile or "full")
             settings = competition.experiment(flags.experiment, profile, flags.overrides)
             seed = DEFAULT_SEED if flags.seed is None else flags.seed
         paths = self.paths
         record_path = paths.experiment(settings.name) / f"{asked.name}.run.json"
-        decisive = [settings.model_dump(exclude=settings.DESCRIPTIVE), asked.options]
+        decisive = [settings.model_dump(exclude=set(settings.DESCRIPTIVE)), asked.options]
         inputs_hash = short_hash(["own_data", decisive, seed, hashes])
         title = f"{self._title(settings)} {asked.name}"
         if self._is_done(record_path, inputs_hash, profile, title):
             return
-        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed):
+        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed, stopwatch):
             log(f"{title}: {'resuming' if resumed else 'running'}")
             job = OwnDataJob(
                 competition,
@@ -165,12 +167,11 @@ class _Run:
                 flags.stage_args,
                 resume_dir,
             )
-            start = time.monotonic()
             result = asked.predict(job)
             about = _About("own_data", settings, profile, None, seed, next(iter(asked.files.values())))
-            seconds = time.monotonic() - start
-            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, seconds)
+            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
+            self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
 
@@ -208,7 +209,8 @@ class _Run:
         inputs_hash = self._inputs_hash(inputs, hashes, fold)
         if self._is_done(record_path, inputs_hash, inputs.profile, title):
             return
-        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed):
+        self._verify(inputs.upstream)
+        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed, stopwatch):
             doing = "resuming" if resumed else "running"
             log(f"{title}: {doing} (profile {inputs.profile}, data {display_path(inputs.data)})")
             job = Job(
@@ -224,13 +226,12 @@ class _Run:
                 upstream=inputs.upstream,
                 fold=-1 if fold is None else fold,
             )
-            start = time.monotonic()
             result = method(job)
             stage = self.stage.name if method is self.method else "out_of_fold"
             about = _About(stage, job.settings, job.profile, fold, job.seed, job.data)
-            seconds = time.monotonic() - start
-            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, seconds)
+            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
+            self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
 
@@ -238,29 +239,60 @@ class _Run:
         if not record_path.is_file():
             return False
         record = read_record(record_path)
-        if record.inputs_hash != inputs_hash or not outputs_intact(record, self.paths.work):
+        if record.inputs_hash != inputs_hash:
             log(f"{title}: settings or inputs changed since {record.finished}, running again")
+            return False
+        damaged = damaged_outputs(record, self.paths.work)
+        if damaged:
+            log(f"{title}: {display_path(damaged[0])} is not as it was written, running again")
+            return False
+        if self.flags.again and record_path not in self.made:
+            log(f"{title}: running again, as --again says")
             return False
         if record.profile != profile:
             # The same work under another name: later stages follow the last call.
             write_record(record_path, record.model_copy(update={"profile": profile}))
-        log(f"{title}: done already in {display_path(record_path.parent)}")
+        other = record.code != code_hash(self.competition.folder)
+        note = " (made by other code; --again repeats it)" if other else ""
+        log(f"{title}: done already in {display_path(record_path.parent)}{note}")
         return True
 
+    def _verify(self, upstream: dict[str, RunRecord]) -> None:
+        """InputError when a file of an earlier stage is missing or is not as it was written."""
+        for key, record in upstream.items():
+            if self.verified.get(key) == record.inputs_hash:
+                continue
+            damaged = damaged_outputs(record, self.paths.work)
+            if damaged:
+                stage = cast(StageName, "train_folds" if record.stage == "out_of_fold" else record.stage)
+                script = display_path(self.competition.folder / SCRIPTS[stage])
+                raise InputError(
+                    f"{display_path(damaged[0])}: missing, or not as {SCRIPTS[stage]} wrote it; "
+                    f"run `python {script} --experiment {record.experiment['name']} "
+                    f"--work {display_path(self.paths.work)}` again"
+                )
+            self.verified[key] = record.inputs_hash
+
     @contextmanager
-    def _resume_dir(self, record_path: Path, inputs_hash: str, title: str) -> Iterator[tuple[Path, bool]]:
-        """The unit's folder for unfinished work, and whether it holds any."""
+    def _resume_dir(
+        self, record_path: Path, inputs_hash: str, title: str
+    ) -> Iterator[tuple[Path, bool, Stopwatch]]:
+        """The unit's folder for unfinished work, whether it holds any, and the time spent on it."""
         folder = resume_dir_of(record_path)
-        with file_lock(folder, title):
+        with file_lock(self.paths.lock(record_path), title):
             resumed = prepare_resume_dir(folder, inputs_hash)
             record_path.unlink(missing_ok=True)
             record_path.parent.mkdir(parents=True, exist_ok=True)
-            yield folder, resumed
+            try:
+                with Stopwatch(folder) as stopwatch:
+                    yield folder, resumed, stopwatch
+            finally:
+                remove_empty_resume_dir(folder)
 
     def _inputs_hash(self, inputs: Inputs, hashes: dict[str, str], fold: int | None) -> str:
         """Hash of everything that decides a unit's results."""
         settings = inputs.settings
-        decisive: object = settings.model_dump(exclude=settings.DESCRIPTIVE)
+        decisive: object = settings.model_dump(exclude=set(settings.DESCRIPTIVE))
         if self.stage.name == "preprocess":
             decisive = settings.preprocessing()
         args = self.stage.args
@@ -279,13 +311,7 @@ class _Run:
 
 
 def _hashes(upstream: dict[str, RunRecord]) -> dict[str, str]:
-    """What of earlier stages decides the results of this one."""
-    return {
-        key: short_hash(
-            [record.inputs_hash, [output.model_dump() for output in record.outputs], record.decision]
-        )
-        for key, record in upstream.items()
-    }
+    return {key: record_hash(record) for key, record in upstream.items()}
 
 
 def _records_with_parents(trained: TrainedExperiment[Any]) -> dict[str, RunRecord]:
@@ -336,6 +362,7 @@ def _record_of(
         device=_device_used(),
         hardware=hardware(),
         git_commit=git_commit(),
+        code=code_hash(run.competition.folder),
         packages=package_versions(),
         seconds=round(seconds, 2),
         peak_memory_mb=round(peak_memory_mb(), 1),

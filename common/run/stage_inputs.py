@@ -106,7 +106,8 @@ class StageInputs:
             if path.is_file():
                 return base, read_record(path).experiment.get("overrides", {})
         raise InputError(
-            f"{name}: no such run in {display_path(self.paths.work)}; give --experiment {base} and its --set again"
+            f"{name}: no such run in {display_path(self.paths.work)}; "
+            f"give --experiment {base} and its --set again"
         )
 
     def _needed(self, record: Path, stage: StageName, experiment: str) -> RunRecord:
@@ -135,7 +136,13 @@ class StageInputs:
         slug = self.competition.slug
         what = f"the {slug} data folder ({self.competition.expected_data})"
         if self.flags.data is not None:
-            return readable_folder(self.flags.data, what)
+            data = readable_folder(self.flags.data, what)
+            if self.paths.work.resolve().is_relative_to(data.resolve()):
+                raise InputError(
+                    f"--work {display_path(self.paths.work)} lies in --data {display_path(data)}, "
+                    "which is only read; choose a folder outside it"
+                )
+            return data
         if default_data(slug).exists():
             return readable_folder(default_data(slug), what)
         sample = self.paths.sample_data(slug)
@@ -148,7 +155,8 @@ class StageInputs:
         data = Path(processed.data)
         if self.flags.data is not None and self.flags.data.expanduser().absolute() != data:
             raise InputError(
-                f"--data {display_path(self.flags.data)}: {SCRIPTS['preprocess']} was run on {display_path(data)}; "
+                f"--data {display_path(self.flags.data)}: {SCRIPTS['preprocess']} was run on "
+                f"{display_path(data)}; "
                 f"run it on the new data first, or choose another --work"
             )
         return readable_folder(

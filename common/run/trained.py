@@ -1,7 +1,7 @@
 """A trained experiment on disk: what `load` of every competition starts from.
 
-It needs the experiment's own folder below the work folder (and those of its parents), and neither the raw data nor
-the processed arrays; so a copied folder predicts on another machine.
+It needs the experiment's own folder below the work folder and those of its parents. It needs neither the raw
+data nor the processed arrays, so a copied folder predicts on another machine.
 """
 
 from dataclasses import dataclass
