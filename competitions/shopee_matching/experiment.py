@@ -163,7 +163,9 @@ class ShopeeExperiment(Experiment):
         if (self.retriever is None) == (self.fusion is None):
             raise ValueError("expected either retriever or fusion")
         if (self.retriever is None) != (self.reads is None):
-            raise ValueError("expected reads (phash, titles, images or descriptors) with a retriever, only there")
+            raise ValueError(
+                "expected reads (phash, titles, images or descriptors) with a retriever, only there"
+            )
         if (self.fusion is None) == bool(self.parents):
             raise ValueError("expected parents with a fusion, only there")
         return self
@@ -180,7 +182,9 @@ class ShopeeExperiment(Experiment):
 
     def processed_variant(self) -> str:
         """Titles and hashes share one folder, all descriptors another; images have one per size."""
-        name = {"images": f"images{self.image.size}px", "descriptors": "descriptors"}.get(self.reads or "", "")
+        name = {"images": f"images{self.image.size}px", "descriptors": "descriptors"}.get(
+            self.reads or "", ""
+        )
         return f"{name}_in_sample".lstrip("_") if self.evaluation == "in_sample" else name
 
     def weights_needed(self) -> list[str]:

@@ -103,9 +103,7 @@ def _with_images(
     if not describe:
         return listings, [out]
     images, seed = np.load(out, mmap_mode="r"), derived_seed(job.seed, "words")
-    written = describe_split(
-        images, listings.image_row, job.processed, split, job.settings.descriptors, seed
-    )
+    written = describe_split(images, listings.image_row, job.processed, split, job.settings.descriptors, seed)
     return listings, written
 
 
@@ -238,7 +236,9 @@ def infer(job: ShopeeJob) -> Result:
         corpus = train_titles if len(train_titles) > len(listings) else []
         reranker = load_reranker(settings, job.paths.experiment(settings.name))
         reranked = reranker.rerank(_features(job, listings, "test", corpus))
-        pairs = CandidatePairs(reranked.query, reranked.match, {settings.name: reranked.scores[settings.name]})
+        pairs = CandidatePairs(
+            reranked.query, reranked.match, {settings.name: reranked.scores[settings.name]}
+        )
     elif settings.fusion is not None:
         pairs = _parents_candidates(job, listings, "test")
     else:

@@ -63,7 +63,9 @@ def describe_split(
         files.append(words_file)
     pairs = no_pairs(VERIFIED, DETAILS)
     if len(images) > settings.max_images:
-        log(f"  {len(images)} images are more than max_images = {settings.max_images}: sift_ransac is left out")
+        log(
+            f"  {len(images)} images are more than max_images = {settings.max_images}: sift_ransac is left out"
+        )
     else:
         descriptors = load_descriptors(folder, split, settings.size)
         pairs = verified_pairs(descriptors, image_row, settings.top_k, VERIFIED)
@@ -86,7 +88,9 @@ def describe_images(
     found: list[Keypoints] = []
     histograms = np.zeros((count, len(lab_histogram(np.zeros((8, 8, 3), np.uint8)))), dtype=np.float32)
     with ThreadPoolExecutor() as workers:
-        described = workers.map(lambda row: (lab_histogram(images[row]), sift_keypoints(images[row])), range(count))
+        described = workers.map(
+            lambda row: (lab_histogram(images[row]), sift_keypoints(images[row])), range(count)
+        )
         for row, (vector, points) in enumerate(progress(described, "describing images", "images", count)):
             histograms[row] = vector
             found.append(points)
@@ -160,4 +164,6 @@ def read_words(path: Path) -> VisualWords:
         with np.load(path, allow_pickle=False) as arrays:
             return VisualWords(arrays["words"], arrays["projection"])
     except (OSError, ValueError, KeyError):
-        raise InputError(f"{display_path(path)}: missing or damaged; run the stage that writes it again") from None
+        raise InputError(
+            f"{display_path(path)}: missing or damaged; run the stage that writes it again"
+        ) from None

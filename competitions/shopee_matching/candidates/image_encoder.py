@@ -47,7 +47,9 @@ class ImageEncoderRetriever(EncoderRetriever):
         ]
         models = [by_image(found, image_row) for found in outputs]
         by_class = self.settings.evaluation == "in_sample" and self.training.loss != "contrastive"
-        return Embeddings(models, classes=self._classes(outputs[0], models[0], image_row) if by_class else None)
+        return Embeddings(
+            models, classes=self._classes(outputs[0], models[0], image_row) if by_class else None
+        )
 
     def _classes(self, outputs: Float32, embeddings: Float32, image_row: Int32) -> Int64:
         """(n,) label group that the classifier predicts for each listing, -1 without an image."""

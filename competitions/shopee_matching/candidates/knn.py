@@ -114,9 +114,7 @@ def embedding_pairs(
     return sorted_pairs(query, match, np.minimum(scores.ravel(), 1), experiment)
 
 
-def class_pairs(
-    classes: Int64, embeddings: Float32, queries: Int64, experiment: str
-) -> CandidatePairs:
+def class_pairs(classes: Int64, embeddings: Float32, queries: Int64, experiment: str) -> CandidatePairs:
     """Pairs of the same predicted class: how the paper matches the listings of its training set.
 
     Parameters

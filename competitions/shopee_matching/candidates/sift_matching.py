@@ -92,9 +92,7 @@ def _colour_agreement(
     shrink = LAB_SIDE / side
     small = transform.copy()
     small[:, 2] *= shrink
-    warped = cv2.warpAffine(
-        labs[0].astype(np.float32), small, (LAB_SIDE, LAB_SIDE), borderValue=(-1, -1, -1)
-    )
+    warped = cv2.warpAffine(labs[0].astype(np.float32), small, (LAB_SIDE, LAB_SIDE), borderValue=(-1, -1, -1))
     left, top = np.maximum((target.min(axis=0) * shrink).astype(int), 0)
     right, bottom = (target.max(axis=0) * shrink).astype(int) + 1
     over, under = warped[top:bottom, left:right], labs[1][top:bottom, left:right].astype(np.float32)
@@ -103,9 +101,7 @@ def _colour_agreement(
         return [float("nan")] * 3
     over, under = over[covered], under[covered]
     l_over, l_under = over[:, 0] - over[:, 0].mean(), under[:, 0] - under[:, 0].mean()
-    correlation = float(
-        (l_over * l_under).sum() / np.sqrt((l_over**2).sum() * (l_under**2).sum() + 1e-6)
-    )
+    correlation = float((l_over * l_under).sum() / np.sqrt((l_over**2).sum() * (l_under**2).sum() + 1e-6))
     chroma = float(np.abs(over[:, 1:] - under[:, 1:]).mean())
     return [chroma, correlation, float(covered.sum()) / LAB_SIDE**2]
 
@@ -146,9 +142,7 @@ def verified_pairs(
     return _of_listings(stored[compared], details, image_row, experiment)
 
 
-def _of_listings(
-    compared: Integers, details: Float32, image_row: Int32, experiment: str
-) -> CandidatePairs:
+def _of_listings(compared: Integers, details: Float32, image_row: Int32, experiment: str) -> CandidatePairs:
     """Directed pairs of listings from undirected pairs of images, (compared, 2) stored rows."""
     # Listings of image i are order[starts[i] : starts[i + 1]].
     order = np.argsort(image_row, kind="stable")

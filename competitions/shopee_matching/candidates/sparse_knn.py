@@ -72,7 +72,7 @@ def most_similar_rows(
     return np.repeat(queries, found), best[kept], score[kept]
 
 
-def _of_the_whole_product(
+def _dense_top_k(
     asked: Any, vectors: Any, queries: Int64, k: int, min_similarity: float
 ) -> tuple[Int64, Int64, Float32]:
     product = (asked @ vectors.T).toarray()

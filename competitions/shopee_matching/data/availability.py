@@ -36,4 +36,6 @@ def images_unavailable(image_row: Int32, split: str) -> str | None:
     readable = int((image_row >= 0).sum())
     if readable >= MIN_SHARE * len(image_row):
         return None
-    return f"{readable} of {len(image_row)} {split} listings have a readable image, so images are not compared"
+    return (
+        f"{readable} of {len(image_row)} {split} listings have a readable image, so images are not compared"
+    )

@@ -173,8 +173,7 @@ def picture_path(folder: Path, name: str, where: str) -> Path:
     odd = not parts or ".." in parts or "\\" in name or "\0" in name
     if odd or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
         raise InputError(
-            f"{where}: image {name[:80]!r} is refused; "
-            f"expected the plain name of a file in {folder.name}/"
+            f"{where}: image {name[:80]!r} is refused; expected the plain name of a file in {folder.name}/"
         )
     path = folder / name
     root = os.path.realpath(folder)

@@ -85,7 +85,9 @@ def select_matches(pairs: CandidatePairs, rule: MatchRule, rows: int | None = No
     rule = rule if rows is None else rule.for_gallery(rows)
     margin = margins(pairs, rule)
     if rule.group_size_prior:
-        chosen = _by_size_prior(pairs, margin, rule.group_size_prior, rule.gallery_size if rows is None else rows)
+        chosen = _by_size_prior(
+            pairs, margin, rule.group_size_prior, rule.gallery_size if rows is None else rows
+        )
     elif rule.selection == "expected_f1":
         chosen = expected_f1_lists(pairs, np.maximum(margin + 1, 0), rule.min2)
     else:
@@ -105,9 +107,7 @@ def size_shares(label_group: Int64) -> list[float]:
     return [float((size[group] > others).mean()) for others in range(1, MAX_MATCHES)]
 
 
-def _by_size_prior(
-    pairs: CandidatePairs, margin: Float64, prior: list[float], rows: int
-) -> Bools:
+def _by_size_prior(pairs: CandidatePairs, margin: Float64, prior: list[float], rows: int) -> Bools:
     """(pairs,) as many rows get k matches as in training: the k-th candidates of largest margin pass."""
     order = np.lexsort((pairs.match, -margin, pairs.query))
     rank = rank_in_query(pairs.query[order])

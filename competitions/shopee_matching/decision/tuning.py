@@ -55,9 +55,7 @@ def threshold_grid(scores: Float32, rows: int) -> list[float]:
     return sorted({float(score) for score in (*picked, ordered[-1])}, reverse=True)
 
 
-def tune_rule(
-    pairs: CandidatePairs, label_group: Int64, start: MatchRule, try_min2: bool
-) -> MatchRule:
+def tune_rule(pairs: CandidatePairs, label_group: Int64, start: MatchRule, try_min2: bool) -> MatchRule:
     """Thresholds, and whether min-2 is used, of the highest OOF mean F1.
 
     Coordinate ascent: one threshold after the other is moved over its grid, or its retriever switched off, until
@@ -100,9 +98,7 @@ def tune_rule(
     return rule
 
 
-def with_slopes(
-    pairs: CandidatePairs, label_group: Int64, rule: MatchRule, seed: int
-) -> MatchRule:
+def with_slopes(pairs: CandidatePairs, label_group: Int64, rule: MatchRule, seed: int) -> MatchRule:
     """The rule with the slope of each threshold over the logarithm of the gallery's size.
 
     Half, a quarter and an eighth of the products form smaller galleries, in which each threshold is tuned again with
@@ -147,9 +143,7 @@ def part_of(label_group: Int64, part: float, seed: int) -> Bools:
     return np.asarray(drawn[group])
 
 
-def _threshold_there(
-    pairs: CandidatePairs, label_group: Int64, rule: MatchRule, name: str
-) -> float:
+def _threshold_there(pairs: CandidatePairs, label_group: Int64, rule: MatchRule, name: str) -> float:
     """The best threshold of one experiment in this gallery: the mean of those within 0.001 of the best F1."""
     grid = _grid(pairs, rule, name, len(label_group))
     if not grid:
@@ -173,7 +167,9 @@ def _between(grid: Sequence[float], chosen: float) -> list[float]:
     place = ordered.index(chosen)
     ends = ordered[max(0, place - 1)], ordered[min(len(ordered) - 1, place + 1)]
     return [
-        float(chosen + (end - chosen) * step / (FINE_STEPS + 1)) for end in ends for step in range(1, FINE_STEPS + 1)
+        float(chosen + (end - chosen) * step / (FINE_STEPS + 1))
+        for end in ends
+        for step in range(1, FINE_STEPS + 1)
     ]
 
 

@@ -6,9 +6,7 @@ from common.learn.arrays import Float64, Int32, Int64
 from common.learn.bootstrap import bootstrap_interval
 
 
-def row_f1(
-    query: Int32, match: Int32, label_group: Int64
-) -> Float64:
+def row_f1(query: Int32, match: Int32, label_group: Int64) -> Float64:
     """F1 = 2 |P and T| / (|P| + |T|) of each listing; a listing always counts among its own matches.
 
     Parameters

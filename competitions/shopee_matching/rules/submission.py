@@ -21,9 +21,7 @@ TRUTH_HEADER = ("posting_id", "label_group")
 INTERVAL_SEED = 2021
 
 
-def write_submission(
-    path: Path, posting_id: Sequence[str], query: Int32, match: Int32
-) -> None:
+def write_submission(path: Path, posting_id: Sequence[str], query: Int32, match: Int32) -> None:
     """Write posting_id,matches in the given order: each listing itself first, then its matches."""
     names = [[name] for name in posting_id]
     for row, other in zip(query.tolist(), match.tolist(), strict=True):
@@ -99,7 +97,12 @@ def score_submission(submission: Path, truth: Path) -> Score:
     query, match = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
     f1 = row_f1(query, match, label_group)
     low, high = group_interval(f1, label_group, INTERVAL_SEED)
-    details = {"low": low, "high": high, "gallery_size": float(len(ids)), "matches_per_listing": 1 + len(pairs) / len(ids)}
+    details = {
+        "low": low,
+        "high": high,
+        "gallery_size": float(len(ids)),
+        "matches_per_listing": 1 + len(pairs) / len(ids),
+    }
     return Score(float(f1.mean()), details)
 
 

@@ -105,9 +105,7 @@ def split_state(
     return own, classifier
 
 
-def predicted_classes(
-    embeddings: Float32, classifier: dict[str, torch.Tensor]
-) -> Int64:
+def predicted_classes(embeddings: Float32, classifier: dict[str, torch.Tensor]) -> Int64:
     """(n,) predicted group of each row of (n, embedding_size) by a checkpoint's classifier."""
     scores = torch.from_numpy(embeddings) @ classifier["weight"].T
     if "bias" in classifier:

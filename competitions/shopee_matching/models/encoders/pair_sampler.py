@@ -50,9 +50,7 @@ class PairSampler(EpochSampler):
         for block in self._halved(pairs, random):
             yield from block.ravel().tolist()
 
-    def _halved(
-        self, pairs: Int64, random: np.random.Generator
-    ) -> list[Int64]:
+    def _halved(self, pairs: Int64, random: np.random.Generator) -> list[Int64]:
         pairs_per_batch = max(1, self.batch_size // 2)
         if self.vectors is None or len(pairs) <= pairs_per_batch:
             return [pairs]

@@ -89,9 +89,7 @@ class PairFeatures:
 class CandidateLists:
     """The candidate lists of one retriever, seen from the query and from the match."""
 
-    def __init__(
-        self, query: Int32, match: Int32, score: Float32, rows: int
-    ) -> None:
+    def __init__(self, query: Int32, match: Int32, score: Float32, rows: int) -> None:
         self.score = score
         known = np.flatnonzero(np.isfinite(score))
         # The list of listing i is ordered[starts[i] : starts[i + 1]], best first.
@@ -157,9 +155,7 @@ class _TitleOverlap:
         self.count = np.diff(self.words.indptr).astype(np.float32)
         self.length = np.array([len(title) for title in titles], dtype=np.float32)
 
-    def features(
-        self, query: Int32, match: Int32
-    ) -> Iterator[Column]:
+    def features(self, query: Int32, match: Int32) -> Iterator[Column]:
         one, other = self.words[query], self.words[match]
         shared = one.minimum(other)
         total = _sum(shared)
