@@ -1,10 +1,11 @@
-"""Raw listings -> decoded titles, hashes as numbers, folds by product, images of one size or their descriptors.
+"""Raw listings -> decoded titles, hashes, folds by product, images of one size or their descriptors.
 
     python competitions/shopee_matching/1_preprocess.py [--experiment NAME] [--data DIR] [--work DIR]
 
-Products never cross folds, nor do products that share an image. Experiments on titles and hashes read no picture;
-image networks keep the distinct images at their size, hand-crafted descriptors keep descriptors. Modalities that the
-data cannot feed (too few readable pictures, test titles that identify no product) are found here and left out later.
+Products never cross folds, nor do products that share an image. Experiments on titles and hashes read no
+picture; image networks keep the distinct images at their size, hand-crafted descriptors keep descriptors.
+Modalities that the data cannot feed (too few readable pictures, test titles that identify no product) are
+found here and left out later.
 
 Reads
     <data>/train.csv      posting_id,image,image_phash,title,label_group; without it nothing is trained

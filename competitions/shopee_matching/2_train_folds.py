@@ -1,11 +1,12 @@
-"""Processed listings -> OOF candidates of the labelled listings, then the rule that turns candidates into matches.
+"""Processed listings -> OOF candidates of the labelled listings, then the rule that makes them matches.
 
     python competitions/shopee_matching/2_train_folds.py [--experiment NAME] [--fold K] [--weights DIR]
 
 Hashes, TF-IDF and descriptors use no labels. A network is trained on the label groups of the other folds
-(`evaluation = "in_sample"`: of all folds) and embeds the gallery of all labelled listings, in which the neighbours of
-the fold's listings are searched. A reranker is trained on the candidates of its parents. When all folds are there, the
-thresholds, their slope over the gallery size and min-2 are tuned on all OOF candidates.
+(`evaluation = "in_sample"`: of all folds) and embeds the gallery of all labelled listings, in which the
+neighbours of the fold's listings are searched. A reranker is trained on the candidates of its parents. When
+all folds are there, the thresholds, their slope over the gallery size and min-2 are tuned on all OOF
+candidates.
 
 Reads
     <work>/processed/train.parquet, <work>/processed/<variant>/  see 1_preprocess.py

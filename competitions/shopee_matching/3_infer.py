@@ -4,12 +4,12 @@
     python competitions/shopee_matching/3_infer.py --catalogue FILE.csv --columns id=sku,title=name,image=file
         [--pictures DIR] [--index DIR]
 
-Every test listing is searched in the gallery of all test listings. Word frequencies also count the labelled titles.
-The networks of all folds are averaged; their scores are calibrated to the scale of one network, on which the threshold
-was tuned. Rerankers of all folds are averaged.
+Every test listing is searched in the gallery of all test listings. Word frequencies also count the labelled
+titles. The networks of all folds are averaged; their scores are calibrated to the scale of one network, on
+which the threshold was tuned. Rerankers of all folds are averaged.
 
-With --catalogue a table of your own is matched instead, and an index of it is kept; with --index new listings are
-matched against the listings of an earlier call, which are not computed again.
+With --catalogue a table of your own is matched instead, and an index of it is kept; with --index new listings
+are matched against the listings of an earlier call, which are not computed again.
 
 Reads
     <work>/processed/test.parquet, <work>/processed/train.parquet  listings

@@ -2,9 +2,9 @@
 
     python competitions/shopee_matching/4_make_submission.py [--experiment NAME] [--work DIR]
 
-Candidates above their threshold, which is adjusted to the size of the test gallery, are matches; or each listing gets
-the list of highest expected F1. With min-2 a listing without a match gets its best candidate. The file is written only
-if it breaks no official rule.
+Candidates above their threshold, which is adjusted to the size of the test gallery, are matches; or each
+listing gets the list of highest expected F1. With min-2 a listing without a match gets its best candidate.
+The file is written only if it breaks no official rule.
 
 Reads
     <work>/<experiment>/test.parquet  candidates

@@ -12,8 +12,8 @@ def load(
 ) -> "ListingMatcher":
     """A trained experiment that matches any catalogue.
 
-        model = load("champion", work="work/shopee_matching")
-        table = model.predict("shop.csv", images="photos/", columns={"id": "sku", "title": "name", "image": "photo"})
+        model = load("champion", work="work/shopee_matching") table = model.predict("shop.csv",
+        images="photos/", columns={"id": "sku", "title": "name", "image": "photo"})
 
     Parameters
     ----------

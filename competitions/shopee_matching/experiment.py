@@ -26,7 +26,7 @@ class TfidfSettings(Settings):
     """Whole words (binary counts), or character 3- and 4-grams within words (sublinear counts)."""
     max_features: int = 25_000
     """Size of the vocabulary, the most frequent terms first."""
-    token_pattern: str = r"(?u)\b\w+\b"
+    token_pattern: str = r"(?u)\b\w+\b"  # noqa: S105
     """A word; single characters count, because `1 l` and `2 l` are different products."""
     min_similarity: float = 0.2
     """Pairs from this cosine on are candidates; the threshold is tuned on OOF candidates."""
@@ -141,7 +141,7 @@ class ShopeeExperiment(Experiment):
     """What proposes candidates; one of the room candidates/."""
     reads: Reads | None = None
     """What the retriever needs of a listing, and so what 1_preprocess prepares."""
-    options: dict[str, int | float | str | bool | list[Any]] = {}
+    options: dict[str, int | float | str | bool | list[Any]] = Field(default_factory=dict)
     """Settings of a retriever that has no table here; the retriever checks them."""
     fusion: Literal["union", "concat", "reranker"] | None = None
     """Joins the parents' matches, concatenates their embeddings, or scores all their candidates by GBDT."""

@@ -1,4 +1,4 @@
-"""The four stages as functions: retrieve candidates, score them, tune the rule out of fold, match the test listings."""
+"""The four stages as functions: prepare listings, retrieve and rerank candidates, tune the rule, match."""
 
 import shutil
 from dataclasses import replace
@@ -111,7 +111,7 @@ def _with_images(
 
 
 def train_fold(job: ShopeeJob) -> Result:
-    """Candidates of the fold's listings in the gallery of all labelled ones, by a model that saw none of them."""
+    """OOF candidates of the fold's listings in the gallery of all labelled ones."""
     settings, data = job.settings, job.upstream["processed"].decision
     retriever = _retriever(job, settings, [job.fold_folder]) if settings.retriever else None
     result = Result(retriever.keep(job) if retriever else [])
@@ -127,8 +127,7 @@ def train_fold(job: ShopeeJob) -> Result:
     elif settings.fusion == "concat":
         pairs = _concatenated_candidates(job, queries)
     else:
-        pairs, trained = train_first_stage(job, listings, _features(job, listings, "train"))
-        result = trained
+        pairs, result = train_first_stage(job, listings, _features(job, listings, "train"))
     out = job.fold_folder / "oof.parquet"
     write_pairs(out, pairs)
     result.outputs.append(out)

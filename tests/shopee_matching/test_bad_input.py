@@ -102,11 +102,11 @@ def test_a_corrupt_and_a_missing_picture_are_survived_and_counted(data: Path, tm
         "1_preprocess", work, "--data", str(data), "--experiment", "nfnet_arcface", "--profile", "sample"
     )
     assert code == 0, text
-    record = read_record(work / "processed" / "pictures64px" / "run.json")
+    record = read_record(work / "processed" / "images64px" / "run.json")
     assert record.warnings_count == 2
     assert any(pictures[0].name in line for line in record.warnings)
     assert any(pictures[1].name in line for line in record.warnings)
-    assert 0 < record.metrics["train_with_picture"] < 1
+    assert 0 < record.metrics["train_with_image"] < 1
 
 
 @pytest.mark.parametrize("labelled", [True, False])

@@ -1,6 +1,7 @@
 """The interface of a retriever: one similarity that proposes candidate pairs.
 
-The training stage, inference on the test split and the matching of one's own catalogue all call it the same way:
+The training stage, inference on the test split and the matching of one's own catalogue all call it the same
+way:
 
     retriever = build_retriever(settings, fold_folders, device)
     retriever.fit(job, listings)                             # per fold; only where it learns from labels
@@ -115,7 +116,7 @@ class Retriever:
         raise NotImplementedError
 
     def fill(self, pairs: CandidatePairs, score: Float32, gallery: Gallery) -> Float32:  # noqa: ARG002
-        """(pairs,) `score` with the similarity of pairs that only other retrievers proposed, where it is known."""
+        """(pairs,) `score`, with the similarity of pairs that only other retrievers proposed."""
         return score
 
 

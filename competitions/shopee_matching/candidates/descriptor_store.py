@@ -63,9 +63,7 @@ def describe_split(
         files.append(words_file)
     pairs = no_pairs(VERIFIED, DETAILS)
     if len(images) > settings.max_images:
-        log(
-            f"  {len(images)} images are more than max_images = {settings.max_images}: sift_ransac is left out"
-        )
+        log(f"  sift_ransac is left out: {len(images)} images, max_images = {settings.max_images}")
     else:
         descriptors = load_descriptors(folder, split, settings.size)
         pairs = verified_pairs(descriptors, image_row, settings.top_k, VERIFIED)

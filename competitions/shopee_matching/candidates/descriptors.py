@@ -92,7 +92,7 @@ class VisualWords:
 
 
 def vlad(found: Keypoints, words: Float32) -> Float32:
-    """(words * 128,) vector of locally aggregated descriptors (Jegou et al. 2010), each word's part of unit length."""
+    """(words * 128,) vector of locally aggregated descriptors (Jegou et al. 2010), unit length per word."""
     sums = np.zeros_like(words)
     if len(found.xy):
         descriptors = found.descriptor.astype(np.float32) / 255
@@ -104,7 +104,7 @@ def vlad(found: Keypoints, words: Float32) -> Float32:
 
 
 def learn_visual_words(images: Sequence[Keypoints], seed: int) -> VisualWords:
-    """Visual words by k-means of keypoints, and the projection of the VLAD vectors where there are many images."""
+    """Visual words by k-means of keypoints; with many images also the projection of the VLAD vectors."""
     random = np.random.default_rng(seed)
     nothing = np.empty((0, SIFT_LENGTH), np.uint8)
     unprojected = np.empty((0, 0), dtype=np.float32)

@@ -27,7 +27,7 @@ class EncoderRetriever(Retriever):
     def train(
         self, job: Job[ShopeeExperiment], listings: Listings, trained_on: Bools, checkpoint: Path
     ) -> list[dict[str, float]]:
-        """Train on the listings where `trained_on` (n,) is true, write `checkpoint`; the history of epochs."""
+        """Train where `trained_on` (n,) is true, write `checkpoint`; the history of epochs."""
         raise NotImplementedError
 
     def embed(self, gallery: Gallery) -> Embeddings:

@@ -1,4 +1,4 @@
-"""Retrievers `lab_histogram`, `sift_vlad` and `sift_ransac`: hand-crafted image descriptors, no labels, no weights."""
+"""Retrievers `lab_histogram`, `sift_vlad` and `sift_ransac`: hand-crafted image descriptors."""
 
 import shutil
 from pathlib import Path
@@ -50,10 +50,10 @@ class GlobalDescriptorRetriever(_DescriptorRetriever):
 
 @RETRIEVERS.register("sift_ransac")
 class GeometricVerification(_DescriptorRetriever):
-    """RANSAC inliers of the `top_k` nearest images of each image, weighted by how well their colours agree."""
+    """RANSAC inliers of each image's `top_k` nearest images, weighted by the agreement of their colours."""
 
     def candidates(self, gallery: Gallery, queries: Int64) -> CandidatePairs:
-        """Verified pairs: of a split as 1_preprocess wrote them, of a catalogue computed for the new images."""
+        """Verified pairs: of a split from 1_preprocess, of a catalogue computed for the new images."""
         file = gallery.file(f"{VERIFIED}.parquet")
         pairs = read_pairs(file) if file.is_file() else self._verified(gallery, queries)
         pairs = subset(pairs, np.isin(pairs.query, queries))

@@ -17,8 +17,9 @@ CALIBRATION_QUERIES, KNOTS = 4096, 257
 def nearest(embeddings: Float32, queries: Int64, k: int = MAX_MATCHES - 1) -> tuple[Int64, Float32]:
     """The min(k, n - 1) nearest others of each query, by cosine.
 
-    With all rows as queries each pair of rows is compared once (symmetric_neighbours), the fastest exact search on
-    CPUs that `benchmarks/` measured. Otherwise faiss searches the array in place; an index would hold it twice.
+    With all rows as queries each pair of rows is compared once (symmetric_neighbours), the fastest exact
+    search on CPUs that `benchmarks/` measured. Otherwise faiss searches the array in place; an index would
+    hold it twice.
 
     Parameters
     ----------
@@ -39,8 +40,8 @@ def nearest(embeddings: Float32, queries: Int64, k: int = MAX_MATCHES - 1) -> tu
         asked = queries[start : start + BLOCK_QUERIES]
         found_cosines, found = faiss.knn(gallery[asked], gallery, count, metric=faiss.METRIC_INNER_PRODUCT)
         other = np.not_equal(found, np.broadcast_to(asked[:, None], found.shape))
-        # Each list holds the query itself, which is dropped. More than 50 equal rows can push the query out of its
-        # own list; then the last entry is dropped.
+        # Each list holds the query itself, which is dropped. More than 50 equal rows can push the query out
+        # of its own list; then the last entry is dropped.
         other[other.all(axis=1), -1] = False
         rows[start : start + len(asked)] = found[other].reshape(len(asked), count - 1)
         cosines[start : start + len(asked)] = found_cosines[other].reshape(len(asked), count - 1)
@@ -50,9 +51,9 @@ def nearest(embeddings: Float32, queries: Int64, k: int = MAX_MATCHES - 1) -> tu
 def score_calibration(models: Sequence[Float32], seed: int = 0) -> Float32:
     """Maps the mean cosine of several models to the scale of a single one, on which thresholds were tuned.
 
-    The mean of several models has less spread than one model, so a threshold tuned on single models out of fold
-    would keep another number of pairs. Quantile matching gives the r-th best pair of the ensemble the mean score of
-    the r-th best pairs of the single models. It uses embeddings only, no labels.
+    The mean of several models has less spread than one model, so a threshold tuned on single models out of
+    fold would keep another number of pairs. Quantile matching gives the r-th best pair of the ensemble the
+    mean score of the r-th best pairs of the single models. It uses embeddings only, no labels.
 
     Returns
     -------
@@ -120,7 +121,8 @@ def class_pairs(classes: Int64, embeddings: Float32, queries: Int64, experiment:
     Parameters
     ----------
     classes : (n,) predicted class; -1 for none.
-    embeddings : (n, d) unit rows; the score is the cosine, clipped to 0, which orders classes of more than 50 rows.
+    embeddings : (n, d) unit rows; the score is the cosine, clipped to 0, which orders classes of more than 50
+        rows.
     """
     order = np.argsort(classes, kind="stable")
     starts = np.flatnonzero(np.diff(classes[order], prepend=-2))

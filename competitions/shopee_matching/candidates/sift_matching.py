@@ -1,4 +1,4 @@
-"""Geometric verification: SIFT matches of two images, a RANSAC similarity transform, and the colours inside it."""
+"""Geometric verification: SIFT matches of two images, a RANSAC similarity transform, colours inside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from competitions.shopee_matching.candidates.knn import nearest
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs
 
 DETAILS = ("matches", "inliers", "log_scale", "angle", "chroma", "lightness", "area")
-"""Of a pair of images: keypoint matches; RANSAC inliers; |log scale| and |angle| of the transform; inside the inliers'
-bounding box the mean distance of a and b (Lab), the correlation of L, and the box's share of the image."""
+"""Of a pair of images: keypoint matches; RANSAC inliers; |log scale| and |angle| of the transform; inside the
+inliers' bounding box the mean distance of a and b (Lab), the correlation of L, and its share of the image."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Top-k rows of a sparse matrix by inner product, without the product of the matrix with itself in memory.
 
-Sparse products (scipy, sparse_dot_topn) walk a linked list through memory for each row. Titles have so many words in
-common that adding into a dense array is faster, if the array is short enough for the L1 cache. numba compiles the loop
-at its first use, in two seconds.
+Sparse products (scipy, sparse_dot_topn) walk a linked list through memory for each row. Titles have so many
+words in common that adding into a dense array is faster, if the array is short enough for the L1 cache. numba
+compiles the loop at its first use, in two seconds.
 """
 
 import os

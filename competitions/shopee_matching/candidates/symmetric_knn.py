@@ -11,8 +11,8 @@ BLOCK = 4096
 def symmetric_neighbours(vectors: Float32, k: int) -> tuple[Int64, Float32]:
     """The `k` nearest others of each row, by cosine.
 
-    The (n, n) matrix of cosines is symmetric. Each block on and above its diagonal is computed once, and updates
-    the neighbour lists of its rows and of its columns. The whole matrix is never in memory.
+    The (n, n) matrix of cosines is symmetric. Each block on and above its diagonal is computed once, and
+    updates the neighbour lists of its rows and of its columns. The whole matrix is never in memory.
 
     Parameters
     ----------

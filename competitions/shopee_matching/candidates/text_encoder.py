@@ -40,7 +40,7 @@ class TextEncoderRetriever(EncoderRetriever):
         return self.settings.text
 
     def keep(self, job: Job[ShopeeExperiment]) -> list[Path]:
-        """Tokenizer and configuration of an encoder that no package carries; its weights if they stay as they are."""
+        """Tokenizer and configuration of an encoder that no package carries (and its weights)."""
         source = encoder_folder(self.training.encoder, self.weights)
         if source == packaged_folder(self.training.encoder):
             return []

@@ -14,7 +14,7 @@ MIN_SHARE = 0.5
 
 
 def informative_titles(titles: Sequence[str]) -> Bools:
-    """(n,) which titles can identify a product: not empty, shared by no more listings than a match list holds."""
+    """(n,) which titles can identify a product: not empty, shared by at most 51 listings."""
     counts = Counter(titles)
     return np.array([bool(title.strip()) and counts[title] <= MAX_MATCHES for title in titles], dtype=bool)
 

@@ -71,7 +71,8 @@ def read_listings(path: Path, labelled: bool) -> Listings:
 
     Raises
     ------
-    InputError : the file is missing or cut short, a column is missing, an id occurs twice, a hash or label is no number.
+    InputError : the file is missing or cut short, a column is missing, an id occurs twice, a hash or label is
+        no number.
     """
     columns = TRAIN_COLUMNS if labelled else TEST_COLUMNS
     rows, where = read_rows(path, columns), display_path(path)
@@ -94,7 +95,7 @@ def read_listings(path: Path, labelled: bool) -> Listings:
 
 
 def checked_ids(where: str, ids: list[str]) -> list[str]:
-    """The ids of the table `where`, which name each listing once; InputError when one is empty, has spaces or occurs twice."""
+    """The ids of the table `where`; InputError when one is empty, has spaces or occurs twice."""
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise InputError(

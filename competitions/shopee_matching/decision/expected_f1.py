@@ -19,14 +19,14 @@ def shift_log_odds(probability: Floats, shift: float) -> Float64:
 def expected_f1_lists(pairs: CandidatePairs, probability: Float64, min2: bool) -> Bools:
     """(pairs,) which pairs form each row's list of highest expected F1.
 
-    A row's best list of k others holds its k most probable candidates. With P the sum of their probabilities and T
-    the sum over all candidates, the row's expected F1 is close to 2 (1 + P) / (2 + k + T), the listing itself being
-    always correct; k maximises it (a ratio of expectations; Ye et al. 2012 give the exact sum).
+    A row's best list of k others holds its k most probable candidates. With P the sum of their probabilities
+    and T the sum over all candidates, the row's expected F1 is close to 2 (1 + P) / (2 + k + T), the listing
+    itself being always correct; k maximises it (a ratio of expectations; Ye et al. 2012 give the exact sum).
 
     Parameters
     ----------
-    min2 : whether each product is known to have two listings, so that T is at least 1 and a row with any candidate
-        gets one.
+    min2 : whether each product is known to have two listings, so that T is at least 1 and a row with any
+        candidate gets one.
     """
     order = np.lexsort((pairs.match, -probability, pairs.query))
     query, ordered = pairs.query[order], probability[order]

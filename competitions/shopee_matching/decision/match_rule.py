@@ -21,8 +21,8 @@ class MatchRule(Settings):
     """Which candidates are matches."""
 
     thresholds: dict[str, float]
-    """Experiment -> smallest score of a match; experiments not listed are not used. With selection by expected
-    F1: experiment -> shift of the log odds of its probabilities."""
+    """Experiment -> smallest score of a match; experiments not listed are not used. With selection by
+    expected F1: experiment -> shift of the log odds of its probabilities."""
     min2: bool
     """Whether a listing without a match takes its best candidate."""
     tuned: bool

@@ -58,8 +58,8 @@ def threshold_grid(scores: Float32, rows: int) -> list[float]:
 def tune_rule(pairs: CandidatePairs, label_group: Int64, start: MatchRule, try_min2: bool) -> MatchRule:
     """Thresholds, and whether min-2 is used, of the highest OOF mean F1.
 
-    Coordinate ascent: one threshold after the other is moved over its grid, or its retriever switched off, until
-    nothing improves.
+    Coordinate ascent: one threshold after the other is moved over its grid, or its retriever switched off,
+    until nothing improves.
 
     Parameters
     ----------
@@ -101,9 +101,10 @@ def tune_rule(pairs: CandidatePairs, label_group: Int64, start: MatchRule, try_m
 def with_slopes(pairs: CandidatePairs, label_group: Int64, rule: MatchRule, seed: int) -> MatchRule:
     """The rule with the slope of each threshold over the logarithm of the gallery's size.
 
-    Half, a quarter and an eighth of the products form smaller galleries, in which each threshold is tuned again with
-    the others fixed. A line through the whole gallery's threshold is fitted to them. False candidates grow with the
-    gallery and true ones do not, so a slope of the wrong sign is noise and set to zero.
+    Half, a quarter and an eighth of the products form smaller galleries, in which each threshold is tuned
+    again with the others fixed. A line through the whole gallery's threshold is fitted to them. False
+    candidates grow with the gallery and true ones do not, so a slope of the wrong sign is noise and set to
+    zero.
     """
     growths, thresholds = [], {name: list[float]() for name in rule.thresholds}
     for part in PARTS:

@@ -1,7 +1,7 @@
 """An index: a catalogue's listings with their descriptors, embeddings and candidates, on disk.
 
-An update adds new listings. What is known of the older ones is read; the retrievers compute vectors of the new ones
-only, and search the new ones in the whole gallery.
+An update adds new listings. What is known of the older ones is read; the retrievers compute vectors of the
+new ones only, and search the new ones in the whole gallery.
 """
 
 from collections.abc import Callable, Sequence
@@ -131,7 +131,7 @@ def merged_listings(older: Path | None, new: Listings) -> Listings:
 
 
 def add_member(update: IndexUpdate, retriever: Retriever) -> Member:
-    """Candidates of the new listings by one retriever, after those of the older index; both kept in the index."""
+    """Candidates of the older index and of the new listings by one retriever, kept in the new index."""
     size = retriever.settings.image.size
     gallery = Gallery(update.listings, update.folder, SPLIT)
     if retriever.fitted:

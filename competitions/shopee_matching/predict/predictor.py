@@ -101,20 +101,20 @@ class ListingMatcher:
         ----------
         listings : a DataFrame, or the path of a CSV file.
         images : folder of the pictures (default: the CSV file's folder); missing pictures are logged.
-        columns : role -> column: `{"id": "sku", "title": "name", "image": "photo"}`; title or image may be left out,
-            and `phash` may name perceptual hashes. Default: posting_id, title, image.
+        columns : role -> column: `{"id": "sku", "title": "name", "image": "photo"}`; title or image may be
+            left out, and `phash` may name perceptual hashes. Default: posting_id, title, image.
         index : an index that `save_index` or --catalogue wrote; its listings are candidates, too.
         save_index : a folder to write the index of all listings to.
 
         Returns
         -------
-        DataFrame with a row per listing, in their order: posting_id, matches (list of other ids, best first; empty
-        for none) and scores (list of as many numbers up to 1).
+        DataFrame with a row per listing, in their order: posting_id, matches (list of other ids, best first;
+        empty for none) and scores (list of as many numbers up to 1).
 
         Raises
         ------
-        InputError : a column, picture folder or index is missing, an id occurs twice, a picture's name leads out of
-            the folder.
+        InputError : a column, picture folder or index is missing, an id occurs twice, a picture's name leads
+            out of the folder.
         """
         table = listings if isinstance(listings, pd.DataFrame) else Path(listings)
         chosen = checked_columns(columns or OFFICIAL_COLUMNS, "columns")

@@ -3,8 +3,8 @@
     python -m competitions.shopee_matching.report.ablation              # fills the table of the README
     python -m competitions.shopee_matching.report.ablation --work DIR   # tunes on a quarter of a run
 
-The second form tunes on a quarter of the products, adjusts the thresholds to the size of the whole gallery along
-the slopes that this quarter shows, and compares fixed, adjusted and fully tuned thresholds.
+The second form tunes on a quarter of the products, adjusts the thresholds to the size of the whole gallery
+along the slopes that this quarter shows, and compares fixed, adjusted and fully tuned thresholds.
 """
 
 import argparse
@@ -57,7 +57,7 @@ PART = 0.25
 
 def ablation_table(results: list[ResultRow]) -> str:
     """Markdown: OOF F1 of each retriever and of their fusions, one column per data set."""
-    kept = {(row.experiment, row.data): row for row in results if row.out_of_fold is not None}
+    kept = {(row.experiment, row.data): row for row in results if row.oof is not None}
     data = list(dict.fromkeys(row.data for row in results if (row.experiment, row.data) in kept))
     about = read_experiments(COMPETITION.experiments_file)
     lines = [
@@ -66,7 +66,7 @@ def ablation_table(results: list[ResultRow]) -> str:
     ]
     for name in ROWS:
         rows = [kept.get((name, each)) for each in data]
-        cells = [figure(row.out_of_fold) if row else "not run" for row in rows]
+        cells = [figure(row.oof) if row else "not run" for row in rows]
         lines.append(f"| `{name}` | {about[name]['about']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -1,4 +1,4 @@
-"""The report's figures: matched products, F1 over thresholds and gallery sizes, lengths of the match lists."""
+"""The report's figures: matched products, F1 vs threshold and gallery size, lengths of match lists."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ import matplotlib as mpl
 import numpy as np
 
 from common.base.paths import WorkPaths
-from common.learn.arrays import Int64, Integers
+from common.learn.arrays import Integers
 from common.report.evaluation import stage_record
 from common.run.competition import Figure, Finished
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, read_pairs

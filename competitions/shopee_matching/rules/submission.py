@@ -91,7 +91,8 @@ def score_submission(submission: Path, truth: Path) -> Score:
         unknown = [other for other in matches if other not in place]
         if unknown:
             raise InputError(
-                f"{display_path(submission)}: row {name} names {unknown[0]}, which {display_path(truth)} does not hold"
+                f"{display_path(submission)}: row {name} names {unknown[0]}, "
+                f"which {display_path(truth)} does not hold"
             )
         pairs += [(place[name], place[other]) for other in matches]
     query, match = np.array(pairs, dtype=np.int32).reshape(-1, 2).T

@@ -13,7 +13,7 @@ from competitions.shopee_matching.experiment import Copy
 
 
 def sobel_edges(image: UInt8) -> UInt8:
-    """The paper's Sobel edges: Gaussian blur per axis, greyscale, Sobel kernel, 8 bits; (height, width, 3)."""
+    """The paper's Sobel edges: Gaussian blur, greyscale, Sobel kernel per axis, 8 bits, 3 channels."""
     blurred = cv2.GaussianBlur(image, (3, 3), 0)
     grey = cv2.cvtColor(blurred, cv2.COLOR_RGB2GRAY)
     across = cv2.convertScaleAbs(cv2.Sobel(grey, cv2.CV_16S, 1, 0, ksize=3))

@@ -1,4 +1,4 @@
-"""Metric learning: an embedding network trained by a classifier of label groups, ArcFace or a contrastive loss."""
+"""Metric learning on label groups: classifier, ArcFace or supervised contrastive loss."""
 
 import math
 from pathlib import Path

@@ -22,7 +22,7 @@ MIN_FITTING_TENSORS = 0.9
 
 
 class EmbeddingNetwork(nn.Module):
-    """A timm backbone without its classifier, a linear embedding layer, and BatchNorm of the embedding (BNNeck)."""
+    """A timm backbone without its classifier, a linear embedding layer, BatchNorm (BNNeck)."""
 
     def __init__(self, settings: ImageSettings) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def initial_network(settings: ImageSettings, weights: Path | None) -> EmbeddingN
     fitting = {name: value for name, value in given.items() if name in own and own[name].shape == value.shape}
     if len(fitting) < MIN_FITTING_TENSORS * len(own):
         raise InputError(
-            f"{display_path(path)}: only {len(fitting)} of {len(own)} tensors fit timm's {settings.architecture}; "
+            f"{display_path(path)}: {len(fitting)} of {len(own)} tensors fit timm's {settings.architecture}; "
             f"expected the weights of that architecture"
         )
     network.backbone.load_state_dict(fitting, strict=False)
@@ -85,7 +85,8 @@ def load_network(settings: ImageSettings, checkpoint: Path) -> EmbeddingNetwork:
         network.load_state_dict(split_state(load_weights(checkpoint))[0])
     except RuntimeError:
         raise InputError(
-            f"{display_path(checkpoint)}: does not fit {settings.architecture}; delete it and run 2_train_folds.py again"
+            f"{display_path(checkpoint)}: does not fit {settings.architecture}; "
+            "delete it and run 2_train_folds.py again"
         ) from None
     return network
 

@@ -1,4 +1,4 @@
-"""Batches for the contrastive loss: positive pairs, with similar groups in the same batch as hard negatives."""
+"""Batches for the contrastive loss: positive pairs, similar groups in one batch as hard negatives."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,8 +12,8 @@ from common.learn.training import EpochSampler
 class PairSampler(EpochSampler):
     """Listings in pairs of one group; groups with similar vectors share a batch (hard negatives).
 
-    Every epoch splits the pairs recursively in halves along random directions until a part fits a batch (a random
-    projection tree). The order depends on seed and epoch alone.
+    Every epoch splits the pairs recursively in halves along random directions until a part fits a batch (a
+    random projection tree). The order depends on seed and epoch alone.
 
     Parameters
     ----------

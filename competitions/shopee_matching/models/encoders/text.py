@@ -51,7 +51,8 @@ class TextEncoder(nn.Module):
             self.backbone.pooler = None  # unused; its weights would never learn
         self.max_tokens = settings.max_tokens
         self.embedding_size = int(self.backbone.config.hidden_size)
-        # Word embeddings hold half of the weights; a few thousand titles would overfit them, so they are frozen.
+        # Word embeddings hold half of the weights; a few thousand titles would overfit them, so they are
+        # frozen.
         for parameter in self.backbone.get_input_embeddings().parameters():
             parameter.requires_grad_(False)
 
@@ -121,13 +122,14 @@ def initial_encoder(settings: TextSettings, folder: Path) -> TextEncoder:
 
 
 def load_encoder(settings: TextSettings, checkpoint: Path, folder: Path) -> TextEncoder:
-    """A fine-tuned encoder, its tokenizer and configuration from `folder`; InputError when they do not fit."""
+    """A fine-tuned encoder; tokenizer and configuration from `folder`. InputError when they do not fit."""
     encoder = TextEncoder(settings, folder, pretrained=False)
     try:
         encoder.load_state_dict(split_state(load_weights(checkpoint))[0])
     except RuntimeError:
         raise InputError(
-            f"{display_path(checkpoint)}: does not fit {settings.encoder}; delete it and run 2_train_folds.py again"
+            f"{display_path(checkpoint)}: does not fit {settings.encoder}; "
+            "delete it and run 2_train_folds.py again"
         ) from None
     return encoder
 

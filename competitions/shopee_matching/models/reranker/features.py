@@ -1,4 +1,4 @@
-"""Features of candidate pairs: scores and ranks in both lists, shared neighbours, titles, hashes, quantities."""
+"""Features of candidate pairs: scores, ranks in both lists, shared neighbours, titles, hashes, quantities."""
 
 from collections.abc import Iterator, Sequence
 
@@ -18,7 +18,7 @@ NUMBERS = r"(?u)\b\w*\d\w*\b"
 
 
 class PairFeatures:
-    """Features of candidate pairs, computed block by block: the whole (pairs, features) table is never in memory.
+    """Features of candidate pairs, computed block by block; the whole table is never in memory.
 
     Parameters
     ----------
@@ -96,8 +96,8 @@ class CandidateLists:
         order = known[np.lexsort((match[known], -score[known], query[known]))]
         self.starts = np.searchsorted(query[order], np.arange(rows + 1))
         self.ordered = score[order]
-        # Keys 4 * listing - score ascend over all lists (scores are within 2 of each other), so a rank in any list
-        # is one binary search.
+        # Keys 4 * listing - score ascend over all lists (scores are within 2 of each other), so a rank in any
+        # list is one binary search.
         self.keys = query[order].astype(np.float64) * 4 - self.ordered
         lengths = np.diff(self.starts)
         filled = lengths > 0
@@ -118,7 +118,7 @@ class CandidateLists:
         query: Int32,
         match: Int32,
     ) -> Iterator[Column]:
-        """Score, ranks and gaps of pairs in the query's and the match's list; `places` are theirs in the table."""
+        """Score, ranks and gaps of the pairs at `places` in the query's and the match's list."""
         score = self.score[places]
         absent = np.isnan(score)
         known = np.where(absent, np.float32(0), score)

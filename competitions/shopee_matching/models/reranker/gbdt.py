@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_TRAINING_PAIRS = 1_500_000
 """More pairs are sampled down to this number."""
 SPARE_LEAVES, LEAVES_PER_PRODUCT = 4, 25
-"""A tree has at most 4 leaves more than there are products; a leaf holds at least 1/25 of a product's pairs."""
+"""A tree has at most (products + 4) leaves; a leaf holds at least 1/25 of the pairs of a product."""
 MIN_STAGE1_PROBA = 0.003
 """Pairs below this first-stage probability are not rescored."""
 
@@ -34,7 +34,8 @@ def train_reranker(
 ) -> "lightgbm.Booster":
     """Learn whether the two listings of a pair are the same product.
 
-    The pairs of one product resemble each other, so few products need small trees, however many pairs there are.
+    The pairs of one product resemble each other, so few products need small trees, however many pairs there
+    are.
 
     Parameters
     ----------
@@ -90,7 +91,8 @@ def probabilities(
 class SecondStageFeatures:
     """Features of the second stage: those of the first, and its probabilities of neighbouring pairs.
 
-    Two listings that match the same third listings are likely one product, even where their own pair is unclear.
+    Two listings that match the same third listings are likely one product, even where their own pair is
+    unclear.
 
     Parameters
     ----------

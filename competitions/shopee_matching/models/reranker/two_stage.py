@@ -28,7 +28,7 @@ FIRST_STAGE = "first_stage.txt"
 
 
 def second_stage_file(experiment: Path, fold: int) -> Path:
-    """Second-stage booster of one fold; it needs the first stages of all folds, so it lies outside the fold folder."""
+    """Second-stage booster of one fold; made when all folds are there, so it lies outside the fold folder."""
     return experiment / f"second_stage{fold}.txt"
 
 
@@ -54,7 +54,7 @@ def train_first_stage(
 def train_second_stage(
     job: Job[ShopeeExperiment], listings: Listings, features: PairFeatures, first: CandidatePairs
 ) -> tuple[CandidatePairs, list[Path]]:
-    """Train second-stage boosters, fold by fold, on the first stage's OOF probabilities; the pairs rescored."""
+    """Train second-stage boosters on the first stage's OOF probabilities; the pairs rescored."""
     settings, pairs = job.settings, features.pairs
     stacked = SecondStageFeatures(features, first.scores[settings.name])
     fold = listings.fold[pairs.query]

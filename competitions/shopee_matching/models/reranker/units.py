@@ -42,7 +42,7 @@ def title_quantities(title: str) -> Quantities:
 
 
 def agreement(one: Quantities, other: Quantities) -> int:
-    """-1 for a conflict in a dimension that both name, 1 where all shared dimensions agree, 0 without a shared one."""
+    """-1 for a conflict in a shared dimension, 1 where all shared ones agree, 0 without a shared one."""
     shared = one.keys() & other.keys()
     if not shared:
         return 0

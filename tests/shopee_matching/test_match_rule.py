@@ -21,7 +21,7 @@ from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.decision.expected_f1 import expected_f1_lists
 from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches, size_shares
 from competitions.shopee_matching.decision.tuning import tune_rule, with_slopes
-from competitions.shopee_matching.report.ablation import PARTS_OF_THE_RECIPE, ablation_table
+from competitions.shopee_matching.report.ablation import ROWS, ablation_table
 from competitions.shopee_matching.rules.metric import group_interval, row_f1
 
 
@@ -31,7 +31,7 @@ def pairs_of(*triples: tuple[int, int, float], name: str = "a") -> CandidatePair
 
 
 def rule_of(two: bool = False, **thresholds: float) -> MatchRule:
-    return MatchRule(thresholds=thresholds, at_least_two=two, tuned=True, pool=0)
+    return MatchRule(thresholds=thresholds, min2=two, tuned=True, gallery_size=0)
 
 
 def chosen(pairs: CandidatePairs, rule: MatchRule) -> list[tuple[int, int]]:
@@ -98,7 +98,7 @@ def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_branch() -> N
     )
     assert 0.4 < rule.thresholds["a"] <= 0.7 + 1e-6
     assert "noise" not in rule.thresholds
-    assert rule.pool == 40
+    assert rule.gallery_size == 40
 
 
 def test_tuning_without_any_candidate_names_only_oneself() -> None:
@@ -108,9 +108,11 @@ def test_tuning_without_any_candidate_names_only_oneself() -> None:
 
 
 def test_thresholds_move_with_the_pool() -> None:
-    rule = MatchRule(thresholds={"a": 0.5}, at_least_two=False, tuned=True, pool=1000, slopes={"a": 0.1})
-    assert rule.for_pool(1000).thresholds == {"a": 0.5}
-    assert rule.for_pool(2718).thresholds["a"] == pytest.approx(0.6, abs=1e-4)
+    rule = MatchRule(
+        thresholds={"a": 0.5}, min2=False, tuned=True, gallery_size=1000, gallery_slopes={"a": 0.1}
+    )
+    assert rule.for_gallery(1000).thresholds == {"a": 0.5}
+    assert rule.for_gallery(2718).thresholds["a"] == pytest.approx(0.6, abs=1e-4)
     pairs = pairs_of((0, 1, 0.55))
     assert chosen(pairs, rule) == [(0, 1)]
     assert len(select_matches(pairs, rule, rows=4000)[0]) == 0
@@ -125,10 +127,10 @@ def test_slope_is_found_where_false_candidates_grow_with_the_pool() -> None:
     pairs = pairs_of(
         *true, *((a, b, float(np.clip(random.normal(0.2, 0.13), 0, 1))) for a, b in sorted(false))
     )
-    tuned = tune_rule(pairs, groups, rule_of(a=0.5), try_two_matches=False)
+    tuned = tune_rule(pairs, groups, rule_of(a=0.5), try_min2=False)
     rule = with_slopes(pairs, groups, tuned, seed=1)
-    assert 0 < rule.slopes["a"] < 0.1
-    assert rule.for_pool(4 * rows).thresholds["a"] > rule.thresholds["a"]
+    assert 0 < rule.gallery_slopes["a"] < 0.1
+    assert rule.for_gallery(4 * rows).thresholds["a"] > rule.thresholds["a"]
 
 
 def test_rows_get_the_lengths_of_training_groups() -> None:
@@ -137,7 +139,7 @@ def test_rows_get_the_lengths_of_training_groups() -> None:
     pairs = pairs_of(
         *((row, other, 0.1 * row + 0.01 * other) for row in range(6) for other in range(6) if row != other)
     )
-    rule = MatchRule(thresholds={"a": 0.9}, at_least_two=False, tuned=True, pool=6, sizes=shares)
+    rule = MatchRule(thresholds={"a": 0.9}, min2=False, tuned=True, gallery_size=6, group_size_prior=shares)
     query, _ = select_matches(pairs, rule)
     assert sorted(np.bincount(query, minlength=6).tolist()) == [1, 1, 3, 3, 3, 3]
 
@@ -159,21 +161,21 @@ def test_expected_f1_takes_the_best_of_all_prefixes(chance: list[float], two: bo
 
 def test_a_row_keeps_only_its_strongest_where_the_rule_says_so() -> None:
     pairs = pairs_of((0, 1, 0.97), (0, 2, 0.96), (0, 3, 0.99), (1, 0, 0.97))
-    rule = rule_of(a=0.95).model_copy(update={"most": 2})
+    rule = rule_of(a=0.95).model_copy(update={"max_matches": 2})
     assert chosen(pairs, rule) == [(0, 3), (0, 1), (1, 0)]
 
 
 def test_ablation_shows_what_was_run_and_what_was_not() -> None:
-    empty: dict[str, None] = dict.fromkeys(("low", "high", "test", "baseline_score"))
+    empty: dict[str, None] = dict.fromkeys(("oof_low", "oof_high", "test", "baseline_score"))
     row = ResultRow(
-        experiment="tfidf", data="titles", profile="full", out_of_fold=0.7205, baseline="", seconds=1,
+        experiment="tfidf", data="titles", profile="full", oof=0.7205, baseline="", seconds=1,
         peak_memory_mb=1, hardware="h", git_commit="c", date="2026-01-01", **empty,
     )  # fmt: skip
-    table = ablation_table([row, row.model_copy(update={"data": "photos", "out_of_fold": 0.1})])
+    table = ablation_table([row, row.model_copy(update={"data": "photos", "oof": 0.1})])
     (line,) = [line for line in table.splitlines() if line.startswith("| `tfidf` ")]
     assert line.endswith("| 0.7205 | 0.1000 |")
     assert "not run" in table
-    assert set(PARTS_OF_THE_RECIPE) <= set(experiment_names(COMPETITION.experiments_file))
+    assert set(ROWS) <= set(experiment_names(COMPETITION.experiments_file))
 
 
 def test_the_readme_shows_the_ablation_of_the_kept_results() -> None:
