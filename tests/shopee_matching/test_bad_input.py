@@ -93,7 +93,7 @@ def test_bad_data_end_in_one_line(data: Path, tmp_path: Path, damage, words: lis
     assert [path for path in work.rglob("*") if path.is_file()] == []
 
 
-def test_a_corrupt_and_a_missing_picture_are_survived_and_counted(data: Path, tmp_path: Path) -> None:
+def test_corrupt_and_missing_pictures_are_warnings(data: Path, tmp_path: Path) -> None:
     pictures = sorted((data / "train_images").iterdir())
     pictures[0].write_bytes(pictures[0].read_bytes()[:500])
     pictures[1].unlink()

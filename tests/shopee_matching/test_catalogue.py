@@ -136,10 +136,10 @@ def test_a_catalogue_and_new_listings_against_its_index(
     assert load_listings(after / "listings.parquet").posting_id[:half] == [
         row["posting_id"].replace("test", "sku") for row in rows[:half]
     ]
-    judged = read_pairs(after / "champion.parquet")
-    known = judged.query < half
+    reranked = read_pairs(after / "champion.parquet")
+    known = reranked.query < half
     np.testing.assert_array_equal(
-        judged.scores["champion"][known], read_pairs(before / "champion.parquet").scores["champion"]
+        reranked.scores["champion"][known], read_pairs(before / "champion.parquet").scores["champion"]
     )
     assert read_record(work / "champion" / "test.run.json").metrics["gallery_size"] == len(rows)
 

@@ -85,7 +85,7 @@ def test_histograms_are_unit_vectors_that_separate_red_from_blue() -> None:
     assert lab_histogram(red) @ lab_histogram(again) > lab_histogram(red) @ lab_histogram(blue)
 
 
-def test_descriptors_survive_their_files_and_find_the_moved_image(tmp_path: Path) -> None:
+def test_descriptors_are_read_as_written_and_find_the_moved_image(tmp_path: Path) -> None:
     originals = [patterned(seed) for seed in range(4)]
     pictures = np.stack([*originals, *(moved(picture, 10, 0.95) for picture in originals)])
     words, files = describe_images(pictures, None, tmp_path, "train", 1)
@@ -96,18 +96,18 @@ def test_descriptors_survive_their_files_and_find_the_moved_image(tmp_path: Path
     np.testing.assert_array_equal(points[2].descriptor, sift_keypoints(pictures[2]).descriptor)
     listing_pictures = np.array([0, 1, 2, 3, 4, 5, 6, 7, -1, 0], dtype=np.int32)
     described = load_descriptors(tmp_path, "train", SIDE)
-    pairs = verified_pairs(described, listing_pictures, 7, "aligned")
+    pairs = verified_pairs(described, listing_pictures, 7, "verified")
     key = list(zip(pairs.query.tolist(), pairs.match.tolist(), strict=True))
     assert key == sorted(set(key))
     assert 8 not in pairs.query
-    score = dict(zip(key, pairs.scores["aligned"].tolist(), strict=True))
+    score = dict(zip(key, pairs.scores["verified"].tolist(), strict=True))
     for row in range(4):
         others = [
             value for (query, match), value in score.items() if query == row and match not in (row + 4, 9, 0)
         ]
         assert score[row, row + 4] > max(others)
         assert score[row, row + 4] == score[row + 4, row]
-    later = verified_pairs(described, listing_pictures, 7, "aligned", first_new=7)
+    later = verified_pairs(described, listing_pictures, 7, "verified", first_new=7)
     assert set(zip(later.query.tolist(), later.match.tolist(), strict=True)) <= set(key)
     assert (np.maximum(later.query, later.match) >= 7).all()
     assert len(learn_visual_words([sift_keypoints(np.zeros((SIDE, SIDE, 3), np.uint8))], 1).words) == 1

@@ -147,9 +147,9 @@ def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
 def test_a_title_does_not_depend_on_its_batch(tiny_encoder: Path) -> None:
     encoder = TextEncoder(TextSettings(), tiny_encoder, pretrained=True)
     alone = title_embeddings(encoder, ["kopi"], "cpu")
-    beside = title_embeddings(encoder, ["teh celup 200 gr", "kopi", ""], "cpu")
-    np.testing.assert_allclose(beside[1], alone[0], atol=1e-5)
-    assert np.isfinite(beside).all()
+    together = title_embeddings(encoder, ["teh celup 200 gr", "kopi", ""], "cpu")
+    np.testing.assert_allclose(together[1], alone[0], atol=1e-5)
+    assert np.isfinite(together).all()
 
 
 def test_pairs_of_one_group_are_adjacent_and_depend_on_the_epoch_alone() -> None:

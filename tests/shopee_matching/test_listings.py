@@ -74,7 +74,7 @@ def test_broken_tables_end_in_one_line(tmp_path: Path, content: str, words: str)
     assert "\n" not in str(fault.value)
 
 
-def test_listings_survive_their_file(tmp_path: Path) -> None:
+def test_listings_are_read_as_written(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(HEADER + ROW)
     listings = read_listings(tmp_path / "train.csv", labelled=True)
     write_listings(tmp_path / "train.parquet", listings)

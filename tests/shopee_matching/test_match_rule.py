@@ -61,7 +61,7 @@ def test_threshold_is_inclusive_and_a_row_never_matches_itself() -> None:
     assert chosen(pairs, rule_of(a=0.5)) == [(0, 1), (1, 0)]
 
 
-def test_lonely_rows_take_their_strongest_candidate() -> None:
+def test_min2_gives_unmatched_rows_their_best_candidate() -> None:
     pairs = pairs_of((0, 1, 0.3), (0, 2, 0.4), (1, 2, 0.8))
     assert chosen(pairs, rule_of(two=True, a=0.7)) == [(0, 2), (1, 2)]
 
@@ -72,7 +72,7 @@ def test_at_most_fifty_others_the_strongest_first() -> None:
     assert matches == list(range(80, 30, -1))
 
 
-def test_union_takes_what_any_branch_takes() -> None:
+def test_union_matches_what_any_retriever_matches() -> None:
     union = joined(
         [pairs_of((0, 1, 0.9), (0, 2, 0.2)), pairs_of((0, 2, 0.8), (2, 0, 0.8), name="b"), no_pairs("c")]
     )
@@ -81,7 +81,7 @@ def test_union_takes_what_any_branch_takes() -> None:
     assert chosen(union, rule_of(b=0.5)) == [(0, 2), (2, 0)]
 
 
-def test_pairs_survive_their_file(tmp_path: Path) -> None:
+def test_pairs_are_read_as_written(tmp_path: Path) -> None:
     union = joined([pairs_of((0, 1, 0.9)), pairs_of((1, 0, 0.8), name="b")])
     write_pairs(tmp_path / "pairs.parquet", union)
     again = read_pairs(tmp_path / "pairs.parquet")
@@ -89,7 +89,7 @@ def test_pairs_survive_their_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.scores["b"], union.scores["b"])
 
 
-def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_branch() -> None:
+def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_retriever() -> None:
     groups = np.repeat(np.arange(20), 2)
     good = [(row, row ^ 1, 0.7) for row in range(40)] + [(row, (row + 2) % 40, 0.4) for row in range(40)]
     noise = [(row, (row + 4) % 40, 0.99) for row in range(40)]
@@ -107,7 +107,7 @@ def test_tuning_without_any_candidate_names_only_oneself() -> None:
     assert chosen(no_pairs("a"), rule) == []
 
 
-def test_thresholds_move_with_the_pool() -> None:
+def test_thresholds_move_with_the_gallery() -> None:
     rule = MatchRule(
         thresholds={"a": 0.5}, min2=False, tuned=True, gallery_size=1000, gallery_slopes={"a": 0.1}
     )
@@ -118,7 +118,7 @@ def test_thresholds_move_with_the_pool() -> None:
     assert len(select_matches(pairs, rule, rows=4000)[0]) == 0
 
 
-def test_slope_is_found_where_false_candidates_grow_with_the_pool() -> None:
+def test_slope_is_found_where_false_candidates_grow_with_the_gallery() -> None:
     random = np.random.default_rng(0)
     rows = 1200
     groups = np.repeat(np.arange(rows // 2), 2)
@@ -146,20 +146,20 @@ def test_rows_get_the_lengths_of_training_groups() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=8), st.booleans())
-def test_expected_f1_takes_the_best_of_all_prefixes(chance: list[float], two: bool) -> None:
-    pairs = pairs_of(*((0, other + 1, value) for other, value in enumerate(chance)))
-    taken = expected_f1_lists(pairs, np.array(chance), two)
-    ordered = np.sort(chance)[::-1]
+def test_expected_f1_takes_the_best_of_all_prefixes(probability: list[float], two: bool) -> None:
+    pairs = pairs_of(*((0, other + 1, value) for other, value in enumerate(probability)))
+    taken = expected_f1_lists(pairs, np.array(probability), two)
+    ordered = np.sort(probability)[::-1]
     total = max(1.0, ordered.sum()) if two else ordered.sum()
     expected = [2 * (1 + ordered[:k].sum()) / (2 + k + total) for k in range(len(ordered) + 1)]
     least = 1 if two else 0
     assert expected[int(taken.sum())] == pytest.approx(max(expected[least:]))
-    assert taken.sum() == len(chance) or min(np.array(chance)[taken], default=1) >= max(
-        np.array(chance)[~taken]
+    assert taken.sum() == len(probability) or min(np.array(probability)[taken], default=1) >= max(
+        np.array(probability)[~taken]
     )
 
 
-def test_a_row_keeps_only_its_strongest_where_the_rule_says_so() -> None:
+def test_max_matches_keeps_the_best_of_a_row() -> None:
     pairs = pairs_of((0, 1, 0.97), (0, 2, 0.96), (0, 3, 0.99), (1, 0, 0.97))
     rule = rule_of(a=0.95).model_copy(update={"max_matches": 2})
     assert chosen(pairs, rule) == [(0, 3), (0, 1), (1, 0)]

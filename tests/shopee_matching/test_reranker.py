@@ -134,7 +134,7 @@ def toy_features(seed: int) -> tuple[PairFeatures, np.ndarray]:
     return PairFeatures(pairs, pool_of([f"t{row}" for row in range(rows)]), False), same
 
 
-def test_booster_learns_repeats_itself_and_survives_its_file(tmp_path: Path) -> None:
+def test_a_booster_learns_is_deterministic_and_is_read_as_written(tmp_path: Path) -> None:
     features, same = toy_features(1)
     places = np.arange(len(same))
     settings = RerankerSettings(num_boost_round=20, num_leaves=7, min_data_in_leaf=5)
@@ -170,19 +170,21 @@ def test_a_booster_needs_both_kinds_and_a_whole_file(tmp_path: Path) -> None:
         load_booster(tmp_path / "none.txt")
 
 
-def test_chance_returned_is_that_of_the_reversed_pair() -> None:
+def test_probability_returned_is_that_of_the_reversed_pair() -> None:
     pairs = two_branches()
-    chance = np.linspace(0.1, 0.9, len(pairs)).astype(np.float32)
-    known = {(q, m): c for q, m, c in zip(pairs.query.tolist(), pairs.match.tolist(), chance, strict=True)}
+    probability = np.linspace(0.1, 0.9, len(pairs)).astype(np.float32)
+    known = {
+        (q, m): c for q, m, c in zip(pairs.query.tolist(), pairs.match.tolist(), probability, strict=True)
+    }
     expected = [
         known.get((m, q), 0.0) for q, m in zip(pairs.query.tolist(), pairs.match.tolist(), strict=True)
     ]
-    np.testing.assert_allclose(reverse_probability(pairs, chance), expected)
-    agreed = [(c + r) / 2 if r else c for c, r in zip(chance, expected, strict=True)]
-    np.testing.assert_allclose(symmetrised(pairs, chance), agreed, rtol=1e-6)
+    np.testing.assert_allclose(reverse_probability(pairs, probability), expected)
+    agreed = [(c + r) / 2 if r else c for c, r in zip(probability, expected, strict=True)]
+    np.testing.assert_allclose(symmetrised(pairs, probability), agreed, rtol=1e-6)
 
 
-def test_similarities_are_filled_in_where_another_branch_proposed_the_pair() -> None:
+def test_similarities_are_computed_where_another_retriever_proposed_the_pair() -> None:
     pairs = two_branches()
     rows = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -195,7 +197,7 @@ def test_similarities_are_filled_in_where_another_branch_proposed_the_pair() -> 
             assert after == pytest.approx(float(rows[query] @ rows[match]), abs=1e-6)
 
 
-def test_fusion_beats_each_branch_alone(trained: Callable[[str], WorkPaths]) -> None:
+def test_fusion_beats_each_retriever_alone(trained: Callable[[str], WorkPaths]) -> None:
     paths = trained("shopee_matching")
     champion = read_record(paths.oof_record("champion"))
     alone = [

@@ -1,4 +1,4 @@
-"""Each branch's candidates against a plain computation, and data that say nothing."""
+"""Each retriever's candidates against a plain computation, and data that cannot be compared."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def test_titles_without_words_or_in_one_huge_group_give_nothing() -> None:
     assert titles_unavailable(["a", "b", "c"]) is None
 
 
-def test_too_few_pictures_are_told() -> None:
+def test_too_few_images_are_reported() -> None:
     assert images_unavailable(np.array([0, 1, -1]), "test") is None
     assert "1 of 3 test" in (images_unavailable(np.array([0, -1, -1]), "test") or "")
 
@@ -212,7 +212,7 @@ def test_augmented_of_a_picture() -> None:
     np.testing.assert_array_equal(augmented_copy(picture, "rotation")[:4], 200)
 
 
-def test_training_pictures_stand_once_a_kind() -> None:
+def test_training_images_are_originals_then_copies() -> None:
     random = np.random.default_rng(GENERATOR)
     pictures = random.integers(0, 256, size=(5, 32, 32, 3), dtype=np.uint8)
     rows, classes = np.array([0, 2, 4]), np.array([1, 0, 1])

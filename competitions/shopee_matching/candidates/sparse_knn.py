@@ -116,7 +116,7 @@ def _compiled() -> Callable[..., None]:
             # A list is a min-heap: its worst entry is at place 0 and is the threshold of a full list.
             full = found[query] == k
             floor = score[query, 0] if full else min_similarity
-            # Collect the columns that pass, without a branch per column.
+            # Collect the columns that pass, without a jump per column.
             number = 0
             for begin in range(0, columns, LANES):
                 end = min(begin + LANES, columns)

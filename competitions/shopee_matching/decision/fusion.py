@@ -22,7 +22,7 @@ class Member:
 def fused_candidates(
     settings: ShopeeExperiment, members: Sequence[Member], titles: Sequence[str] | None
 ) -> CandidatePairs:
-    """All candidates of the members with the scores of each, filtered and filled as the experiment says.
+    """All candidates of the members with the scores of each, filtered and completed as the experiment says.
 
     Parameters
     ----------

@@ -103,7 +103,7 @@ class ListingMatcher:
         images : folder of the pictures (default: the CSV file's folder); missing pictures are logged.
         columns : role -> column: `{"id": "sku", "title": "name", "image": "photo"}`; title or image may be
             left out, and `phash` may name perceptual hashes. Default: posting_id, title, image.
-        index : an index that `save_index` or --catalogue wrote; its listings are candidates, too.
+        index : an index that `save_index` or --catalogue wrote; its listings are candidates as well.
         save_index : a folder to write the index of all listings to.
 
         Returns

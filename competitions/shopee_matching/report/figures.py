@@ -49,10 +49,10 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     pairs = read_pairs(paths.test(settings.name, ".parquet"))
     gallery = out / "matches.jpg"
     draw_gallery(gallery, test, finished.data / "test_images", pairs, rule, groups)
-    judged = "green: right, red: wrong" if groups is not None else "test labels hidden"
+    frames = "green: right, red: wrong" if groups is not None else "test labels hidden"
     figures = [
         Figure(
-            gallery, "Matched products", f"Test listings (left) and what {settings.name} matched; {judged}."
+            gallery, "Matched products", f"Test listings (left) and what {settings.name} matched; {frames}."
         )
     ]
     if not rule.tuned:

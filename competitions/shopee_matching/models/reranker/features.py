@@ -100,9 +100,9 @@ class CandidateLists:
         # list is one binary search.
         self.keys = query[order].astype(np.float64) * 4 - self.ordered
         lengths = np.diff(self.starts)
-        filled = lengths > 0
+        nonempty = lengths > 0
         self.best = np.full(rows, np.nan, dtype=np.float32)
-        self.best[filled] = self.ordered[self.starts[:-1][filled]]
+        self.best[nonempty] = self.ordered[self.starts[:-1][nonempty]]
         self.third = np.full(rows, np.nan, dtype=np.float32)
         long = lengths > 2
         self.third[long] = self.ordered[self.starts[:-1][long] + 2]
