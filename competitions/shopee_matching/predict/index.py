@@ -69,9 +69,14 @@ class IndexUpdate:
 
 
 def begin_update(
-    new: Listings, paths: dict[str, Path], folder: Path, older: Path | None, scratch: Path, warn: Warn,
+    new: Listings,
+    paths: dict[str, Path],
+    folder: Path,
+    older: Path | None,
+    scratch: Path,
+    warn: Warn,
     retrievers: Sequence[Retriever],
-) -> IndexUpdate:  # fmt: skip
+) -> IndexUpdate:
     """Read the new pictures, hash and describe them as the retrievers need; write the listings of the index.
 
     Parameters
@@ -86,11 +91,11 @@ def begin_update(
     known = len(listings) - len(new)
     no_common_ids(new.posting_id, listings.posting_id[:known])
     folder.mkdir(parents=True)
+    # Hashes and descriptors share one size; image networks may have others.
     size = retrievers[0].settings.descriptors.size
     stored = store_pictures(paths, new.image, size, _images_file(scratch, size))
-    for other in {each.settings.image.size for each in retrievers if each.settings.reads == "images"} - {
-        size
-    }:
+    sizes = {each.settings.image.size for each in retrievers if each.settings.reads == "images"}
+    for other in sizes - {size}:
         store_pictures(paths, new.image, other, _images_file(scratch, other))
     for fault in stored.corrupt:
         warn(fault)
