@@ -1,4 +1,4 @@
-"""Drawn products, and photos of them by different sellers."""
+"""Synthetic products, and photos of them by different sellers."""
 
 import colorsys
 import math
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
+from common.learn.arrays import Bools, Integers
+
 Colour = tuple[int, int, int]
-Grid = npt.NDArray[np.integer]
 
 KINDS = ("bottle", "box", "pouch", "shirt", "phone")
 PATTERNS = ("plain", "stripes", "bands", "dots", "checks", "diagonal")
@@ -36,13 +36,13 @@ CANVAS = 300
 
 @dataclass(frozen=True)
 class Product:
-    """What all listings of one label group show."""
+    """The appearance that all listings of one label group share."""
 
     kind: str
     brand: str
     variant: str
     model: str
-    """Name or number that hardly any other product has."""
+    """Name or number that few other products have."""
     amount: str
     other_amount: str
     main: Colour
@@ -54,7 +54,7 @@ class Product:
 
 
 def draw_product(random: np.random.Generator) -> Product:
-    """A new product; brands, variants and kinds come again, with other colours and patterns."""
+    """A random product; brands, variants and kinds repeat with other colours and patterns."""
     kind = str(random.choice(KINDS))
     amount, other = random.choice(AMOUNTS[kind], size=2, replace=False)
     hue = random.random()
@@ -74,7 +74,7 @@ def draw_product(random: np.random.Generator) -> Product:
 
 
 def draw_photo(product: Product, random: np.random.Generator) -> Image.Image:
-    """A seller's own photo: another background, size, place, tilt and light."""
+    """A seller's own photo: random background, size, position, rotation and light."""
     width, height = (int(side) for side in random.integers(160, 225, size=2))
     photo = _background(width, height, random)
     cut = _cut_out(product)
@@ -95,8 +95,8 @@ def draw_photo(product: Product, random: np.random.Generator) -> Image.Image:
     return Image.fromarray(np.clip(np.asarray(photo) + grain, 0, 255).astype(np.uint8))
 
 
-def take_over(photo: Image.Image, random: np.random.Generator) -> Image.Image:
-    """Another seller's photo with a slight crop, other light, and mostly a logo over it."""
+def reuse_photo(photo: Image.Image, random: np.random.Generator) -> Image.Image:
+    """Another seller's photo, slightly cropped, with other light and often a logo over it."""
     width, height = photo.size
     cut = random.uniform(0, 0.045, size=4) * (width, height, width, height)
     left, top, right, bottom = (int(value) for value in cut)
@@ -204,7 +204,7 @@ def _patterned(product: Product) -> Image.Image:
     return Image.fromarray(picture.astype(np.uint8))
 
 
-def _painted(pattern: str, x: Grid, y: Grid, step: int) -> npt.NDArray[np.bool_]:
+def _painted(pattern: str, x: Integers, y: Integers, step: int) -> Bools:
     """Where a pattern has the second colour."""
     half = step / 2
     if pattern == "stripes":

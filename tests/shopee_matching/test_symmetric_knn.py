@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from competitions.shopee_matching.candidates import symmetric_knn as module
-from competitions.shopee_matching.candidates.knn import unit_rows
-from competitions.shopee_matching.candidates.symmetric_knn import mutual_neighbours
+from competitions.shopee_matching.candidates.symmetric_knn import symmetric_neighbours
+from competitions.shopee_matching.data.vectors import unit_rows
 
 
 def plain_neighbours(vectors: np.ndarray, most: int) -> np.ndarray:
@@ -19,7 +19,7 @@ def test_blocks_find_what_the_whole_square_holds(
 ) -> None:
     monkeypatch.setattr(module, "BLOCK", block)
     vectors = unit_rows(np.random.default_rng(0).standard_normal((200, 8)).astype(np.float32))
-    rows, cosines = mutual_neighbours(vectors, most)
+    rows, cosines = symmetric_neighbours(vectors, most)
     expected = plain_neighbours(vectors, most)
     assert np.array_equal(rows, expected)
     wanted = (vectors[:, None] * vectors[expected]).sum(axis=2)
@@ -31,7 +31,7 @@ def test_equally_near_rows_come_in_their_order(monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(module, "BLOCK", block)
     vectors = np.zeros((30, 4), dtype=np.float32)
     vectors[:, 0] = 1  # all alike
-    rows, cosines = mutual_neighbours(vectors, 3)
+    rows, cosines = symmetric_neighbours(vectors, 3)
     assert np.array_equal(rows[0], [1, 2, 3])
     assert np.array_equal(rows[2], [0, 1, 3])
     assert np.array_equal(rows[29], [0, 1, 2])

@@ -21,7 +21,7 @@ from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.decision.expected_f1 import expected_f1_lists
 from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches, size_shares
 from competitions.shopee_matching.decision.tuning import tune_rule, with_slopes
-from competitions.shopee_matching.report.ablation import PARTS_OF_THE_RECIPE, ablation_table
+from competitions.shopee_matching.report.ablation import ROWS, ablation_table
 from competitions.shopee_matching.rules.metric import group_interval, row_f1
 
 
@@ -31,7 +31,7 @@ def pairs_of(*triples: tuple[int, int, float], name: str = "a") -> CandidatePair
 
 
 def rule_of(two: bool = False, **thresholds: float) -> MatchRule:
-    return MatchRule(thresholds=thresholds, at_least_two=two, tuned=True, pool=0)
+    return MatchRule(thresholds=thresholds, min2=two, tuned=True, gallery_size=0)
 
 
 def chosen(pairs: CandidatePairs, rule: MatchRule) -> list[tuple[int, int]]:
@@ -61,7 +61,7 @@ def test_threshold_is_inclusive_and_a_row_never_matches_itself() -> None:
     assert chosen(pairs, rule_of(a=0.5)) == [(0, 1), (1, 0)]
 
 
-def test_lonely_rows_take_their_strongest_candidate() -> None:
+def test_min2_gives_unmatched_rows_their_best_candidate() -> None:
     pairs = pairs_of((0, 1, 0.3), (0, 2, 0.4), (1, 2, 0.8))
     assert chosen(pairs, rule_of(two=True, a=0.7)) == [(0, 2), (1, 2)]
 
@@ -72,7 +72,7 @@ def test_at_most_fifty_others_the_strongest_first() -> None:
     assert matches == list(range(80, 30, -1))
 
 
-def test_union_takes_what_any_branch_takes() -> None:
+def test_union_matches_what_any_retriever_matches() -> None:
     union = joined(
         [pairs_of((0, 1, 0.9), (0, 2, 0.2)), pairs_of((0, 2, 0.8), (2, 0, 0.8), name="b"), no_pairs("c")]
     )
@@ -81,7 +81,7 @@ def test_union_takes_what_any_branch_takes() -> None:
     assert chosen(union, rule_of(b=0.5)) == [(0, 2), (2, 0)]
 
 
-def test_pairs_survive_their_file(tmp_path: Path) -> None:
+def test_pairs_are_read_as_written(tmp_path: Path) -> None:
     union = joined([pairs_of((0, 1, 0.9)), pairs_of((1, 0, 0.8), name="b")])
     write_pairs(tmp_path / "pairs.parquet", union)
     again = read_pairs(tmp_path / "pairs.parquet")
@@ -89,7 +89,7 @@ def test_pairs_survive_their_file(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.scores["b"], union.scores["b"])
 
 
-def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_branch() -> None:
+def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_retriever() -> None:
     groups = np.repeat(np.arange(20), 2)
     good = [(row, row ^ 1, 0.7) for row in range(40)] + [(row, (row + 2) % 40, 0.4) for row in range(40)]
     noise = [(row, (row + 4) % 40, 0.99) for row in range(40)]
@@ -98,7 +98,7 @@ def test_tuning_finds_the_separating_threshold_and_drops_a_harmful_branch() -> N
     )
     assert 0.4 < rule.thresholds["a"] <= 0.7 + 1e-6
     assert "noise" not in rule.thresholds
-    assert rule.pool == 40
+    assert rule.gallery_size == 40
 
 
 def test_tuning_without_any_candidate_names_only_oneself() -> None:
@@ -107,16 +107,18 @@ def test_tuning_without_any_candidate_names_only_oneself() -> None:
     assert chosen(no_pairs("a"), rule) == []
 
 
-def test_thresholds_move_with_the_pool() -> None:
-    rule = MatchRule(thresholds={"a": 0.5}, at_least_two=False, tuned=True, pool=1000, slopes={"a": 0.1})
-    assert rule.for_pool(1000).thresholds == {"a": 0.5}
-    assert rule.for_pool(2718).thresholds["a"] == pytest.approx(0.6, abs=1e-4)
+def test_thresholds_move_with_the_gallery() -> None:
+    rule = MatchRule(
+        thresholds={"a": 0.5}, min2=False, tuned=True, gallery_size=1000, gallery_slopes={"a": 0.1}
+    )
+    assert rule.for_gallery(1000).thresholds == {"a": 0.5}
+    assert rule.for_gallery(2718).thresholds["a"] == pytest.approx(0.6, abs=1e-4)
     pairs = pairs_of((0, 1, 0.55))
     assert chosen(pairs, rule) == [(0, 1)]
     assert len(select_matches(pairs, rule, rows=4000)[0]) == 0
 
 
-def test_slope_is_found_where_false_candidates_grow_with_the_pool() -> None:
+def test_slope_is_found_where_false_candidates_grow_with_the_gallery() -> None:
     random = np.random.default_rng(0)
     rows = 1200
     groups = np.repeat(np.arange(rows // 2), 2)
@@ -125,10 +127,10 @@ def test_slope_is_found_where_false_candidates_grow_with_the_pool() -> None:
     pairs = pairs_of(
         *true, *((a, b, float(np.clip(random.normal(0.2, 0.13), 0, 1))) for a, b in sorted(false))
     )
-    tuned = tune_rule(pairs, groups, rule_of(a=0.5), try_two_matches=False)
+    tuned = tune_rule(pairs, groups, rule_of(a=0.5), try_min2=False)
     rule = with_slopes(pairs, groups, tuned, seed=1)
-    assert 0 < rule.slopes["a"] < 0.1
-    assert rule.for_pool(4 * rows).thresholds["a"] > rule.thresholds["a"]
+    assert 0 < rule.gallery_slopes["a"] < 0.1
+    assert rule.for_gallery(4 * rows).thresholds["a"] > rule.thresholds["a"]
 
 
 def test_rows_get_the_lengths_of_training_groups() -> None:
@@ -137,43 +139,43 @@ def test_rows_get_the_lengths_of_training_groups() -> None:
     pairs = pairs_of(
         *((row, other, 0.1 * row + 0.01 * other) for row in range(6) for other in range(6) if row != other)
     )
-    rule = MatchRule(thresholds={"a": 0.9}, at_least_two=False, tuned=True, pool=6, sizes=shares)
+    rule = MatchRule(thresholds={"a": 0.9}, min2=False, tuned=True, gallery_size=6, group_size_prior=shares)
     query, _ = select_matches(pairs, rule)
     assert sorted(np.bincount(query, minlength=6).tolist()) == [1, 1, 3, 3, 3, 3]
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.floats(0.01, 0.99), min_size=1, max_size=8), st.booleans())
-def test_expected_f1_takes_the_best_of_all_prefixes(chance: list[float], two: bool) -> None:
-    pairs = pairs_of(*((0, other + 1, value) for other, value in enumerate(chance)))
-    taken = expected_f1_lists(pairs, np.array(chance), two)
-    ordered = np.sort(chance)[::-1]
+def test_expected_f1_takes_the_best_of_all_prefixes(probability: list[float], two: bool) -> None:
+    pairs = pairs_of(*((0, other + 1, value) for other, value in enumerate(probability)))
+    taken = expected_f1_lists(pairs, np.array(probability), two)
+    ordered = np.sort(probability)[::-1]
     total = max(1.0, ordered.sum()) if two else ordered.sum()
     expected = [2 * (1 + ordered[:k].sum()) / (2 + k + total) for k in range(len(ordered) + 1)]
     least = 1 if two else 0
     assert expected[int(taken.sum())] == pytest.approx(max(expected[least:]))
-    assert taken.sum() == len(chance) or min(np.array(chance)[taken], default=1) >= max(
-        np.array(chance)[~taken]
+    assert taken.sum() == len(probability) or min(np.array(probability)[taken], default=1) >= max(
+        np.array(probability)[~taken]
     )
 
 
-def test_a_row_keeps_only_its_strongest_where_the_rule_says_so() -> None:
+def test_max_matches_keeps_the_best_of_a_row() -> None:
     pairs = pairs_of((0, 1, 0.97), (0, 2, 0.96), (0, 3, 0.99), (1, 0, 0.97))
-    rule = rule_of(a=0.95).model_copy(update={"most": 2})
+    rule = rule_of(a=0.95).model_copy(update={"max_matches": 2})
     assert chosen(pairs, rule) == [(0, 3), (0, 1), (1, 0)]
 
 
 def test_ablation_shows_what_was_run_and_what_was_not() -> None:
-    empty: dict[str, None] = dict.fromkeys(("low", "high", "test", "baseline_score"))
+    empty: dict[str, None] = dict.fromkeys(("oof_low", "oof_high", "test", "baseline_score"))
     row = ResultRow(
-        experiment="tfidf", data="titles", profile="full", out_of_fold=0.7205, baseline="", seconds=1,
+        experiment="tfidf", data="titles", profile="full", oof=0.7205, baseline="", seconds=1,
         peak_memory_mb=1, hardware="h", git_commit="c", date="2026-01-01", **empty,
     )  # fmt: skip
-    table = ablation_table([row, row.model_copy(update={"data": "photos", "out_of_fold": 0.1})])
+    table = ablation_table([row, row.model_copy(update={"data": "photos", "oof": 0.1})])
     (line,) = [line for line in table.splitlines() if line.startswith("| `tfidf` ")]
     assert line.endswith("| 0.7205 | 0.1000 |")
     assert "not run" in table
-    assert set(PARTS_OF_THE_RECIPE) <= set(experiment_names(COMPETITION.experiments_file))
+    assert set(ROWS) <= set(experiment_names(COMPETITION.experiments_file))
 
 
 def test_the_readme_shows_the_ablation_of_the_kept_results() -> None:
