@@ -1,0 +1,53 @@
+"""The interface of all classifiers: the stages and the predictor know nothing else of a model.
+
+Replace: the methods, if your models take something other than a feature matrix.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+from pydantic import ValidationError
+
+from common.base.errors import InputError
+from common.learn.arrays import Float64, Int64
+from common.run.experiments import Settings
+from competitions.my_competition.experiment import ModelSettings
+from competitions.my_competition.models.registry import CLASSIFIERS
+
+
+class Classifier(ABC):
+    """A model of one fold: features -> probability of a failure."""
+
+    Options: ClassVar[type[Settings]]
+    """The settings that `model.options` may hold."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        try:
+            self.options: Any = self.Options.model_validate(dict(options))
+        except ValidationError as fault:
+            problem = fault.errors()[0]
+            key = ".".join(str(part) for part in ("model.options", *problem["loc"]))
+            raise InputError(f"{key}: {problem['msg']}") from None
+
+    @abstractmethod
+    def fit(self, features: Float64, labels: Int64, names: list[str], seed: int) -> None:
+        """Train on (rows, features), NaN where unknown, and (rows,) labels 0 and 1."""
+
+    @abstractmethod
+    def predict(self, features: Float64) -> Float64:
+        """(rows,) probabilities of a failure."""
+
+    @abstractmethod
+    def save(self, folder: Path) -> list[Path]:
+        """Write all that `restore` needs; the files written."""
+
+    @abstractmethod
+    def restore(self, folder: Path) -> None:
+        """Read what `save` wrote; InputError when it is missing or damaged."""
+
+
+def build_classifier(settings: ModelSettings) -> Classifier:
+    """The untrained classifier of an experiment; InputError when its options are wrong."""
+    return CLASSIFIERS[settings.kind](settings.options)
