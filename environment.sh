@@ -1,4 +1,4 @@
-# Sourced by run_all.sh and tests/run.sh: makes .venv beside this file, installs requirements.txt into it, and sets
+# Sourced by run_all.sh and tests/run.sh: makes .venv in this folder, installs requirements.txt into it, and sets
 # $python to its interpreter. Does nothing when the same requirements are installed already.
 
 project="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"

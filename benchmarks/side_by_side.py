@@ -82,7 +82,7 @@ def compare(
     Parameters
     ----------
     ours, peer : name and work; both must do the same work, which the benchmark checks before it calls this.
-    runs : timed calls of each side; medians are reported, with the fastest and slowest call beside them.
+    runs : timed calls of each side; medians are reported, with the fastest and slowest call them.
     warm : False leaves the untimed calls out, for work of minutes whose set-up hardly counts.
     """
     if warm:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from common.base.paths import ROOT, WorkPaths
+from common.base.paths import LOCKS, ROOT, WorkPaths
 from common.run.sample_data import make_sample_data
 from competitions.discovery import competition_of
 
@@ -26,7 +26,7 @@ class Finished:
     code: int
     text: str
     cpu_seconds: float
-    """Computing time, which other work beside it does not lengthen."""
+    """Computing time, which other processes do not lengthen."""
 
 
 def run_python(*arguments: str | Path, timeout: float = 600) -> Finished:
@@ -55,6 +55,11 @@ def run_stage(slug: str, number: int, *flags: str | Path, timeout: float = 600) 
     """Run stage `number` of a competition by its path."""
     (script,) = (ROOT / "competitions" / slug).glob(f"{number}_*.py")
     return run_python(script, *flags, timeout=timeout)
+
+
+def written_files(folder: Path) -> list[Path]:
+    """Every file below `folder` but the lock files, which are empty and stay."""
+    return [path for path in folder.rglob("*") if path.is_file() and path.parent.name != LOCKS]
 
 
 @pytest.fixture(scope="session")

@@ -51,6 +51,37 @@ def test_a_folder_is_replaced_at_the_end_only(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_kill_between_the_renames_of_a_folder_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, renames: int
+) -> None:
+    """Whatever rename comes last, the old or the new folder is there, and the next try ends well."""
+    target = tmp_path / "sample"
+    with atomic_folder(target) as partial:
+        (partial / "old").touch()
+    done = 0
+    rename = Path.rename
+
+    def killed(path: Path, to: Path) -> Path:
+        nonlocal done
+        if done == renames - 1:
+            raise KeyboardInterrupt
+        done += 1
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", killed)
+    with pytest.raises(KeyboardInterrupt), atomic_folder(target) as partial:
+        (partial / "new").touch()
+    monkeypatch.undo()
+    folders = [path for path in tmp_path.iterdir() if any(path.iterdir())]
+    assert [path.name for folder in folders for path in folder.iterdir()] == ["old"]
+    with atomic_folder(target) as partial:
+        assert target.is_dir(), "the old folder is back in its place"
+        (partial / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.parametrize("shape", [(3, 4), (0, 4)])
 def test_an_array_is_an_ordinary_npy_file(tmp_path: Path, shape: tuple[int, ...]) -> None:
     target = tmp_path / "maps.npy"

@@ -16,7 +16,7 @@ from common.run.experiments import experiment_names, read_experiments
 from common.run.run_record import read_record
 from common.run.sample_data import make_sample_data
 from competitions.discovery import SLUGS, competition_of
-from tests.conftest import run_python, run_stage
+from tests.conftest import run_python, run_stage, written_files
 
 Sample = Callable[[str], Path]
 Trained = Callable[[str], WorkPaths]
@@ -91,7 +91,7 @@ def test_records_and_docstrings_name_what_was_written(slug: str, trained: Traine
         written = script.read_text().split("Writes", 1)[1].split('"""', 1)[0]
         patterns[number] = re.findall(r"(?:^|\s)(<work>/\S+)", written)
         assert patterns[number], script
-    unrecorded = {path for path in work.rglob("*") if path.is_file() and not path.name.endswith("run.json")}
+    unrecorded = {path for path in written_files(work) if not path.name.endswith("run.json")}
     for file in work.rglob("*run.json"):
         record = read_record(file)
         expected = [as_regex(pattern) for pattern in patterns[STAGE_OF[record.stage]]]
@@ -169,7 +169,7 @@ def test_mistakes_of_a_newcomer_end_in_one_line(slug: str, tmp_path: Path) -> No
         assert len(errors) == 1, done.text
         assert words in errors[0]
         assert "Traceback" not in done.text
-        assert [path for path in work.rglob("*") if path.is_file()] == []
+        assert written_files(work) == []
 
 
 @each

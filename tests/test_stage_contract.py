@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,14 @@ from typing import Any
 import pytest
 
 from common.base.errors import InputError
+from common.base.paths import ROOT, WorkPaths, resume_dir_of
 from common.run.competition import Competition
+from common.run.resume import file_lock, prepare_resume_dir
 from common.run.run_record import hash_path, read_record
 from common.run.stage import Stage
 from common.run.trained import trained_experiment
 from tests import toy_competition as toy
+from tests.conftest import written_files
 
 TOML = """
 [defaults]
@@ -185,8 +190,7 @@ def test_a_failed_stage_leaves_nothing(command: Command, folder: Path) -> None:
     empty.mkdir()
     code, _ = command("preprocess", "--data", str(empty))
     assert code == 2
-    left = [path for path in (folder / "work").rglob("*") if path.is_file()]
-    assert left == []
+    assert written_files(folder / "work") == []
 
 
 def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -> None:
@@ -194,6 +198,52 @@ def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -
     assert code == 0
     for word in ("Doc of the stage.", "--experiment", "--device", "double"):
         assert word in text
+
+
+# ---- two processes at once, kills
+
+
+def test_a_refused_process_leaves_the_running_one_alone(command: Command, folder: Path) -> None:
+    """The second and the third are refused, and the first ends as if it had been alone."""
+    command("preprocess")
+    work = folder / "work" / "toy"
+    unit = work / "double" / "fold0" / "run.json"
+    refused = "another process is at the same work"
+    with file_lock(WorkPaths(work).lock(unit), "first"):
+        prepare_resume_dir(resume_dir_of(unit), "hash of the first")
+        before = sorted(path.name for path in resume_dir_of(unit).iterdir())
+        for _ in range(2):
+            code, text = command("train_folds", "--experiment", "double")
+            assert (code, refused in text) == (2, True), text
+            assert sorted(path.name for path in resume_dir_of(unit).iterdir()) == before
+    assert command("train_folds", "--experiment", "double")[0] == 0
+
+
+def test_seconds_of_killed_tries_are_counted(command: Command, folder: Path) -> None:
+    command("preprocess")
+    data = folder / "work" / "sample_data" / "toy"
+    (data / "kill").touch()
+    assert command("train_folds", "--experiment", "double", "--fold", "0")[0] == 130
+    fold = folder / "work" / "toy" / "double" / "fold0" / "run.json"
+    (resume_dir_of(fold) / "seconds").write_text("100.0")
+    assert command("train_folds", "--experiment", "double", "--fold", "0")[0] == 0
+    assert 100 <= read_record(fold).seconds < 110
+
+
+def test_two_first_runs_make_one_sample(folder: Path) -> None:
+    code = (
+        "from pathlib import Path; from tests import toy_competition as toy\n"
+        "from common.run.sample_data import make_sample_data\n"
+        f"make_sample_data(toy.competition(Path('.')), Path({str(folder / 'sample')!r}))\n"
+    )
+    two = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    printed = [process.communicate(timeout=60)[0] for process in two]
+    assert [process.returncode for process in two] == [0, 0], printed
+    assert sorted("made already" in text for text in printed) == [False, True]
+    assert (folder / "sample" / "numbers.json").is_file()
 
 
 # ---- --set

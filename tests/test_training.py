@@ -56,6 +56,26 @@ def test_killed_and_uninterrupted_end_in_the_same_weights(tmp_path: Path) -> Non
         assert torch.equal(one, other)
 
 
+def test_a_damaged_checkpoint_is_reported_and_its_epoch_trained_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "no_such_folder"))
+    whole, whole_history = train(tmp_path / "whole")
+    for damaged in (["last.ckpt"], ["last.ckpt", "earlier.ckpt"]):
+        folder = tmp_path / str(len(damaged))
+        with pytest.raises(KeyboardInterrupt):
+            train(folder, killed_in=2)
+        for name in damaged:
+            content = (folder / name).read_bytes()
+            (folder / name).write_bytes(content[: len(content) // 2])
+        capsys.readouterr()
+        resumed, history = train(folder)
+        assert capsys.readouterr().out.count("is damaged, so its epoch is trained again") == len(damaged)
+        assert history == whole_history
+        for one, other in zip(whole.parameters(), resumed.parameters(), strict=True):
+            assert torch.equal(one, other)
+
+
 def test_order_depends_on_the_epoch_and_visits_each_row_once() -> None:
     sampler = training.EpochSampler(10, seed=1)
     first = list(sampler)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written beside, then renamed."""
+"""Files that appear whole or not at all: written under another name, then renamed."""
 
 import os
 import shutil
@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 PARTIAL = ".partial"
+OLDER = ".older"
 
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; rename it to `path` when the block ends without an error.
+    """Give a path in the same folder to write to; rename it to `path` when the block ends without an error.
 
-    The name beside keeps the suffix of `path`, because many writers choose their format by it.
+    That name keeps the suffix of `path`, because many writers choose their format by it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.stem}{PARTIAL}{path.suffix}")
@@ -27,27 +28,44 @@ def atomic_write(path: Path) -> Iterator[Path]:
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+        _sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder beside `path` to fill; rename it to `path` when the block ends without an error.
+    """Give an empty folder next to `path` to fill; rename it to `path` when the block ends without an error.
 
-    An older folder of that name is replaced only then.
+    An older folder of that name is kept until the new one has its place.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}{PARTIAL}")
-    shutil.rmtree(partial, ignore_errors=True)
+    older = path.with_name(f".{path.name}{OLDER}")
+    if older.exists() and not path.exists():
+        older.rename(path)  # a kill between the two renames below
+    for left in (partial, older):
+        shutil.rmtree(left, ignore_errors=True)
     partial.mkdir()
     try:
         yield partial
         if path.exists():
-            shutil.rmtree(path)
+            path.rename(older)
         partial.rename(path)
+        _sync(path.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        if path.exists():
+            shutil.rmtree(older, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from common.base.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE_MARKER = "SAMPLE_DATA.json"
+LOCKS = ".locks"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,11 @@ class WorkPaths:
         """Run record of 4_make_submission."""
         return self.experiment(name) / "submission.run.json"
 
+    def lock(self, record: Path) -> Path:
+        """Lock file of the unit of work that a run record belongs to; it stays when the work is done."""
+        unit = record.relative_to(self.work).as_posix().removesuffix("run.json").rstrip("/.")
+        return self.work / LOCKS / f"{unit.replace('/', '.')}.lock"
+
     def sample_data(self, slug: str) -> Path:
         """Where the sample data of a competition are made when no data are given.
 
@@ -70,7 +76,7 @@ def default_data(slug: str) -> Path:
 
 
 def resume_dir_of(record: Path) -> Path:
-    """Folder of unfinished work beside a run record: checkpoints of a training that was stopped, say."""
+    """Folder of a unit's unfinished work: checkpoints of a training that was stopped, say."""
     stem = record.parent.name if record.name == "run.json" else record.name.removesuffix(".run.json")
     return (record.parent.parent if record.name == "run.json" else record.parent) / f"{stem}.resume"
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import pickle
 import warnings
 from collections.abc import Iterator, Sized
 from pathlib import Path
@@ -12,8 +13,10 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
+from lightning.pytorch.plugins.io import CheckpointIO
 from torch.utils.data import Sampler
 
+from common.base.atomic import atomic_write
 from common.base.console import log
 from common.learn.seeding import derived_seed, seed_everything
 
@@ -74,6 +77,51 @@ class EpochSampler(Sampler[int]):
         while len(order) < self.length:
             order += torch.randperm(self.rows, generator=generator).tolist()
         yield from order[: self.length]
+
+
+class _AtomicCheckpoints(CheckpointIO):
+    """Checkpoints that appear whole or not at all, in their own folder; the one before is kept.
+
+    Lightning's own way writes to the folder for temporary files first and copies from there.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:  # noqa: ARG002
+        target = Path(path)
+        with atomic_write(target) as partial:
+            torch.save(checkpoint, partial)
+            if target.is_file():
+                target.replace(_earlier(target))
+
+    def load_checkpoint(
+        self,
+        path: Any,
+        map_location: Any = None,
+        weights_only: bool | None = None,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        loaded: dict[str, Any] = torch.load(path, map_location or "cpu", weights_only=True)
+        return loaded
+
+    def remove_checkpoint(self, path: Any) -> None:
+        Path(path).unlink(missing_ok=True)
+
+
+def _earlier(checkpoint: Path) -> Path:
+    return checkpoint.with_name(f"earlier{checkpoint.suffix}")
+
+
+def _resumable(last: Path, what: str) -> str | None:
+    """The newest checkpoint that can be read; what cannot be read is reported and its epoch trained again."""
+    for file in (last, _earlier(last)):
+        if not file.is_file():
+            continue
+        try:
+            torch.load(file, "cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError):
+            log(f"  {what}: {file.name} is damaged, so its epoch is trained again")
+            file.unlink()
+        else:
+            return str(file)
+    return None
 
 
 class _EpochLog(Callback):
@@ -153,8 +201,9 @@ def fit(
             check_val_every_n_epoch=validate_every,
             num_sanity_val_steps=0,
             default_root_dir=folder,
+            plugins=[_AtomicCheckpoints()],
         )
-        resume = str(last) if last.is_file() else None
+        resume = _resumable(last, what)
         try:
             trainer.fit(module, train, cast(Any, held_out), ckpt_path=resume, weights_only=True)
         except SystemExit:  # Lightning's answer to Ctrl-C

@@ -1,5 +1,6 @@
 """The stages called from a notebook: each in a process of its own, as on the command line."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,13 +26,16 @@ def run_stages(
     Parameters
     ----------
     work : where everything is written.
-    data : folder in the official layout; None as on the command line: data/<slug>, else sample data.
+    data : folder in the official layout. None: <slug> in the folder that the environment variable
+        COMPETITIONS_DATA names, else as on the command line: data/<slug>, else sample data.
     flags : further flags of every stage, `("--set", "training.epochs=3")`.
 
     Raises
     ------
     InputError : a stage failed; the message is its last line.
     """
+    if data is None and "COMPETITIONS_DATA" in os.environ:
+        data = Path(os.environ["COMPETITIONS_DATA"]) / slug
     for script in SCRIPTS.values():
         command = [sys.executable, str(ROOT / "competitions" / slug / script), "--experiment", experiment]
         command += ["--work", str(work), *flags]

@@ -1,6 +1,6 @@
 """run.json: what was run, on what, from what, with what result.
 
-One record lies beside everything that a stage makes: `processed/run.json`, `<experiment>/fold<k>/run.json`,
+One record is kept with everything that a stage makes: `processed/run.json`, `<experiment>/fold<k>/run.json`,
 `<experiment>/oof.run.json`, `<experiment>/test.run.json`, `<experiment>/submission.run.json`.
 """
 

@@ -4,6 +4,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from common.base.atomic import atomic_folder
 from common.base.console import log
@@ -19,11 +22,26 @@ def make_sample_data(
 ) -> None:
     """Draw a small synthetic competition into `out`, which appears whole or not at all.
 
-    Does nothing when `out` holds the same sample already; InputError when it holds something else.
+    Does nothing when `out` holds the same sample already; InputError when it holds something else. Two
+    processes make one sample: the second waits for the first.
     """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(out.parent / f".{out.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        log(f"{competition.slug}: another process is making the sample data; waiting for it")
+        lock.acquire()
+    try:
+        _make_sample_data(competition, out, seed, scale)
+    finally:
+        lock.release()
+
+
+def _make_sample_data(competition: Competition[Any], out: Path, seed: int, scale: float) -> None:
     marker = {"competition": competition.slug, "seed": seed, "scale": scale}
     if is_sample_data(out):
-        if json.loads((out / SAMPLE_MARKER).read_text()) == marker:
+        if _marker_of(out) == marker:
             log(f"{competition.slug}: the sample data in {display_path(out)} are made already")
             return
         raise InputError(
@@ -37,6 +55,15 @@ def make_sample_data(
     with atomic_folder(out) as folder:
         competition.write_sample_data(folder, seed, scale)
         (folder / SAMPLE_MARKER).write_text(json.dumps(marker) + "\n")
+
+
+def _marker_of(folder: Path) -> object:
+    try:
+        return json.loads((folder / SAMPLE_MARKER).read_text(encoding="utf-8"))
+    except ValueError:
+        raise InputError(
+            f"{display_path(folder / SAMPLE_MARKER)}: cut short or damaged; delete the folder and run again"
+        ) from None
 
 
 def sample_data_command(competition: Competition, description: str | None) -> None:

@@ -13,7 +13,6 @@ import argparse
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -29,7 +28,7 @@ from common.run.experiments import AnyExperiment, Experiment, Overrides, Profile
 from common.run.flags import StageArgs, StageFlags, parse_stage_flags
 from common.run.job import SCRIPTS, Job, Method, Result, StageName
 from common.run.own_data import OwnData, OwnDataFlags, OwnDataJob
-from common.run.resume import file_lock, prepare_resume_dir
+from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_empty_resume_dir
 from common.run.run_record import (
     MAX_WARNINGS_LISTED,
     RunRecord,
@@ -153,7 +152,7 @@ class _Run:
         title = f"{self._title(settings)} {asked.name}"
         if self._is_done(record_path, inputs_hash, profile, title):
             return
-        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed):
+        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed, stopwatch):
             log(f"{title}: {'resuming' if resumed else 'running'}")
             job = OwnDataJob(
                 competition,
@@ -165,11 +164,9 @@ class _Run:
                 flags.stage_args,
                 resume_dir,
             )
-            start = time.monotonic()
             result = asked.predict(job)
             about = _About("own_data", settings, profile, None, seed, next(iter(asked.files.values())))
-            seconds = time.monotonic() - start
-            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, seconds)
+            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
@@ -208,7 +205,7 @@ class _Run:
         inputs_hash = self._inputs_hash(inputs, hashes, fold)
         if self._is_done(record_path, inputs_hash, inputs.profile, title):
             return
-        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed):
+        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed, stopwatch):
             doing = "resuming" if resumed else "running"
             log(f"{title}: {doing} (profile {inputs.profile}, data {display_path(inputs.data)})")
             job = Job(
@@ -224,12 +221,10 @@ class _Run:
                 upstream=inputs.upstream,
                 fold=-1 if fold is None else fold,
             )
-            start = time.monotonic()
             result = method(job)
             stage = self.stage.name if method is self.method else "out_of_fold"
             about = _About(stage, job.settings, job.profile, fold, job.seed, job.data)
-            seconds = time.monotonic() - start
-            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, seconds)
+            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
@@ -248,14 +243,20 @@ class _Run:
         return True
 
     @contextmanager
-    def _resume_dir(self, record_path: Path, inputs_hash: str, title: str) -> Iterator[tuple[Path, bool]]:
-        """The unit's folder for unfinished work, and whether it holds any."""
+    def _resume_dir(
+        self, record_path: Path, inputs_hash: str, title: str
+    ) -> Iterator[tuple[Path, bool, Stopwatch]]:
+        """The unit's folder for unfinished work, whether it holds any, and the time spent on it."""
         folder = resume_dir_of(record_path)
-        with file_lock(folder, title):
+        with file_lock(self.paths.lock(record_path), title):
             resumed = prepare_resume_dir(folder, inputs_hash)
             record_path.unlink(missing_ok=True)
             record_path.parent.mkdir(parents=True, exist_ok=True)
-            yield folder, resumed
+            try:
+                with Stopwatch(folder) as stopwatch:
+                    yield folder, resumed, stopwatch
+            finally:
+                remove_empty_resume_dir(folder)
 
     def _inputs_hash(self, inputs: Inputs, hashes: dict[str, str], fold: int | None) -> str:
         """Hash of everything that decides a unit's results."""
