@@ -2,8 +2,8 @@
 
     python competitions/my_competition/2_train_folds.py [--experiment NAME] [--fold K]
 
-An experiment with parents trains no model: its members are the parents' OOF (out-of-fold) predictions. The OOF
-score of a fold uses weights and a threshold that are tuned on the other folds.
+An experiment with parents trains no model: its members are the parents' OOF (out-of-fold) predictions. The
+OOF score of a fold uses weights and a threshold that are tuned on the other folds.
 
 Reads
     <work>/processed/train.parquet, of the parents: <work>/<experiment>/oof.parquet

@@ -11,10 +11,10 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.submission_table import id_faults
 from common.files.tables import write_table
-from common.learn.folds import assign_folds
 from common.learn.seeding import derived_seed
 from common.run.job import Job, Result
 from competitions.my_competition.data.features import feature_matrix, feature_names
+from competitions.my_competition.data.folds import machine_folds
 from competitions.my_competition.data.tables import (
     GROUP,
     ID,
@@ -26,7 +26,7 @@ from competitions.my_competition.data.tables import (
 )
 from competitions.my_competition.decision.tuning import Decision, cross_fitted, tune
 from competitions.my_competition.experiment import MyExperiment
-from competitions.my_competition.models.base import build_classifier
+from competitions.my_competition.models.registry import CLASSIFIERS
 from competitions.my_competition.predict.predictor import Predictor
 from competitions.my_competition.rules.baselines import baseline_metrics
 from competitions.my_competition.rules.metric import f1_score, grouped_f1_interval
@@ -41,9 +41,7 @@ def preprocess(job: Job[MyExperiment]) -> Result:
     for name, table in (("train.csv", train), ("test.csv", test)):
         for fault in missing_readings(table):
             job.warn(f"{name}: {fault}")
-    train["fold"] = assign_folds(
-        train[GROUP].to_numpy(), job.settings.folds, job.seed, strata=train[LABEL].to_numpy()
-    )
+    train["fold"] = machine_folds(train, job.settings.folds, job.seed)
     paths = [job.processed / "train.parquet", job.processed / "test.parquet"]
     write_table(paths[0], train)
     write_table(paths[1], test)
@@ -61,7 +59,7 @@ def train_fold(job: Job[MyExperiment]) -> Result:
         oof[parent] = members.loc[oof[ID], "probability"].to_numpy()
     if job.settings.model is not None:
         features = feature_matrix(train, job.settings.features)
-        model = build_classifier(job.settings.model)
+        model = CLASSIFIERS[job.settings.model.kind](job.settings.model.options)
         names = feature_names(job.settings.features)
         seed = derived_seed(job.seed, "fold", job.fold)
         model.fit(features[~held_out], train.loc[~held_out, LABEL].to_numpy(), names, seed)

@@ -1,7 +1,7 @@
 """Features of a row: the readings, and the ratios of their pairs.
 
-Replace: the features. They depend on one row alone, so that own data need nothing else. Statistics of training
-rows (means, encodings) belong in the fold's model.
+Replace: the features. They depend on one row alone, so that own data need nothing else. Statistics of
+training rows (means, encodings) belong in the fold's model.
 """
 
 from itertools import combinations

@@ -6,15 +6,15 @@ Replace: the methods, if your models take something other than a feature matrix.
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import ValidationError
 
 from common.base.errors import InputError
-from common.learn.arrays import Float64, Int64
 from common.run.experiments import Settings
-from competitions.my_competition.experiment import ModelSettings
-from competitions.my_competition.models.registry import CLASSIFIERS
+
+if TYPE_CHECKING:
+    from common.learn.arrays import Float64, Int64
 
 
 class Classifier(ABC):
@@ -32,11 +32,11 @@ class Classifier(ABC):
             raise InputError(f"{key}: {problem['msg']}") from None
 
     @abstractmethod
-    def fit(self, features: Float64, labels: Int64, names: list[str], seed: int) -> None:
+    def fit(self, features: "Float64", labels: "Int64", names: list[str], seed: int) -> None:
         """Train on (rows, features), NaN where unknown, and (rows,) labels 0 and 1."""
 
     @abstractmethod
-    def predict(self, features: Float64) -> Float64:
+    def predict(self, features: "Float64") -> "Float64":
         """(rows,) probabilities of a failure."""
 
     @abstractmethod
@@ -46,8 +46,3 @@ class Classifier(ABC):
     @abstractmethod
     def restore(self, folder: Path) -> None:
         """Read what `save` wrote; InputError when it is missing or damaged."""
-
-
-def build_classifier(settings: ModelSettings) -> Classifier:
-    """The untrained classifier of an experiment; InputError when its options are wrong."""
-    return CLASSIFIERS[settings.kind](settings.options)

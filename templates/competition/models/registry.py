@@ -3,16 +3,13 @@
     @CLASSIFIERS.register("logistic")
     class LogisticClassifier(Classifier): ...
 
-Names are read from the source text: this module stays light, and imports none of them.
+Names are read from the source text, so that only the module of the classifier that is used gets imported.
 """
 
-from typing import TYPE_CHECKING
-
 from common.run.registry import Registry
+from competitions.my_competition.models.base import Classifier
 
-if TYPE_CHECKING:
-    from competitions.my_competition.models.base import Classifier
-
-CLASSIFIERS: Registry[type["Classifier"]] = Registry(
+CLASSIFIERS: Registry[type[Classifier]] = Registry(
     "competitions.my_competition.models", "CLASSIFIERS", "classifier"
 )
+"""Name -> class, which is called with `model.options`."""

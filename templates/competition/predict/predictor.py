@@ -27,7 +27,8 @@ from competitions.my_competition.data.tables import (
 )
 from competitions.my_competition.decision.tuning import Decision
 from competitions.my_competition.experiment import MyExperiment
-from competitions.my_competition.models.base import Classifier, build_classifier
+from competitions.my_competition.models.base import Classifier
+from competitions.my_competition.models.registry import CLASSIFIERS
 
 COLUMNS = (ID, *READINGS)
 """What own data must have."""
@@ -54,7 +55,7 @@ class Predictor:
         folds = []
         if trained.settings.model is not None:
             for folder in trained.fold_folders:
-                model = build_classifier(trained.settings.model)
+                model = CLASSIFIERS[trained.settings.model.kind](trained.settings.model.options)
                 model.restore(folder)
                 folds.append(model)
         decision = Decision.from_record(trained.decision)

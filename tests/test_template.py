@@ -1,0 +1,129 @@
+"""The template competition, copied as docs/adding.md says, holds everything that holds for the others."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.base.paths import ROOT
+from tests.conftest import Finished, run_python
+
+SLUG = "bike_demand"
+"""Another name than the template's, so that a name left behind is an error."""
+COPIED = ("common", "templates", "docs", "run_all.sh", "environment.sh", "pyproject.toml")
+COPIED_TEXT = ("requirements.txt", "constraints.txt", "README.md")
+SHARED_TESTS = ("test_every_competition.py", "test_house_rules.py", "test_notebooks.py")
+WRAPPER = """#!/usr/bin/env bash
+[ "$1 $2" != "-m pip" ] || exit 1
+exec {python} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project of its own: the shared parts, the code of all competitions, and the copied template."""
+    root = tmp_path_factory.mktemp("project")
+    skip = shutil.ignore_patterns("__pycache__", "*.pyc")
+    for name in COPIED + COPIED_TEXT:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, root / name, ignore=skip)
+        else:
+            shutil.copy(source, root / name)
+    shutil.copytree(ROOT / "competitions", root / "competitions", ignore=skip)
+    (root / "tests").mkdir()
+    for file in (ROOT / "tests").glob("*.py"):
+        shutil.copy(file, root / "tests" / file.name)
+    shutil.copytree(ROOT / "tests" / "network_watch", root / "tests" / "network_watch", ignore=skip)
+    commands = copy_commands().replace("name=my_competition", f"name={SLUG}")
+    assert commands.count(SLUG) == 1
+    subprocess.run(["bash", "-euc", commands], cwd=root, check=True)
+    return root
+
+
+def copy_commands() -> str:
+    """The shell block of docs/adding.md."""
+    (block,) = re.findall(r"```bash\n(.*?)```", (ROOT / "docs" / "adding.md").read_text(), re.DOTALL)
+    return str(block)
+
+
+@pytest.fixture(scope="module")
+def in_root(root: Path) -> Iterator[Path]:
+    """Commands run in the copied project and import from it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setenv("PYTHONPATH", str(root))
+        for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_ADDOPTS"):
+            patch.delenv(name, raising=False)
+        yield root
+
+
+@pytest.fixture(scope="module")
+def tested(in_root: Path) -> Finished:
+    """Its own tests and the tests of all competitions, run once; they leave a trained champion."""
+    tests = [f"tests/{name}" for name in (SLUG, *SHARED_TESTS)]
+    flags = ["-q", "-k", SLUG, "-p", "no:cacheprovider"]
+    return run_python("-m", "pytest", *flags, "--basetemp", in_root / "tried", *tests)
+
+
+def test_the_copied_template_passes_its_tests_and_those_of_all_competitions(tested: Finished) -> None:
+    assert tested.code == 0, tested.text
+    (passed,) = re.findall(r"(\d+) passed", tested.text)
+    assert int(passed) > 80, tested.text
+    assert "skipped" not in tested.text, tested.text
+
+
+def test_competitions_are_found_by_their_folder(in_root: Path) -> None:
+    code = "from competitions.discovery import SLUGS; print(*SLUGS)"
+    assert SLUG in run_python("-c", code).text.split()
+    done = subprocess.run([in_root / "run_all.sh", "--help"], capture_output=True, text=True, check=True)
+    assert SLUG in done.stdout
+    assert "my_competition" not in done.stdout
+
+
+def test_no_trace_of_the_template_is_left(root: Path) -> None:
+    for folder in ("competitions", "tests", "notebooks"):
+        for file in (root / folder).rglob("*"):
+            if file.is_file() and SLUG in str(file.relative_to(root)) and file.suffix != ".pyc":
+                assert "my_competition" not in file.read_text(encoding="utf-8"), file
+
+
+def test_run_all_goes_through_it_and_finds_all_done(in_root: Path, tested: Finished) -> None:
+    wrapper = in_root / ".venv" / "bin" / "python"
+    wrapper.parent.mkdir(parents=True)
+    wrapper.write_text(WRAPPER.format(python=sys.executable))
+    wrapper.chmod(0o755)
+    script = 'echo "$PWD $(cat requirements.txt constraints.txt pyproject.toml | cksum)" >.venv/installed'
+    subprocess.run(["bash", "-c", script], check=True)
+    tried = in_root / "tried"
+    command = [in_root / "run_all.sh", SLUG, "--data", tried / "sample", "--work", tried / "work"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "running" not in done.stdout
+    assert done.stdout.count("done already") == 3 + 12 + 3 + 3, "four stages of the champion and its parents"
+    assert re.search(rf"^{SLUG}\s+champion\s+F1\s.*valid", done.stdout, re.MULTILINE), done.stdout
+
+
+def test_figures_are_kept_by_report_readme(in_root: Path, tested: Finished) -> None:
+    done = run_python("-m", "competitions", "report", SLUG, "--readme", "--work", in_root / "tried" / "work")
+    assert done.code == 0, done.text
+    assert (in_root / "results" / f"{SLUG}.csv").read_text().count("\n") == 4
+    assert (in_root / "docs" / f"{SLUG}.png").is_file()
+    readme = (in_root / "competitions" / SLUG / "README.md").read_text()
+    assert "| `champion` |" in readme
+    assert "4 experiments" not in readme.split("experiments that were not run")[0][-20:]
+    assert f"[{SLUG}](competitions/{SLUG})" in (in_root / "README.md").read_text()
+
+
+def test_experiments_are_described(in_root: Path) -> None:
+    done = run_python("-m", "competitions", "experiments", SLUG, "--json")
+    described = {one["name"]: one for one in json.loads(done.text)}
+    assert described["champion"]["settings"]["parents"] == ["lightgbm_ratios", "logistic_ratios"]
+    assert described["lightgbm_ratios"]["settings"]["features"] == {"ratios": True}
+    assert described["lightgbm_leaves4_min40"]["settings"]["model"]["options"]["num_leaves"] == 4
+    assert all(one["idea"] for one in described.values())
