@@ -101,7 +101,7 @@ def test_run_all_goes_through_it_and_finds_all_done(in_root: Path, tested: Finis
     script = 'echo "$PWD $(cat requirements.txt constraints.txt pyproject.toml | cksum)" >.venv/installed'
     subprocess.run(["bash", "-c", script], check=True)
     tried = in_root / "tried"
-    command = [in_root / "run_all.sh", SLUG, "--data", tried / "sample", "--work", tried / "work"]
+    command = ["./run_all.sh", SLUG, "--data", str(tried / "sample"), "--work", str(tried / "work")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "running" not in done.stdout
