@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from common.base.console import log
-from common.base.errors import InputError, explain_fault
+from common.base.errors import InputError
 from common.base.paths import ROOT, display_path, readable_folder
 from common.report.evaluation import Evaluation, best_baseline, evaluate, finished_experiments
+from common.run.command import run_command
 from common.run.competition import Competition, Finished
 from common.run.experiments import read_experiments
 from competitions.discovery import SLUGS, competition_of
@@ -80,7 +81,7 @@ def _write_report(
         pictures = folder / "figures" / competition.slug / finished.experiment
         figures = page.draw_figures(competition, finished, pictures)
         sections.append(page.Section(competition, finished, evaluation, list(map(page.embedded, figures))))
-        if readme and "+" not in finished.experiment:
+        if readme and "+" not in finished.experiment and not evaluation.faults:
             result = tables.result_of(competition, finished, evaluation, data_name)
             tables.keep_results(tables.results_file(competition), [result])
             if finished.experiment == "champion" and evaluation.score is not None and figures:
@@ -146,7 +147,9 @@ def experiments(flags: argparse.Namespace) -> int:
     from common.report import experiment_list
 
     listed = experiment_list.describe_experiments(competition, names)
-    log(experiment_list.as_json(listed) if flags.json else experiment_list.as_text(listed))
+    text = experiment_list.as_json(listed) if flags.json else experiment_list.as_text(listed)
+    for line in text.splitlines():
+        log(line)
     return 0
 
 
@@ -215,14 +218,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run one command; faults of the input end in one line and 2."""
     flags = parse(argv)
-    try:
-        return int(flags.run(flags))
-    except (InputError, OSError, MemoryError) as fault:
-        line = explain_fault(fault)
-        if line is None:
-            raise
-        print(f"error: {line}", file=sys.stderr)
-        return 2
+    return run_command(lambda: flags.run(flags))
 
 
 if __name__ == "__main__":

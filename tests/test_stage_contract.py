@@ -1,5 +1,6 @@
 """The stage contract, on a competition of ten numbers."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 
 from common.base.errors import InputError
 from common.base.paths import ROOT, WorkPaths, resume_dir_of
+from common.report.evaluation import finished_experiments
 from common.run.competition import Competition
 from common.run.resume import file_lock, prepare_resume_dir
 from common.run.run_record import hash_path, read_record
@@ -54,6 +56,7 @@ def command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
             "preprocess": (toy.preprocess, None),
             "train_folds": (toy.train_fold, toy.pool),
             "infer": (toy.infer, None),
+            "make_submission": (toy.make_submission, None),
         }
         try:
             Stage(competition, stage, "Doc of the stage.").run(
@@ -151,13 +154,33 @@ def test_one_fold_alone(command: Command) -> None:
     assert "folds 0 to 1" in text
 
 
+def flip_a_bit(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
 def test_damaged_outputs_are_made_again(command: Command, folder: Path) -> None:
     command("preprocess")
     command("train_folds", "--experiment", "double")
-    (folder / "work" / "toy" / "double" / "fold0" / "oof.json").write_text("")
+    flip_a_bit(folder / "work" / "toy" / "double" / "fold0" / "oof.json")
     text = command("train_folds", "--experiment", "double")[1]
-    assert "fold 0: settings or inputs changed" in text or "fold 0: its files" in text
+    assert "fold0/oof.json is not as it was written, running again" in text
     assert "fold 1: done already" in text
+
+
+def test_nothing_is_made_from_a_damaged_file(command: Command, folder: Path) -> None:
+    command("preprocess")
+    processed = folder / "work" / "toy" / "processed" / "numbers.json"
+    flip_a_bit(processed)
+    code, text = command("train_folds", "--experiment", "double")
+    assert code == 2
+    assert "numbers.json: missing, or not as 1_preprocess.py wrote it" in text
+    assert len(text.strip().splitlines()) == 1
+    assert "running again" in command("preprocess")[1]
+    assert command("train_folds", "--experiment", "double")[0] == 0
+    processed.unlink()
+    assert command("train_folds", "--experiment", "double")[0] == 0, "what is done needs no earlier file"
 
 
 @pytest.mark.parametrize(
@@ -167,6 +190,8 @@ def test_damaged_outputs_are_made_again(command: Command, folder: Path) -> None:
         (["--data", "/nowhere/at/all"], ["does not exist", "numbers.json"]),
         (["--data", __file__], ["must be a folder"]),
         (["--fold", "1"], ["--fold is for 2_train_folds.py"]),
+        (["--data", ".", "--work", "./work"], ["lies in --data", "only read"]),
+        (["--data", ".", "--work", "."], ["lies in --data", "only read"]),
     ],
 )
 def test_wrong_flags_end_in_one_line(command: Command, argv: list[str], words: list[str]) -> None:
@@ -198,6 +223,53 @@ def test_help_tells_the_method_the_flags_and_the_experiments(command: Command) -
     assert code == 0
     for word in ("Doc of the stage.", "--experiment", "--device", "double"):
         assert word in text
+
+
+def test_again_repeats_and_other_code_is_reported(command: Command, folder: Path) -> None:
+    command("preprocess")
+    record = folder / "work" / "toy" / "processed" / "run.json"
+    before = record.read_text()
+    assert "other code" not in command("preprocess")[1]
+    code = read_record(record).code
+    record.write_text(before.replace(code, "f" * len(code)))
+    assert "done already" in command("preprocess")[1]
+    assert "made by other code; --again repeats it" in command("preprocess")[1]
+    text = command("preprocess", "--again")[1]
+    assert text.count("running again") == 1
+    assert "other code" not in command("preprocess")[1]
+
+
+def test_an_edited_input_of_the_same_size_is_noticed(command: Command, folder: Path) -> None:
+    command("preprocess")
+    command("train_folds", "--experiment", "double")
+    data = folder / "work" / "sample_data" / "toy"
+    numbers, record = data / "numbers.json", folder / "work" / "toy" / "processed" / "run.json"
+    status = numbers.stat()
+    numbers.write_text(numbers.read_text().replace("2021", "9021"))
+    os.utime(numbers, ns=(status.st_atime_ns, status.st_mtime_ns))
+    (data / "notes.txt").write_text("no stage reads this")
+    hash_path.cache_clear()
+    assert "running again" in command("preprocess")[1]
+    assert "9021" in (record.parent / "numbers.json").read_text()
+    assert command("train_folds", "--experiment", "double")[1].count("running again") == 3
+    (data / "notes.txt").write_text("nor this")
+    hash_path.cache_clear()
+    assert "running" not in command("preprocess")[1]
+
+
+def test_a_replaced_image_is_noticed_and_a_copied_folder_trains_nothing_again(
+    command: Command, folder: Path
+) -> None:
+    command("preprocess")
+    command("train_folds", "--experiment", "double")
+    pictures = folder / "work" / "sample_data" / "toy" / "pictures"
+    pictures.mkdir()
+    for content in (b"one", b"two"):
+        (pictures / "a.png").write_bytes(content)
+        hash_path.cache_clear()
+        assert "running again" in command("preprocess")[1]
+    # The processed data came out the same, so the models are still right.
+    assert "running" not in command("train_folds", "--experiment", "double")[1]
 
 
 # ---- two processes at once, kills
@@ -244,6 +316,22 @@ def test_two_first_runs_make_one_sample(folder: Path) -> None:
     assert [process.returncode for process in two] == [0, 0], printed
     assert sorted("made already" in text for text in printed) == [False, True]
     assert (folder / "sample" / "numbers.json").is_file()
+
+
+def test_results_of_two_runs_are_not_mixed(command: Command, folder: Path) -> None:
+    """Out-of-fold predictions of one seed and a submission of another do not belong together."""
+    competition = toy.competition(folder / "code")
+    stages = ("preprocess", "train_folds", "infer", "make_submission")
+    for stage in stages:
+        assert command(stage)[0] == 0
+    assert [found.stale for found in finished_experiments(competition, folder / "work" / "toy")] == [(), ()]
+    assert command("train_folds", "--seed", "5")[0] == 0
+    champion, double = finished_experiments(competition, folder / "work" / "toy")
+    assert any("infer is of an earlier run: oof changed" in line for line in double.stale), double.stale
+    assert any("double/oof changed" in line for line in champion.stale), champion.stale
+    for stage in stages[2:]:
+        assert command(stage)[0] == 0
+    assert [found.stale for found in finished_experiments(competition, folder / "work" / "toy")] == [(), ()]
 
 
 # ---- --set

@@ -33,6 +33,7 @@ def competition(folder: Path) -> Competition[ToyExperiment]:
         submission_suffix=".json",
         truth_name="truth/y.json",
         expected_data="numbers.json",
+        input_files=("numbers.json", "pictures/*"),
         write_sample_data=write_sample_data,
         validate=lambda submission, data: [],
         score=lambda submission, truth: Score(0.0),
@@ -74,6 +75,12 @@ def pool(job: Job[ToyExperiment]) -> Result:
 def infer(job: Job[ToyExperiment]) -> Result:
     target = job.paths.test(job.settings.name, ".json")
     target.write_text(json.dumps({"threshold": job.upstream["oof"].decision["threshold"]}))
+    return Result([target])
+
+
+def make_submission(job: Job[ToyExperiment]) -> Result:
+    target = job.paths.submission(job.settings.name, ".json")
+    target.write_text(json.dumps({"factor": job.settings.factor, "seed": job.seed}))
     return Result([target])
 
 

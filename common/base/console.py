@@ -11,9 +11,20 @@ Item = TypeVar("Item")
 SECONDS_BETWEEN_LINES = 20.0
 
 
-def log(message: str) -> None:
-    """Print one line at once."""
-    print(message, flush=True)
+def printable(text: str) -> str:
+    """`text` with control characters, and what is no valid Unicode, as escapes.
+
+    File names and cells of tables come from others; printed as they are they could steer the terminal.
+    """
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def log(message: str, error: bool = False) -> None:
+    """Print one line at once, to standard output or standard error; line breaks within it are escaped."""
+    stream = sys.stderr if error else sys.stdout
+    text = printable(message)
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
 
 
 def progress(items: Iterable[Item], what: str, unit: str = "it", total: int | None = None) -> Iterator[Item]:

@@ -1,6 +1,7 @@
 """Finished experiments found on disk, and their submissions validated and scored."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -8,7 +9,7 @@ from common.base.atomic import write_text
 from common.base.paths import WorkPaths
 from common.run.competition import Competition, Finished
 from common.run.experiments import experiment_names
-from common.run.run_record import RunRecord, file_sha256, read_record, short_hash
+from common.run.run_record import RunRecord, file_sha256, read_record, record_hash, short_hash
 
 
 class Evaluation(BaseModel):
@@ -44,8 +45,39 @@ def finished_experiments(competition: Competition, work: Path) -> list[Finished]
         from_parents = [each for parent in parents for each in _records_of(competition, paths, parent)[0][1:]]
         data = Path(records[-1].data)
         truth = data / competition.truth_name
-        found.append(Finished(name, work, data, records, truth if truth.exists() else None, from_parents))
+        stale = tuple(_stale(competition, paths, name))
+        found.append(
+            Finished(name, work, data, records, truth if truth.exists() else None, from_parents, stale)
+        )
     return found
+
+
+def _stale(competition: Competition[Any], paths: WorkPaths, name: str) -> list[str]:
+    """Stages whose inputs were made again since they ran, one line each; their results are of another run."""
+    records, parents = _records_of(competition, paths, name)
+    upstream = {"processed": records[0]} if records[0].stage == "preprocess" else {}
+    upstream |= {f"fold{record.fold}": record for record in records if record.fold is not None}
+    upstream |= {{"out_of_fold": "oof", "infer": "test"}.get(r.stage, ""): r for r in records}
+    for parent in parents:
+        of_parent = {record.stage: record for record in _records_of_parent(paths, parent)}
+        upstream |= {
+            f"{parent}/{key}": of_parent[stage]
+            for stage, key in (("out_of_fold", "oof"), ("infer", "test"))
+            if stage in of_parent
+        }
+    current = {key: record_hash(record) for key, record in upstream.items()}
+    lines = []
+    for record in records:
+        changed = [key for key, used in record.inputs.items() if key in current and used != current[key]]
+        if changed:
+            unit = record.stage if record.fold is None else f"{record.stage} of fold {record.fold}"
+            lines.append(f"{unit} is of an earlier run: {', '.join(changed)} changed since; run it again")
+    return lines
+
+
+def _records_of_parent(paths: WorkPaths, parent: str) -> list[RunRecord]:
+    files = (paths.oof_record(parent), paths.test_record(parent))
+    return [read_record(file) for file in files if file.is_file()]
 
 
 def _records_of(competition: Competition, paths: WorkPaths, name: str) -> tuple[list[RunRecord], list[str]]:
@@ -74,7 +106,7 @@ def evaluate(competition: Competition, finished: Finished, kept: Path) -> Evalua
                 return evaluation
         except ValidationError:
             kept.unlink()
-    faults = competition.validate(submission, finished.data)
+    faults = [*finished.stale, *competition.validate(submission, finished.data)]
     score, baselines = None, {}
     if finished.truth is not None and not faults:
         score = competition.score(submission, finished.truth)
@@ -94,7 +126,9 @@ def evaluation_hash(finished: Finished, submission: Path) -> str:
     """Hash of everything that an evaluation and its pictures are made from."""
     truth = str(finished.truth.stat().st_mtime_ns) if finished.truth else ""
     content = [record.inputs_hash + record.finished for record in finished.records]
-    return short_hash([content, file_sha256(submission) if submission.is_file() else "", truth])
+    return short_hash(
+        [content, finished.stale, file_sha256(submission) if submission.is_file() else "", truth]
+    )
 
 
 def best_baseline(competition: Competition, baselines: dict[str, float]) -> tuple[str, float] | None:

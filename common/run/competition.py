@@ -56,6 +56,8 @@ class Finished:
     truth: Path | None
     parents_records: Sequence[RunRecord] = ()
     """Records of the experiments that this one combines."""
+    stale: tuple[str, ...] = ()
+    """Stages whose inputs were made again since they ran, one line each."""
 
     @property
     def seconds(self) -> float:
@@ -86,6 +88,8 @@ class Competition(Generic[AnyExperiment]):
     """Path of the sample data's test truth, relative to the data folder."""
     expected_data: str
     """One line that says what the official folder holds, for messages."""
+    input_files: tuple[str, ...]
+    """Patterns of the official files that are read, relative to the data folder; others change nothing."""
     write_sample_data: Callable[[Path, int, float], None]
     """(empty folder, seed, scale): write a small synthetic competition in the official layout."""
     validate: Callable[[Path, Path], list[str]]

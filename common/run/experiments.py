@@ -30,7 +30,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.base.errors import InputError
 
@@ -67,7 +67,7 @@ class Experiment(Settings):
     """Settings that the paper does not print, and that are our choice."""
     parents: list[str] = []
     """Experiments whose predictions this one combines."""
-    folds: int = 5
+    folds: int = Field(default=5, ge=1, le=100)
     """How many folds the labelled data are cut into."""
     needs_gpu: bool = False
     """Whether the full profile takes hours to days without a GPU."""

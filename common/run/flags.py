@@ -27,6 +27,8 @@ class StageFlags:
     seed: int | None
     overrides: dict[str, Any]
     """--set: dotted key -> value."""
+    again: bool
+    """Do what is done already once more."""
     stage_args: argparse.Namespace
     """Flags that this stage alone has."""
 
@@ -96,11 +98,12 @@ def parse_stage_flags(
         help="change one setting, e.g. training.epochs=3; the run gets a folder of its own (repeatable; "
         "give it to every stage)",
     )
+    common.add_argument("--again", action="store_true", help="do what is done already once more")
     own_group = parser.add_argument_group("flags of this stage") if add_flags else None
     if add_flags and own_group:
         add_flags(own_group)  # type: ignore[arg-type]
     parsed = parser.parse_args(argv)
-    names = ("experiment", "data", "work", "profile", "fold", "device", "seed")
+    names = ("experiment", "data", "work", "profile", "fold", "device", "seed", "again")
     others = {key: value for key, value in vars(parsed).items() if key not in (*names, "set")}
     return StageFlags(
         **{name: getattr(parsed, name) for name in names},

@@ -13,6 +13,8 @@ import re
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,8 @@ from common.base.errors import InputError
 from common.base.paths import ROOT, display_path
 
 LARGE_FILE = 64 * 2**20
+HASHING_THREADS = 4
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 MAX_WARNINGS_LISTED = 200
 
 
@@ -66,6 +70,8 @@ class RunRecord(BaseModel):
     device: str
     hardware: str
     git_commit: str | None
+    code: str
+    """Hash of the project's source files when it was made."""
     packages: dict[str, str]
     seconds: float
     peak_memory_mb: float
@@ -105,27 +111,35 @@ def file_sha256(path: Path) -> str:
 
 
 @cache
-def hash_path(path: Path) -> str:
-    """Identity of an input: a file's SHA-256, a folder's listing of relative paths and sizes.
+def hash_path(path: Path, patterns: tuple[str, ...] = ("*",)) -> str:
+    """Identity of an input: the content of a file, or of the files of a folder.
 
-    Files over 64 MiB count by size and modification time. A folder's pictures are not read: hundreds of
-    thousands of files would take longer than the check may.
+    Tables count by their content. Images, and files over 64 MiB, count by size and time of modification: to
+    read hundreds of thousands of them would take longer than the check may.
+
+    Parameters
+    ----------
+    patterns : of a folder's relative paths, as `fnmatch` has them (`*` crosses folders); others do not count.
     """
     if path.is_file():
-        status = path.stat()
-        return (
-            file_sha256(path)
-            if status.st_size <= LARGE_FILE
-            else short_hash([status.st_size, status.st_mtime_ns])
-        )
+        return _file_identity(path)
     listing = hashlib.sha256()
-    for line in sorted(_listed(path, len(str(path)) + 1)):
-        listing.update(line.encode("utf-8", "surrogateescape"))
+    for name in sorted(_listed(path, len(str(path)) + 1)):
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            listing.update(f"{name}\0{_file_identity(path / name)}\n".encode("utf-8", "surrogateescape"))
     return listing.hexdigest()
 
 
+def _file_identity(path: Path) -> str:
+    status = path.stat()
+    if status.st_size <= LARGE_FILE and path.suffix.lower() not in IMAGE_SUFFIXES:
+        return file_sha256(path)
+    return short_hash([status.st_size, status.st_mtime_ns])
+
+
 def _listed(folder: Path, root_length: int) -> list[str]:
-    lines, pending = [], [str(folder)]
+    """Relative paths of all files; hidden ones and the sample's truth are left out."""
+    names, pending = [], [str(folder)]
     while pending:
         with os.scandir(pending.pop()) as entries:
             for entry in entries:
@@ -134,8 +148,8 @@ def _listed(folder: Path, root_length: int) -> list[str]:
                 if entry.is_dir():
                     pending.append(entry.path)
                 else:
-                    lines.append(f"{entry.path[root_length:]}\0{entry.stat().st_size}\n")
-    return lines
+                    names.append(entry.path[root_length:])
+    return names
 
 
 def describe_output(path: Path, work: Path) -> Output:
@@ -143,24 +157,52 @@ def describe_output(path: Path, work: Path) -> Output:
     return Output(path=path.relative_to(work).as_posix(), size=path.stat().st_size, sha256=file_sha256(path))
 
 
-def outputs_intact(record: RunRecord, work: Path) -> bool:
-    """Whether every file of the record is there in its full size."""
-    for output in record.outputs:
+def damaged_outputs(record: RunRecord, work: Path) -> list[Path]:
+    """Outputs of the record that are missing, or whose bytes are not those that the stage wrote."""
+
+    def is_damaged(output: Output) -> bool:
         path = work / output.path
-        if not path.is_file() or path.stat().st_size != output.size:
-            return False
-    return True
+        try:
+            return path.stat().st_size != output.size or file_sha256(path) != output.sha256
+        except OSError:
+            return True
+
+    with ThreadPoolExecutor(HASHING_THREADS) as pool:
+        damaged = list(pool.map(is_damaged, record.outputs))
+    return [work / output.path for output, bad in zip(record.outputs, damaged, strict=True) if bad]
+
+
+def record_hash(record: RunRecord) -> str:
+    """What of a unit of work decides the results of later ones.
+
+    Of preprocessing only its results: the same data in another place lead to the same models.
+    """
+    outputs = [output.model_dump() for output in record.outputs]
+    made_from = "" if record.stage == "preprocess" else record.inputs_hash
+    return short_hash([made_from, outputs, record.decision])
 
 
 @cache
 def git_commit() -> str | None:
     """Commit of the project, `+` appended when tracked files differ from it; None outside a repository."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--exclude=*", "--dirty=+"]
+    environment = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}  # only look: write no index
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, text=True, timeout=20, check=True, env=environment
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+@cache
+def code_hash(folder: Path) -> str:
+    """Hash of the source files of common/ and of a competition's folder, comments included."""
+    files = [*(ROOT / "common").rglob("*.py"), *folder.rglob("*.py")]
+    return short_hash(
+        [[path.relative_to(path.parents[1]).as_posix(), file_sha256(path)] for path in sorted(files)]
+    )
 
 
 @cache

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +9,9 @@ from filelock import FileLock, Timeout
 
 from common.base.atomic import atomic_folder
 from common.base.console import log
-from common.base.errors import InputError, explain_fault
+from common.base.errors import InputError
 from common.base.paths import SAMPLE_MARKER, display_path, is_sample_data
+from common.run.command import run_command
 from common.run.competition import Competition
 
 DEFAULT_SEED = 2021
@@ -83,11 +83,6 @@ def sample_data_command(competition: Competition, description: str | None) -> No
     flags = parser.parse_args()
     if not 0.05 <= flags.scale <= 100:
         parser.error(f"--scale {flags.scale}: expected a number from 0.05 to 100")
-    try:
-        make_sample_data(competition, flags.out, flags.seed, flags.scale)
-    except (InputError, OSError, MemoryError) as fault:
-        line = explain_fault(fault)
-        if line is None:
-            raise
-        print(f"error: {line}", file=sys.stderr)
-        raise SystemExit(2) from None
+    code = run_command(lambda: make_sample_data(competition, flags.out, flags.seed, flags.scale))
+    if code:
+        raise SystemExit(code)

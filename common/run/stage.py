@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any, Generic, cast
 
 from common.base.console import log
-from common.base.errors import InputError, explain_fault
+from common.base.errors import InputError
 from common.base.paths import WorkPaths, default_work, display_path, is_sample_data, resume_dir_of
+from common.run.command import run_command
 from common.run.competition import Competition
 from common.run.experiments import AnyExperiment, Experiment, Overrides, Profile, run_name
 from common.run.flags import StageArgs, StageFlags, parse_stage_flags
@@ -32,14 +33,16 @@ from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_e
 from common.run.run_record import (
     MAX_WARNINGS_LISTED,
     RunRecord,
+    code_hash,
+    damaged_outputs,
     describe_output,
     git_commit,
     hardware,
     hash_path,
-    outputs_intact,
     package_versions,
     peak_memory_mb,
     read_record,
+    record_hash,
     short_hash,
     write_record,
 )
@@ -72,7 +75,8 @@ class Stage(Generic[AnyExperiment]):
         """
         # Threads that wait for each other by spinning make torch several times slower while others work.
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        try:
+
+        def work() -> None:
             flags = self._parse(argv)
             run = _Run(self, flags, method, pool)
             asked = self.own_data.request(flags.stage_args) if self.own_data else None
@@ -80,15 +84,10 @@ class Stage(Generic[AnyExperiment]):
                 run.own_data(asked)
             else:
                 run.experiment(flags.experiment, flags.overrides)
-        except KeyboardInterrupt:
-            print("stopped; the same command goes on from here", file=sys.stderr)
-            raise SystemExit(130) from None
-        except Exception as fault:
-            line = explain_fault(fault)
-            if line is None:
-                raise
-            print(f"error: {line}", file=sys.stderr)
-            raise SystemExit(2) from None
+
+        code = run_command(work)
+        if code:
+            raise SystemExit(code)
 
     def _parse(self, argv: list[str] | None) -> StageFlags:
         def add(parser: argparse.ArgumentParser) -> None:
@@ -108,6 +107,10 @@ class _Run:
         self.stage, self.flags, self.method, self.pool = stage, flags, method, pool
         self.competition = stage.competition
         self.paths = WorkPaths((flags.work or default_work(self.competition.slug)).expanduser().absolute())
+        self.made: set[Path] = set()
+        """Records that this call wrote; the parents of an ensemble can share a unit of work."""
+        self.verified: dict[str, str] = {}
+        """Earlier records whose outputs were compared with their hashes by this call."""
         self.inputs = StageInputs(self.competition, stage.name, flags, self.paths)
         if flags.fold is not None and stage.name != "train_folds":
             raise InputError("--fold is for 2_train_folds.py; the other stages need all folds")
@@ -125,7 +128,7 @@ class _Run:
             return
         hashes = _hashes(inputs.upstream)
         if self.stage.name == "preprocess":
-            hashes = {"data": hash_path(inputs.data)}
+            hashes = {"data": hash_path(inputs.data, self.competition.input_files)}
         self._unit(self.method, inputs, hashes, self._record_path(inputs.settings), None)
 
     # ---- data of the user's own
@@ -168,6 +171,7 @@ class _Run:
             about = _About("own_data", settings, profile, None, seed, next(iter(asked.files.values())))
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
+            self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
 
@@ -205,6 +209,7 @@ class _Run:
         inputs_hash = self._inputs_hash(inputs, hashes, fold)
         if self._is_done(record_path, inputs_hash, inputs.profile, title):
             return
+        self._verify(inputs.upstream)
         with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed, stopwatch):
             doing = "resuming" if resumed else "running"
             log(f"{title}: {doing} (profile {inputs.profile}, data {display_path(inputs.data)})")
@@ -226,6 +231,7 @@ class _Run:
             about = _About(stage, job.settings, job.profile, fold, job.seed, job.data)
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
+            self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
 
@@ -233,14 +239,39 @@ class _Run:
         if not record_path.is_file():
             return False
         record = read_record(record_path)
-        if record.inputs_hash != inputs_hash or not outputs_intact(record, self.paths.work):
+        if record.inputs_hash != inputs_hash:
             log(f"{title}: settings or inputs changed since {record.finished}, running again")
+            return False
+        damaged = damaged_outputs(record, self.paths.work)
+        if damaged:
+            log(f"{title}: {display_path(damaged[0])} is not as it was written, running again")
+            return False
+        if self.flags.again and record_path not in self.made:
+            log(f"{title}: running again, as --again says")
             return False
         if record.profile != profile:
             # The same work under another name: later stages follow the last call.
             write_record(record_path, record.model_copy(update={"profile": profile}))
-        log(f"{title}: done already in {display_path(record_path.parent)}")
+        other = record.code != code_hash(self.competition.folder)
+        note = " (made by other code; --again repeats it)" if other else ""
+        log(f"{title}: done already in {display_path(record_path.parent)}{note}")
         return True
+
+    def _verify(self, upstream: dict[str, RunRecord]) -> None:
+        """InputError when a file of an earlier stage is missing or is not as it was written."""
+        for key, record in upstream.items():
+            if self.verified.get(key) == record.inputs_hash:
+                continue
+            damaged = damaged_outputs(record, self.paths.work)
+            if damaged:
+                stage = cast(StageName, "train_folds" if record.stage == "out_of_fold" else record.stage)
+                script = display_path(self.competition.folder / SCRIPTS[stage])
+                raise InputError(
+                    f"{display_path(damaged[0])}: missing, or not as {SCRIPTS[stage]} wrote it; "
+                    f"run `python {script} --experiment {record.experiment['name']} "
+                    f"--work {display_path(self.paths.work)}` again"
+                )
+            self.verified[key] = record.inputs_hash
 
     @contextmanager
     def _resume_dir(
@@ -280,13 +311,7 @@ class _Run:
 
 
 def _hashes(upstream: dict[str, RunRecord]) -> dict[str, str]:
-    """What of earlier stages decides the results of this one."""
-    return {
-        key: short_hash(
-            [record.inputs_hash, [output.model_dump() for output in record.outputs], record.decision]
-        )
-        for key, record in upstream.items()
-    }
+    return {key: record_hash(record) for key, record in upstream.items()}
 
 
 def _records_with_parents(trained: TrainedExperiment[Any]) -> dict[str, RunRecord]:
@@ -337,6 +362,7 @@ def _record_of(
         device=_device_used(),
         hardware=hardware(),
         git_commit=git_commit(),
+        code=code_hash(run.competition.folder),
         packages=package_versions(),
         seconds=round(seconds, 2),
         peak_memory_mb=round(peak_memory_mb(), 1),

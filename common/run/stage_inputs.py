@@ -136,7 +136,13 @@ class StageInputs:
         slug = self.competition.slug
         what = f"the {slug} data folder ({self.competition.expected_data})"
         if self.flags.data is not None:
-            return readable_folder(self.flags.data, what)
+            data = readable_folder(self.flags.data, what)
+            if self.paths.work.resolve().is_relative_to(data.resolve()):
+                raise InputError(
+                    f"--work {display_path(self.paths.work)} lies in --data {display_path(data)}, "
+                    "which is only read; choose a folder outside it"
+                )
+            return data
         if default_data(slug).exists():
             return readable_folder(default_data(slug), what)
         sample = self.paths.sample_data(slug)

@@ -15,6 +15,7 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test_y_df.csv",
     expected_data="train_x_df, train_y_df, test_x_df as .csv or .parquet, sample_submission.csv",
+    input_files=("*.csv", "*.parquet"),
     write_sample_data=lazy("competitions.bit_trader.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.bit_trader.rules.submission:submission_faults"),
     score=lazy("competitions.bit_trader.decision.backtest:score_submission"),

@@ -15,6 +15,7 @@ COMPETITION = Competition(
     submission_suffix=".zip",
     truth_name="truth/flood_label.npy",
     expected_data="train/<scene>/tiles/{vv,vh,flood_label,water_body_label}/, test/, test_internal/",
+    input_files=("*.png", "*.csv"),
     write_sample_data=lazy("competitions.etci_flood.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.etci_flood.rules.submission:submission_faults"),
     score=lazy("competitions.etci_flood.rules.submission:score_submission"),

@@ -15,6 +15,7 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test.csv",
     expected_data="train.csv, bbox_train.csv, test.csv, image_data/",
+    input_files=("*.csv", "image_data/*"),
     write_sample_data=lazy("competitions.face_counting.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.face_counting.rules.submission:submission_faults"),
     score=lazy("competitions.face_counting.rules.submission:score_submission"),

@@ -15,6 +15,7 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test.csv",
     expected_data="train.csv, test.csv, train_images/, test_images/",
+    input_files=("*.csv", "train_images/*", "test_images/*"),
     write_sample_data=lazy("competitions.shopee_matching.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.shopee_matching.rules.submission:submission_faults"),
     score=lazy("competitions.shopee_matching.rules.submission:score_submission"),
