@@ -18,6 +18,7 @@ COMPETITION = Competition(
     submission_suffix=".csv",
     truth_name="truth/test.csv",
     expected_data="train.csv, test.csv, sample_submission.csv",
+    input_files=("train.csv", "test.csv", "sample_submission.csv"),
     write_sample_data=lazy("competitions.my_competition.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.my_competition.rules.submission:submission_faults"),
     score=lazy("competitions.my_competition.rules.submission:score_submission"),
