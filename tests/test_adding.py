@@ -8,14 +8,16 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from common.base.errors import InputError
-from common.base.paths import ROOT
+from common.base.paths import ROOT, WorkPaths
 from common.run.competition import Competition
 from common.run.experiments import experiment_names
+from common.run.job import StageName
 from common.run.registry import Registry
+from common.run.run_record import read_record
+from common.run.stage import Stage
 from competitions.discovery import competition_of
 
 BLOCK = re.compile(r"```(python|toml)\n# (competitions/(\w+)/(\S+))\n(.*?)```", re.DOTALL)
@@ -75,6 +77,35 @@ def test_every_entry_resolves_in_both_profiles(slug: str, added: Added) -> None:
             competition_of(slug).experiment(name, "full")
 
 
+STAGES: dict[StageName, str] = {
+    "preprocess": "preprocess",
+    "train_folds": "train_fold",
+    "infer": "infer",
+    "make_submission": "make_submission",
+}
+
+
+@pytest.mark.parametrize(
+    ("slug", "experiment"),
+    [("etci_flood", "vv_histogram"), ("bit_trader", "drift"), ("shopee_matching", "first_words")],
+)
+def test_all_stages_run_with_the_new_part(
+    slug: str, experiment: str, added: Added, sample: Callable[[str], Path], tmp_path: Path
+) -> None:
+    competition, pipeline = added(slug), import_module(f"competitions.{slug}.pipeline")
+    work, data = WorkPaths(tmp_path / "work"), sample(slug)
+    flags = ["--experiment", experiment, "--work", str(work.work), "--set", "folds=2"]
+    for stage, method in STAGES.items():
+        given = [*flags, "--data", str(data)] if stage == "preprocess" else flags
+        pool = pipeline.pool_folds if stage == "train_folds" else None
+        Stage(competition, stage, "").run(getattr(pipeline, method), pool, given)
+    (run,) = work.work.glob(f"{experiment}+*")
+    submission = work.submission(run.name, competition.submission_suffix)
+    assert competition.validate(submission, data) == []
+    (metric, *_) = read_record(work.oof_record(run.name)).metrics.values()
+    assert metric > 0
+
+
 def test_a_segmentation_network(added: Added) -> None:
     import torch
 
@@ -87,3 +118,26 @@ def test_a_segmentation_network(added: Added) -> None:
     wrong = settings.network.model_copy(update={"options": {"widht": 16}})
     with pytest.raises(InputError, match="widht"):
         build_network(wrong, settings.channels)
+
+
+def test_a_detector_learns_where_a_face_is(added: Added) -> None:
+    import torch
+
+    from competitions.face_counting.models.base import detect
+    from competitions.face_counting.models.factory import build_detector
+
+    settings = added("face_counting").experiment("center_heatmap", "sample")
+    torch.manual_seed(1)
+    network = build_detector(settings.detector)
+    images = torch.full((1, 3, 64, 64), 40, dtype=torch.uint8)
+    images[:, :, 16:48, 20:40] = 200
+    face = torch.tensor([[20.0, 16.0, 40.0, 48.0]])
+    optimizer = torch.optim.AdamW(network.parameters(), 0.02)
+    for _ in range(40):
+        loss = torch.stack(list(network.losses(images, [face]).values())).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    (found,) = detect(network, images, settings.counting)
+    assert found.scores[0] > 0.5
+    assert found.boxes[0] == pytest.approx(face[0].numpy(), abs=12)
