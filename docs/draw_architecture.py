@@ -24,23 +24,23 @@ SETTINGS = "experiment.py, competition.py"
 SCRIPTS = "1_ 2_ 3_ 4_"
 PLACES = {
     # room -> (column, row) of its box; row 0 is the top
-    SCRIPTS: (1.5, 0),
-    "pipeline.py": (1.5, 1),
+    SCRIPTS: (2.0, 0),
+    "pipeline.py": (2.0, 1),
     "predict": (0.3, 2),
-    "report": (3.0, 2),
-    "decision": (1.5, 2.4),
-    "detection": (0.0, 3.5),
-    "models": (1.2, 3.5),
-    "candidates": (2.3, 3.5),
-    "sample": (3.6, 3.5),
-    "data": (1.2, 4.7),
-    "rules": (2.9, 4.7),
-    SETTINGS: (1.9, 5.8),
-    "common/run": (0.6, 7),
-    "common/report": (2.9, 7),
-    "common/learn": (0.2, 8.1),
-    "common/files": (1.8, 8.1),
-    "common/base": (1.0, 9.2),
+    "report": (3.9, 2),
+    "decision": (2.3, 2.5),
+    "detection": (0.2, 3.5),
+    "models": (1.4, 3.6),
+    "candidates": (2.8, 3.6),
+    "sample": (4.1, 3.6),
+    "data": (1.3, 4.8),
+    "rules": (3.2, 4.8),
+    SETTINGS: (2.2, 5.8),
+    "common/report": (3.4, 7),
+    "common/run": (1.5, 7),
+    "common/learn": (0.5, 8.1),
+    "common/files": (2.7, 8.1),
+    "common/base": (1.6, 9.2),
 }
 COLOURS = {"common": "#dfe7f5", "room": "#e9f3e4", "root": "#fbeed5"}
 
@@ -100,12 +100,12 @@ def draw(arrows: Counter[tuple[str, str]], path: Path) -> None:
     from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
     figure, axes = pyplot.subplots(figsize=(9, 9.6))
-    axes.set(xlim=(-0.7, 4.4), ylim=(9.8, -0.6))
+    axes.set(xlim=(-0.5, 4.8), ylim=(9.8, -0.6))
     axes.axis("off")
     axes.axhspan(-0.5, 6.35, color="#f7f7f7", zorder=0)
     axes.axhspan(6.55, 9.7, color="#f1f4fa", zorder=0)
-    axes.text(-0.65, -0.3, "competitions/<slug>/", fontsize=10, weight="bold")
-    axes.text(-0.65, 6.75, "common/", fontsize=10, weight="bold")
+    axes.text(-0.45, -0.3, "competitions/<slug>/", fontsize=10, weight="bold")
+    axes.text(-0.45, 6.75, "common/", fontsize=10, weight="bold")
     for (source, target), number in sorted(arrows.items()):
         (x0, y0), (x1, y1) = PLACES[source], PLACES[target]
         crosses = source.startswith("common") != target.startswith("common")
@@ -117,7 +117,7 @@ def draw(arrows: Counter[tuple[str, str]], path: Path) -> None:
             connectionstyle=f"arc3,rad={0.08 if x1 >= x0 else -0.08}",
             linewidth=0.5 + min(number, 40) / 16,
             color="#9aa6bd" if crosses else "#56657f",
-            alpha=0.35 if crosses else 0.85,
+            alpha=0.3 if crosses else 0.85,
             zorder=1,
         )
         axes.add_patch(arrow)
@@ -130,7 +130,7 @@ def draw(arrows: Counter[tuple[str, str]], path: Path) -> None:
             else "root"
         )
         label = room.removeprefix("common/") + ("/" if kind != "root" else "")
-        width = 0.42 + 0.075 * len(label)
+        width = 0.2 + 0.062 * len(label)
         box = FancyBboxPatch(
             (x - width / 2, y - 0.2),
             width,

@@ -25,7 +25,7 @@ def _described(competition: Competition[Any], name: str, rows: list[ResultRow]) 
         "name": name,
         "paper": settings.paper,
         "reported": settings.reported,
-        "metric": competition.metric,
+        "metric": settings.reported_metric or competition.metric,
         "idea": settings.about,
         "needs": {
             "weights": settings.weights_needed(),

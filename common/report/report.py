@@ -7,7 +7,7 @@ from pathlib import Path
 
 from common.base.atomic import write_text
 from common.report.evaluation import Evaluation, best_baseline, stage_record
-from common.report.results_table import figure
+from common.report.results_table import figure, reported_score
 from common.report.training_curves import draw_training_curves
 from common.run.competition import Competition, Figure, Finished
 from common.run.experiments import read_experiments
@@ -135,15 +135,12 @@ def paper_rows(sections: Sequence[Section]) -> list[PaperRow]:
         section = finished.get(name)
         if "paper" not in entry and section is None:
             continue
-        reported = (
-            f"{entry['reported']:g}" if "reported" in entry else "not printed" if "paper" in entry else ""
-        )
         ours = ""
         if section is not None:
             ours = f"{section.score} test"
             ours += f", {section.headline} OOF" if section.headline else ""
         anchor = section.anchor if section else ""
-        rows.append(PaperRow(name, str(entry.get("paper", "")), reported, ours, anchor))
+        rows.append(PaperRow(name, str(entry.get("paper", "")), reported_score(entry), ours, anchor))
     return rows
 
 

@@ -120,8 +120,7 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
     for name, entry in read_experiments(competition.experiments_file).items():
         if "ablation" in entry:
             continue  # the ablation table shows it
-        reported = f"{entry['reported']:g}" if "reported" in entry else ""
-        head = [f"`{name}`", str(entry.get("paper", "")), reported]
+        head = [f"`{name}`", str(entry.get("paper", "")), reported_score(entry)]
         rows = [row for row in results if row.experiment == name]
         run += [[*head, *_cells(row), row.git_commit, row.hardware] for row in rows]
         if not rows:
@@ -136,6 +135,14 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
         )
         parts.append(folded(f"{len(not_run)} experiments that were not run", table))
     return "\n\n".join(parts)
+
+
+def reported_score(entry: dict[str, Any]) -> str:
+    """The score that the paper prints for an entry, with its metric where that is not the official one."""
+    if "reported" not in entry:
+        return "not printed" if "paper" in entry else ""
+    other = f" ({entry['reported_metric']})" if "reported_metric" in entry else ""
+    return f"{entry['reported']:g}{other}"
 
 
 def _needs(settings: Experiment) -> str:

@@ -38,7 +38,7 @@ Profile = Literal["sample", "full"]
 Overrides = Mapping[str, Any]
 """What --set changed: dotted key -> value."""
 
-IDENTITY = frozenset({"about", "paper", "reported", "ablation"})
+IDENTITY = frozenset({"about", "paper", "reported", "reported_metric", "ablation"})
 """Keys that say which row an entry is; `extends` does not take them over."""
 NOT_SETTABLE = IDENTITY | {"name", "not_in_paper", "needs_gpu", "overrides", "processed_suffix"}
 TABLES = ("defaults", "profiles", "base", "experiments", "grid")
@@ -63,6 +63,8 @@ class Experiment(Settings):
     """The row of the paper that it reproduces, `Table 2, row 3`."""
     reported: float | None = None
     """The score printed there."""
+    reported_metric: str | None = None
+    """What the paper measured, where it is not the official metric."""
     not_in_paper: list[str] = []
     """Settings that the paper does not print, and that are our choice."""
     parents: list[str] = []
