@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import ValidationError
-
-from common.base.errors import InputError
-from common.run.experiments import Settings
+from common.run.experiments import Settings, read_options
 
 if TYPE_CHECKING:
     from common.learn.arrays import Float64, Int64
@@ -24,12 +21,7 @@ class Classifier(ABC):
     """The settings that `model.options` may hold."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
-        try:
-            self.options: Any = self.Options.model_validate(dict(options))
-        except ValidationError as fault:
-            problem = fault.errors()[0]
-            key = ".".join(str(part) for part in ("model.options", *problem["loc"]))
-            raise InputError(f"{key}: {problem['msg']}") from None
+        self.options: Any = read_options(self.Options, options, "model.options")
 
     @abstractmethod
     def fit(self, features: "Float64", labels: "Int64", names: list[str], seed: int) -> None:
