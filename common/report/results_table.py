@@ -128,7 +128,8 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
     parts = [markdown_table(header, run) if run else "No run is recorded yet."]
     baselines = {(row.data, row.profile): row.oof_baselines for row in results if row.oof_baselines}
     parts += [f"Baselines on the labelled part of {data}: {text}." for (data, _), text in baselines.items()]
-    parts.append(_provenance(results))
+    if results:
+        parts.append(_provenance(results))
     if not_run:
         table = markdown_table(
             ["experiment", "paper", f"reported {competition.metric}", "idea", "needs"], not_run
