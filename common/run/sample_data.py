@@ -69,7 +69,7 @@ def _marker_of(folder: Path) -> object:
 def sample_data_command(competition: Competition, description: str | None) -> None:
     """Run `python -m competitions.<slug>.sample_data`; leaves the process with 0 or 2."""
     parser = argparse.ArgumentParser(
-        prog=f"python -m competitions.{competition.slug}.sample_data",
+        prog=f"python -m competitions.{competition.slug}.sample.sample_data",
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -10,7 +10,7 @@ Reads
 
 Writes
     <work>/processed/train.parquet  id, machine, the readings, fails, fold
-    <work>/processed/test.parquet  id, machine, the readings
+    <work>/processed/test.parquet  id, machine, the readings, in the order of sample_submission.csv
 """
 
 from common.run import Stage, lazy

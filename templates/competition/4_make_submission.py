@@ -3,7 +3,8 @@
     python competitions/my_competition/4_make_submission.py [--experiment NAME]
 
 Reads
-    <data>/sample_submission.csv, <work>/<experiment>/oof.run.json, <work>/<experiment>/test.parquet
+    <work>/<experiment>/oof.run.json, <work>/<experiment>/test.parquet
+    <data>/sample_submission.csv, to validate
 
 Writes
     <work>/<experiment>/submission.csv  id,fails in the order of sample_submission.csv

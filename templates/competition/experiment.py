@@ -40,8 +40,13 @@ class DecisionSettings(Settings):
 
 
 class MyExperiment(Experiment):
-    """One way to predict failures: a model of its own, or an ensemble of its parents."""
+    """One way to predict failures: a model of its own, or an ensemble of its parents.
 
+    1_preprocess depends on `folds` alone. Override `preprocessing` where it depends on more.
+    """
+
+    folds: Annotated[int, Field(ge=2, le=100)] = 5
+    """Folds of the labelled rows; the OOF score tunes on all but one."""
     features: FeatureSettings = FeatureSettings()
     model: ModelSettings | None = None
     decision: DecisionSettings = DecisionSettings()

@@ -4,6 +4,7 @@ Replace: the body of each function. A stage function takes a Job, writes whole f
 returns a Result; common/run/stage.py does the rest (flags, run.json, "done already", parents, faults).
 """
 
+import numpy as np
 import pandas as pd
 
 from common.base.atomic import atomic_write
@@ -34,10 +35,12 @@ from competitions.my_competition.rules.submission import submission_faults, writ
 
 
 def preprocess(job: Job[MyExperiment]) -> Result:
-    """Raw tables -> checked tables; all rows of a machine share a fold, failures are spread evenly."""
+    """Raw tables -> checked tables, the labelled rows with their folds, the test rows in submission order."""
     train, test = read_train(job.data), read_test(job.data)
-    for fault in id_faults(submission_ids(job.data), test[ID].tolist(), ordered=False):
+    ids = submission_ids(job.data)
+    for fault in id_faults(ids, test[ID].tolist(), ordered=False):
         raise InputError(f"{display_path(job.data / 'sample_submission.csv')}: {fault}")
+    test = test.set_index(ID).loc[ids].reset_index()
     for name, table in (("train.csv", train), ("test.csv", test)):
         for fault in missing_readings(table):
             job.warn(f"{name}: {fault}")
@@ -60,9 +63,11 @@ def train_fold(job: Job[MyExperiment]) -> Result:
     if job.settings.model is not None:
         features = feature_matrix(train, job.settings.features)
         model = CLASSIFIERS[job.settings.model.kind](job.settings.model.options)
-        names = feature_names(job.settings.features)
+        labels = train.loc[~held_out, LABEL].to_numpy()
+        if len(np.unique(labels)) < 2:
+            raise InputError(f"fold {job.fold}: all other rows have the same label; give more data")
         seed = derived_seed(job.seed, "fold", job.fold)
-        model.fit(features[~held_out], train.loc[~held_out, LABEL].to_numpy(), names, seed)
+        model.fit(features[~held_out], labels, feature_names(job.settings.features), seed)
         outputs += model.save(job.fold_folder)
         oof[job.settings.name] = model.predict(features[held_out])
     path = job.fold_folder / "oof.parquet"
@@ -99,14 +104,13 @@ def infer(job: Job[MyExperiment]) -> Result:
 
 def make_submission(job: Job[MyExperiment]) -> Result:
     """Apply the tuned threshold; the file appears only if it is valid."""
-    test = pd.read_parquet(job.paths.test(job.settings.name, ".parquet")).set_index(ID)
+    test = pd.read_parquet(job.paths.test(job.settings.name, ".parquet"))
     decision = Decision.from_record(job.upstream["oof"].decision)
-    ids = submission_ids(job.data)
-    predicted = decision.predicted(test.loc[ids, "probability"].to_numpy())
+    predicted = decision.predicted(test["probability"].to_numpy())
     path = job.paths.submission(job.settings.name, ".csv")
     with atomic_write(path) as partial:
-        write_submission(partial, ids, predicted)
+        write_submission(partial, test[ID].tolist(), predicted)
         faults = submission_faults(partial, job.data)
         if faults:
-            raise InputError(f"the submission would not be valid: {'; '.join(faults)}")
-    return Result([path], metrics={"rows": len(ids), "predicted_failures": int(predicted.sum())})
+            raise InputError(f"no valid submission: {'; '.join(faults)}; run 1_preprocess.py again")
+    return Result([path], metrics={"rows": len(test), "predicted_failures": int(predicted.sum())})

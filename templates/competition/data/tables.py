@@ -3,6 +3,7 @@
 Replace: the columns, and what your files can get wrong.
 """
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,11 +42,15 @@ def submission_ids(data: Path) -> list[str]:
 def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     """Read `columns` of a CSV file; InputError when it is missing, malformed or wrong."""
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8", index_col=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # rows longer than the header
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=False)
     except FileNotFoundError:
         raise InputError(f"{display_path(path)} is missing") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as fault:
+    except (pd.errors.ParserError, pd.errors.ParserWarning, UnicodeDecodeError) as fault:
         raise InputError(f"{display_path(path)}: not a CSV file: {fault}") from None
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{display_path(path)}: the file is empty") from None
     return checked_table(table, columns, display_path(path))
 
 
