@@ -12,7 +12,7 @@ Writes
     <work>/<experiment>/fold<k>/model.txt  the fold's LightGBM model
     <work>/<experiment>/fold<k>/model.json  the fold's logistic regression
     <work>/<experiment>/fold<k>/oof.parquet  id, machine, fails, the probability by each member
-    <work>/<experiment>/oof.parquet  all folds: id, machine, fails, fold, probability, predicted
+    <work>/<experiment>/oof.parquet  all folds: id, machine, fails, fold, probability, cross-fitted predicted
 """
 
 from common.run import Stage, lazy

@@ -82,14 +82,14 @@ def pool_folds(job: Job[MyExperiment]) -> Result:
     members = oof[job.settings.parents or [job.settings.name]].to_numpy()
     labels, folds, machines = (oof[column].to_numpy() for column in (LABEL, "fold", GROUP))
     decision = tune(members, labels, job.settings.decision)
-    probability, predicted = cross_fitted(members, labels, folds, job.settings.decision)
+    predicted = cross_fitted(members, labels, folds, job.settings.decision)
 
     low, high = grouped_f1_interval(predicted, labels, machines, job.seed)
     metrics = {"f1": f1_score(predicted, labels), "f1_low": low, "f1_high": high}
     metrics |= baseline_metrics(pd.read_parquet(job.processed / "train.parquet"))
     path = job.paths.experiment(job.settings.name) / "oof.parquet"
-    columns = [ID, GROUP, LABEL, "fold"]
-    write_table(path, oof[columns].assign(probability=probability, predicted=predicted))
+    pooled = oof[[ID, GROUP, LABEL, "fold"]]
+    write_table(path, pooled.assign(probability=decision.probability(members), predicted=predicted))
     return Result([path], metrics=metrics, decision=decision.as_record())
 
 

@@ -71,19 +71,11 @@ def weight_grid(members: int, step: float) -> list[tuple[float, ...]]:
     ]
 
 
-def cross_fitted(
-    members: Float64, labels: Int64, folds: Integers, settings: DecisionSettings
-) -> tuple[Float64, Int64]:
-    """Probabilities and labels of each fold, by a decision that is tuned on the other folds.
-
-    Returns
-    -------
-    probability, predicted : (rows,) each.
-    """
-    probability, predicted = np.zeros(len(labels)), np.zeros(len(labels), np.int64)
+def cross_fitted(members: Float64, labels: Int64, folds: Integers, settings: DecisionSettings) -> Int64:
+    """(rows,) labels of each fold, by a decision that is tuned on the other folds."""
+    predicted = np.zeros(len(labels), np.int64)
     for fold in np.unique(folds):
         own = folds == fold
         decision = tune(members[~own], labels[~own], settings)
-        probability[own] = decision.probability(members[own])
-        predicted[own] = decision.predicted(probability[own])
-    return probability, predicted
+        predicted[own] = decision.predicted(decision.probability(members[own]))
+    return predicted
