@@ -73,6 +73,10 @@ def test_what_needs_no_model_is_named_once_for_each_data_set(tmp_path: Path) -> 
     table = paper_table(toy.competition(tmp_path), rows)
     line = "Baselines on the labelled part of sample data: mean 1.0000; zero 2.0000."
     assert table.count("Baselines on") == table.count(line) == 1
+    first = rows[0].model_copy(update={"experiment": "double", "oof_baselines": "mean 7.0000"})
+    assert line in paper_table(toy.competition(tmp_path), [first, rows[0]]), (
+        "the champion's, whatever the order"
+    )
     older = "\n".join(row.rsplit(",", 1)[0] for row in file.read_text().splitlines())
     file.write_text(older)
     assert [row.oof_baselines for row in read_results(file)] == ["", ""]

@@ -126,7 +126,11 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
         if not rows:
             not_run.append([*head, str(entry.get("about", "")), _needs(competition.experiment(name, "full"))])
     parts = [markdown_table(header, run) if run else "No run is recorded yet."]
-    baselines = {(row.data, row.profile): row.oof_baselines for row in results if row.oof_baselines}
+    baselines: dict[tuple[str, str], str] = {}
+    # The champion's run comes first: it covers all folds, where a row of the paper may hold out one alone.
+    for row in sorted(results, key=lambda row: row.experiment != "champion"):
+        if row.oof_baselines:
+            baselines.setdefault((row.data, row.profile), row.oof_baselines)
     parts += [f"Baselines on the labelled part of {data}: {text}." for (data, _), text in baselines.items()]
     if results:
         parts.append(_provenance(results))
