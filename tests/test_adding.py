@@ -87,7 +87,7 @@ STAGES: dict[StageName, str] = {
 
 @pytest.mark.parametrize(
     ("slug", "experiment"),
-    [("etci_flood", "vv_histogram"), ("bit_trader", "drift"), ("shopee_matching", "first_words")],
+    [("etci_flood", "vv_histogram"), ("bit_trader", "linear_trend"), ("shopee_matching", "first_words")],
 )
 def test_all_stages_run_with_the_new_part(
     slug: str, experiment: str, added: Added, sample: Callable[[str], Path], tmp_path: Path
