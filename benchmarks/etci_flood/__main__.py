@@ -1,9 +1,9 @@
-"""Flood mapping against plain loops: reading tiles, a training step, maps of tiles, a raster.
+"""Flood mapping against plain loops: reading tiles, training steps, predicting tiles, a raster.
 
     python -m benchmarks.etci_flood [reading] [training] [mapping] [memory] [raster]
 
-The peers are what one writes first: a loop over tiles with Pillow and NumPy, a PyTorch loop in single
-precision, networks and tensors as they come. Tiles are the sample generator's; nothing is downloaded.
+The peers are plain implementations: a loop over tiles with Pillow and NumPy, a PyTorch loop in single
+precision with default memory formats. Tiles are the sample generator's; nothing is downloaded.
 """
 
 from benchmarks.etci_flood.networks import mapping, training

@@ -1,24 +1,24 @@
-"""The champion's network: training steps and maps against a plain PyTorch loop in single precision."""
+"""The champion's network: training steps and prediction against a plain PyTorch loop in single precision."""
 
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from benchmarks.etci_flood.tiles import SLUG, Bytes, sample_tiles
+from benchmarks.etci_flood.tiles import SLUG, sample_tiles
 from benchmarks.side_by_side import Comparison, compare
 from common.base.console import log
+from common.learn.arrays import Int64, UInt8
 from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.experiment import FloodExperiment, PredictionSettings
+from competitions.etci_flood.experiment import FloodExperiment, PredictionSettings, Tta
 
 TILES = 64
 """Tiles that networks are measured on."""
 STEPS = 12
-VIEWS: dict[Literal["one", "d4"], str] = {"one": "1 view", "d4": "8 views"}
+TTA_NAMES: dict[Tta, str] = {"none": "1 view", "d4": "8 views"}
 
 
 def tile_arrays(scratch: Path) -> TileArrays:
@@ -36,11 +36,11 @@ def tile_arrays(scratch: Path) -> TileArrays:
 
 def experiment() -> FloodExperiment:
     """The network of the champion, in its full profile."""
-    return cast(FloodExperiment, COMPETITION.experiment("unet_light", "full"))
+    return COMPETITION.experiment("unet_light", "full")
 
 
 def train_ours(arrays: TileArrays, losses: list[float]) -> None:
-    """Some steps as 2_train_folds.py takes them."""
+    """Training steps of 2_train_folds.py."""
     import torch
 
     from common.learn.seeding import seed_everything
@@ -53,8 +53,8 @@ def train_ours(arrays: TileArrays, losses: list[float]) -> None:
     module = FloodTraining(network, settings.training)
     optimizer = torch.optim.Adam(network.parameters(), settings.training.learning_rate, fused=True)
     for step in _batches(training_loader(arrays, np.arange(len(arrays.tiles)), settings, 1)):
-        seen, flood = step
-        loss = module.loss(network(seen), flood)
+        inputs, flood = step
+        loss = module.loss(network(inputs), flood)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -62,7 +62,7 @@ def train_ours(arrays: TileArrays, losses: list[float]) -> None:
 
 
 def train_plainly(arrays: TileArrays, losses: list[float]) -> None:
-    """The same steps as one writes them first: float tiles in a list, albumentations, contiguous tensors."""
+    """The same steps written plainly: float tiles in a list, albumentations, contiguous tensors."""
     import albumentations
     import segmentation_models_pytorch as smp
     import torch
@@ -72,8 +72,11 @@ def train_plainly(arrays: TileArrays, losses: list[float]) -> None:
 
     settings = experiment()
     seed_everything(1)
-    changes = albumentations.Compose(
-        [albumentations.RandomCrop(settings.training.crop, settings.training.crop), albumentations.D4(p=1)],
+    augmentation = albumentations.Compose(
+        [
+            albumentations.RandomCrop(settings.training.crop_size, settings.training.crop_size),
+            albumentations.D4(p=1),
+        ],
         seed=1,
     )
 
@@ -85,9 +88,9 @@ def train_plainly(arrays: TileArrays, losses: list[float]) -> None:
             vv, vh = (layer[row].astype(np.float32) for layer in (arrays.vv, arrays.vh))
             water = arrays.water[row].astype(np.float32)
             image = np.stack([(vv - 128) / 90, (vh - 128) / 90, (vv - vh) / 90, water], axis=-1)
-            changed = changes(image=image, mask=arrays.flood[row].astype(np.float32))
-            seen = torch.from_numpy(np.ascontiguousarray(changed["image"].transpose(2, 0, 1)))
-            return seen, torch.from_numpy(np.ascontiguousarray(changed["mask"]))[None]
+            augmented = augmentation(image=image, mask=arrays.flood[row].astype(np.float32))
+            inputs = torch.from_numpy(np.ascontiguousarray(augmented["image"].transpose(2, 0, 1)))
+            return inputs, torch.from_numpy(np.ascontiguousarray(augmented["mask"]))[None]
 
     network = smp.Unet(
         settings.network.encoder,
@@ -97,9 +100,9 @@ def train_plainly(arrays: TileArrays, losses: list[float]) -> None:
     ).train()
     entropy, dice = torch.nn.BCEWithLogitsLoss(), smp.losses.DiceLoss("binary")
     optimizer = torch.optim.Adam(network.parameters(), settings.training.learning_rate)
-    loader = DataLoader(Tiles(), settings.training.batch, shuffle=True)
-    for seen, flood in _batches(loader):
-        logits = network(seen)
+    loader = DataLoader(Tiles(), settings.training.batch_size, shuffle=True)
+    for inputs, flood in _batches(loader):
+        logits = network(inputs)
         loss = (entropy(logits, flood) + dice(logits, flood)) / 2
         optimizer.zero_grad()
         loss.backward()
@@ -119,7 +122,7 @@ def _batches(loader: Iterable[Any]) -> Iterator[Any]:
 
 
 def training(scratch: Path) -> list[Comparison]:
-    """Steps of the champion's network, its batch, its crops and symmetries."""
+    """Steps of the champion's network with its batch size, crops and augmentation."""
     arrays = tile_arrays(scratch)
     ours: list[float] = []
     plain: list[float] = []
@@ -138,12 +141,12 @@ def training(scratch: Path) -> list[Comparison]:
 
 
 def mapping(scratch: Path) -> list[Comparison]:
-    """Maps of tiles by the champion's network, in one view and in eight."""
+    """Prediction of tiles by the champion's network, without and with D4 TTA."""
     import torch
 
     from competitions.etci_flood.data.channels import input_channels
-    from competitions.etci_flood.models.base import equal_shares, predicted_maps
-    from competitions.etci_flood.models.network_model import VIEWS_BEFORE_COMPILING, NetworkModel
+    from competitions.etci_flood.models.base import equal_weights, predict_tiles
+    from competitions.etci_flood.models.network_model import TILES_BEFORE_COMPILING, NetworkModel
     from competitions.etci_flood.models.networks import build_network
 
     arrays = tile_arrays(scratch)
@@ -155,36 +158,37 @@ def mapping(scratch: Path) -> list[Comparison]:
     plain_network.load_state_dict(network.state_dict())
     plain_network.eval()
     results = []
-    for views, words in VIEWS.items():
-        tiles = 16 if views == "one" else 4
+    for tta, words in TTA_NAMES.items():
+        tiles = 16 if tta == "none" else 4
         rows = np.arange(tiles)
-        settings = base.model_copy(update={"prediction": PredictionSettings(views=views, margin=0, batch=4)})
+        prediction = PredictionSettings(tta=tta, context_padding=0, batch_size=4)
+        settings = base.model_copy(update={"prediction": prediction})
         model = NetworkModel(network, settings, "cpu")
-        model.mapped = VIEWS_BEFORE_COMPILING  # as after the first hundreds of tiles
+        model.tiles_mapped = TILES_BEFORE_COMPILING  # as after the first hundreds of tiles
 
-        def ours(model: NetworkModel = model, rows: npt.NDArray[np.int64] = rows) -> Bytes:
-            return np.concatenate(list(predicted_maps(equal_shares([model]), arrays, rows, 4)))
+        def ours(model: NetworkModel = model, rows: Int64 = rows) -> UInt8:
+            return np.concatenate(list(predict_tiles(equal_weights([model]), arrays, rows, 4)))
 
-        def plain(rows: npt.NDArray[np.int64] = rows, many: bool = views == "d4") -> Bytes:
+        def plain(rows: Int64 = rows, many: bool = tta == "d4") -> UInt8:
             maps = []
             with torch.no_grad():
                 for row in rows:
                     layers = np.stack([arrays.vv[row], arrays.vh[row], arrays.water[row]])
-                    seen = torch.from_numpy(input_channels(layers, base.channels))[None]
+                    inputs = torch.from_numpy(input_channels(layers, base.channels))[None]
                     total = torch.zeros(256, 256)
                     for turns in range(4 if many else 1):
-                        for mirrored in (False, True) if many else (False,):
+                        for flipped in (False, True) if many else (False,):
                             view = torch.rot90(
-                                seen.flip(-1) if mirrored else seen, turns, (-2, -1)
+                                inputs.flip(-1) if flipped else inputs, turns, (-2, -1)
                             ).contiguous()
                             back = torch.rot90(torch.sigmoid(plain_network(view))[0, 0], -turns, (-2, -1))
-                            total += back.flip(-1) if mirrored else back
+                            total += back.flip(-1) if flipped else back
                     maps.append((total / (8 if many else 1) * 255).round().numpy().astype(np.uint8))
             return np.stack(maps)
 
         apart = int(np.abs(ours().astype(int) - plain().astype(int)).max())
         if apart > 1:
-            raise AssertionError(f"the maps differ by {apart} of 255")
+            raise AssertionError(f"the probability maps differ by {apart} of 255")
         result = compare(
             SLUG,
             f"map {tiles} tiles of 256 x 256, {words}, U-Net mobilenet_v2",

@@ -12,18 +12,19 @@ from benchmarks.side_by_side import Comparison, compare_processes
 
 def map_a_raster(source: Path, target: Path) -> None:
     """A whole raster by a U-Net with the champion's settings and random weights."""
-    from competitions.etci_flood.models.base import equal_shares
     from competitions.etci_flood.models.network_model import NetworkModel
     from competitions.etci_flood.models.networks import build_network
-    from competitions.etci_flood.predict.geotiff import map_geotiff
+    from competitions.etci_flood.predict.geotiff import open_raster, write_flood
+    from competitions.etci_flood.predict.windows import fit_stretch, flood_mask, predict_windows
 
     settings = experiment()
-    settings = settings.model_copy(
-        update={"prediction": settings.prediction.model_copy(update={"views": "one"})}
-    )
     model = NetworkModel(build_network(settings.network, settings.channels), settings, "cpu")
-    levels = np.array([[140, 30], [180, 40]], np.float32)
-    map_geotiff(source, target, equal_shares([model]), 128, levels)
+    with open_raster(source) as raster:
+        stretch = fit_stretch(raster, "db", np.array([[140, 30], [180, 40]], np.float32))
+        windows = predict_windows(raster, [(1.0, model)], stretch)
+        write_flood(
+            raster, target, ((window, flood_mask(map_, known, 128)) for window, map_, known in windows)
+        )
 
 
 def write_raster(path: Path, side: int) -> Path:
@@ -43,7 +44,7 @@ def write_raster(path: Path, side: int) -> Path:
 
 
 def raster(scratch: Path) -> list[Comparison]:
-    """A raster of 10,000 x 10,000 beside one of a twenty-fifth of its area."""
+    """A raster of 10,000 x 10,000 next to one of a twenty-fifth of its area."""
     large, small = write_raster(scratch / "large.tif", 10_000), write_raster(scratch / "small.tif", 2_000)
     return [
         compare_processes(

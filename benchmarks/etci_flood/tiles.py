@@ -5,14 +5,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.side_by_side import Comparison, compare, compare_processes
+from common.learn.arrays import UInt8
 
 SLUG = "etci_flood"
 OFFICIAL_TILES = 33_405
 FEW_TILES = 1000
-Bytes = npt.NDArray[np.uint8]
 
 
 def sample_tiles(folder: Path) -> Path:
@@ -39,11 +38,11 @@ def read_in_a_loop(data: Path, out: Path) -> None:
 
     from competitions.etci_flood.data.layout import find_tiles
 
-    layers: dict[str, list[Bytes]] = {name: [] for name in ("vv", "vh", "flood_label", "water_body_label")}
+    layers: dict[str, list[UInt8]] = {name: [] for name in ("vv", "vh", "flood_label", "water_body_label")}
     for tile in find_tiles(data).labelled:
         for name, kept in layers.items():
-            picture = np.array(Image.open(tile.files[name]).convert("RGB"))[:, :, 0]
-            kept.append((picture > 127).astype(np.uint8) if name.endswith("label") else picture)
+            image = np.array(Image.open(tile.files[name]).convert("RGB"))[:, :, 0]
+            kept.append((image > 127).astype(np.uint8) if name.endswith("label") else image)
     out.mkdir(exist_ok=True)
     for name, kept in layers.items():
         np.save(out / f"{name}.npy", np.stack(kept))
@@ -51,7 +50,7 @@ def read_in_a_loop(data: Path, out: Path) -> None:
 
 
 def compose_in_a_loop(data: Path, out: Path) -> None:
-    """The article's preparation as a loop: normalise, make the composite of VV, VH and ratio, save a tile."""
+    """The paper's preparation as a loop: normalise, make the composite of VV, VH and ratio, save a tile."""
     from PIL import Image
 
     from competitions.etci_flood.data.layout import find_tiles
@@ -70,13 +69,13 @@ def compose_in_a_loop(data: Path, out: Path) -> None:
 
 
 def _sync(file: Path) -> None:
-    """Wait until a file is on the disk, as ours are when the clock stops."""
+    """Wait until a file is on disk, as ours are when the clock stops."""
     with file.open("rb+") as written:
         os.fsync(written.fileno())
 
 
 def reading(scratch: Path) -> list[Comparison]:
-    """A thousand tiles, four pictures each; of both sides all is on the disk when the clock stops."""
+    """A thousand tiles, four images each; both sides have written all of it to disk when the clock stops."""
     data = many_tiles(sample_tiles(scratch / "data"), scratch / "many", FEW_TILES)
     read_into_arrays(data, scratch / "ours")
     read_in_a_loop(data, scratch / "plain")
@@ -97,7 +96,7 @@ def reading(scratch: Path) -> list[Comparison]:
             ),
             target="at least 3x faster",
             runs=3,
-            note="ours also looks for blank tiles and unbelievable labels, and counts levels",
+            note="ours also finds no-data tiles and noisy labels, and makes histograms",
         ),
         compare(
             SLUG,
@@ -109,13 +108,13 @@ def reading(scratch: Path) -> list[Comparison]:
             ),
             target="at least 3x faster",
             runs=3,
-            note="the peer saves normalised composites, which we make when a tile is drawn",
+            note="the peer saves normalised composites, which ours makes when a tile is sampled",
         ),
     ]
 
 
 def many_tiles(data: Path, many: Path, number: int) -> Path:
-    """An official folder of `number` labelled tiles: links to the sample's pictures."""
+    """An official folder of `number` labelled tiles: links to the sample's images."""
     from competitions.etci_flood.data.layout import TileKey, find_tiles
 
     sources = find_tiles(data).labelled
@@ -135,7 +134,7 @@ def many_tiles(data: Path, many: Path, number: int) -> Path:
 
 
 def memory(scratch: Path) -> list[Comparison]:
-    """As many tiles as the official training split has, beside a thousand."""
+    """As many tiles as the official training split has, next to a thousand."""
     data = sample_tiles(scratch / "data")
     many = many_tiles(data, scratch / "many", OFFICIAL_TILES)
     few = many_tiles(data, scratch / "few", FEW_TILES)
@@ -147,6 +146,6 @@ def memory(scratch: Path) -> list[Comparison]:
             peer=(f"the same with {FEW_TILES:,} tiles", partial(read_into_arrays, few, scratch / "part")),
             target="bounded memory",
             runs=1,
-            note=f"sample pictures linked many times; {OFFICIAL_TILES * 262144 / 1e9:.1f} GB are written",
+            note=f"sample images linked many times; {OFFICIAL_TILES * 262144 / 1e9:.1f} GB are written",
         )
     ]

@@ -67,7 +67,7 @@ def _marker_of(folder: Path) -> object:
 
 
 def sample_data_command(competition: Competition, description: str | None) -> None:
-    """Run `python -m competitions.<slug>.sample_data`; leaves the process with 0 or 2."""
+    """Run `python -m competitions.<slug>.sample.sample_data`; leaves the process with 0 or 2."""
     parser = argparse.ArgumentParser(
         prog=f"python -m competitions.{competition.slug}.sample.sample_data",
         description=description,

@@ -1,4 +1,4 @@
-"""Flood detection as the shared parts see it."""
+"""The competition as the shared parts see it: names, rules, sample data, figures."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ COMPETITION = Competition(
     write_sample_data=lazy("competitions.etci_flood.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.etci_flood.rules.submission:submission_faults"),
     score=lazy("competitions.etci_flood.rules.submission:score_submission"),
-    baselines=lazy("competitions.etci_flood.rules.baselines:naive_scores"),
+    baselines=lazy("competitions.etci_flood.rules.baselines:baseline_scores"),
     model_free=("all flood", "water mask", "VV below", "linear"),
     figures=lazy("competitions.etci_flood.report.figures:draw_figures"),
 )

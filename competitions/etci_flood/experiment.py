@@ -1,174 +1,168 @@
-"""What an experiment in flood mapping may set."""
+"""Settings of an experiment in flood detection."""
 
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from common.run.experiments import Experiment, Settings
-
-CHANNELS = ("vv", "vh", "ratio", "clipped", "water")
-"""What input_channels.py can make of a tile."""
+from competitions.etci_flood.models.registry import MODEL_KINDS, NETWORKS
 
 
-def _known_channels(channels: str) -> str:
-    names = channels.split("_")
-    unknown = [name for name in names if name not in CHANNELS]
-    if unknown or len(set(names)) < len(names):
-        raise ValueError(f"{channels!r}: expected different ones of {', '.join(CHANNELS)}, joined by _")
+def _distinct(channels: list[str]) -> list[str]:
+    if len(set(channels)) < len(channels):
+        raise ValueError(f"{', '.join(channels)}: a channel is named twice")
     return channels
 
 
+Channel = Literal["vv", "vh", "ratio", "saturated_ratio", "water"]
+Channels = Annotated[list[Channel], Field(min_length=1), AfterValidator(_distinct)]
 Split = Literal["spatial", "scene", "block", "random", "phase", "all"]
-Channels = Annotated[str, AfterValidator(_known_channels)]
-"""Names of channels joined by `_`: `vv_vh_ratio_water`."""
-Decoder = Literal["unet", "unetplusplus", "pan", "deeplabv3plus", "segformer", "fcn32s", "fcn16s", "fcn8s"]
 Encoder = Literal[
     "vgg16", "vgg16_bn", "vgg19", "resnet18", "resnet34", "mobilenet_v2", "efficientnet-b0", "mit_b0"
 ]
 Loss = Literal["cross_entropy", "dice", "dice_cross_entropy", "lovasz", "lovasz_cross_entropy", "focal"]
+Tta = Literal["none", "flips", "d4"]
+Options = dict[str, int | float | str | bool | list[int] | list[float] | list[str]]
+"""Settings of a part of one's own, which that part validates itself."""
 Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 
-RANDOM_TENTHS = 10
-PAN_SIDE = 128
-"""Smallest side that PAN's pyramid, seven times halved, can take."""
+RANDOM_FOLDS = 10
 
 
 class TileSettings(Settings):
     """Which labelled tiles are trained on, and which are held out."""
 
     split: Split = "spatial"
-    """spatial: by scene where there are at least two scenes a part, else by block. scene: whole scenes are
-    held out. block: bands of each scene; a tile that touches a held-out one is not trained on. random: a
-    tenth of the tiles, as printed; it leaks, for neighbours share rivers. phase: phase 1 is held out. all:
-    nothing is, so nothing can be measured."""
-    parts: Annotated[int, Field(ge=2)] = 3
-    """Parts that scenes and blocks are cut into; `folds` of them are held out in turn."""
+    """spatial: by scene where there are at least two scenes per split, otherwise by block. scene: whole
+    scenes are held out. block: bands of each scene; tiles that are adjacent to a held-out tile are not
+    trained on. random: a tenth of the tiles, as in the paper; it leaks, because adjacent tiles share rivers.
+    phase: phase 1 is held out. all: nothing is held out, so nothing can be measured."""
+    n_splits: Annotated[int, Field(ge=2)] = 3
+    """Number of parts that scenes and blocks are cut into; `folds` of them are held out in turn."""
     phase1: bool = True
     """Whether labelled phase 1 tiles belong to the labelled tiles."""
-    without_blanks: bool = False
-    """Whether tiles beyond the swath's edge (VV only 0 and 255) are left out of training."""
-    without_bright_floods: bool = False
-    """Whether tiles whose labelled flood is as bright as their dry land are left out of training."""
+    drop_no_data: bool = False
+    """Whether tiles outside the swath (VV is only 0 and 255) are left out of training."""
+    drop_noisy_labels: bool = False
+    """Whether tiles with suspected label noise (flood as bright as dry land) are left out of training."""
 
 
 class NetworkSettings(Settings):
-    """The network, from segmentation-models-pytorch, or one of the FCNs."""
+    """The segmentation network."""
 
-    decoder: Decoder = "unet"
-    """unet: Ronneberger et al. 2015. unetplusplus: Zhou et al. 2018. pan: pyramid attention network, Li et
-    al. 2018. deeplabv3plus: Chen et al. 2018. segformer: Xie et al. 2021. fcn32s, fcn16s, fcn8s: Long et al.
-    2015."""
+    architecture: Annotated[str, AfterValidator(NETWORKS.check)] = "unet"
+    """A registered network. unet: Ronneberger et al. 2015. unetplusplus: Zhou et al. 2018. pan: pyramid
+    attention network, Li et al. 2018. deeplabv3plus: Chen et al. 2018. segformer: Xie et al. 2021. fcn32s,
+    fcn16s, fcn8s: Long et al. 2015."""
     encoder: Encoder = "resnet34"
-    """The classification network that the encoder is."""
+    """Classification network that is used as the encoder."""
     pretrained: bool = False
     """Whether 2_train_folds.py must be given ImageNet weights of the encoder by --weights."""
     decoder_channels: list[Positive] = Field(default=[256, 128, 64, 32, 16], min_length=5, max_length=5)
     """Widths of the decoder of U-Net and U-Net++, coarse to fine."""
-    dropout: Share = 0.0
-    """Chance that a feature map is dropped before the last convolution (Tompson et al. 2015)."""
+    dropout: Fraction = 0.0
+    """Probability that a feature map is dropped before the last convolution (Tompson et al. 2015)."""
+    options: Options = Field(default_factory=dict)
+    """Settings of a network of one's own."""
 
 
 class TrainingSettings(Settings):
-    """One training of a network."""
+    """Training of a network."""
 
     epochs: Positive = 20
-    """Visits of every training tile."""
-    batch: Annotated[int, Field(ge=2)] = 8
-    """Tiles a step."""
-    crop: Annotated[int, Field(ge=64, le=256, multiple_of=32)] = 256
-    """Side of the random square cut out of a tile at each visit, pixels; 256 is the whole tile."""
-    transform: bool = True
-    """Whether a tile and its mask are turned and mirrored alike (the eight symmetries of the square)."""
-    level_shift: Annotated[int, Field(ge=0, le=100)] = 0
-    """A tile's VV and VH are each made darker or brighter by up to so many levels at each visit: scenes
-    differ in brightness, and few scenes are there to learn that from."""
+    batch_size: Annotated[int, Field(ge=2)] = 8
+    crop_size: Annotated[int, Field(ge=64, le=256, multiple_of=32)] = 256
+    """Side of the random square crop, pixels; 256 is the whole tile."""
+    d4_augmentation: bool = True
+    """Whether tile and mask are rotated by 90 degrees and flipped at random (the eight symmetries of the
+    square)."""
+    brightness_shift: Annotated[int, Field(ge=0, le=100)] = 0
+    """VV and VH are each shifted by a random number of grey levels, at most this many."""
     loss: Loss = "cross_entropy"
     """dice, lovasz: over the whole batch. ..._cross_entropy: the mean of both. focal: gamma 2."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.001
-    """Adam's step size, the highest one of the schedule."""
+    """Of Adam; the highest one of the schedule."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    """Decoupled from the step size (AdamW)."""
+    """Decoupled weight decay (AdamW)."""
     schedule: Literal["constant", "one_cycle"] = "constant"
-    """one_cycle: up in the first third, then down to nothing by a cosine."""
-    flood_share: Share | None = None
-    """Chance that a drawn tile has flood in it; None visits each tile once an epoch."""
+    """one_cycle: up in the first third, then down to zero by a cosine."""
+    flood_tile_fraction: Fraction | None = None
+    """Class-balanced sampling: fraction of sampled tiles that have flood; None takes each tile once per
+    epoch."""
     pseudo_labels: bool = False
-    """Whether unlabelled tiles that the parent (of the same fold) is sure of are trained on with its maps."""
+    """Whether unlabelled tiles on which the parent (of the same fold) is confident are trained on."""
     validate_every: Positive = 1
-    """Epochs between two looks at the held-out tiles, for the training curves only."""
+    """Epochs between two validations on the held-out tiles, for the training curves only."""
 
 
-class PixelSettings(Settings):
-    """Boosted trees on what surrounds a pixel (LightGBM, Ke et al. 2017)."""
+class PixelLgbmSettings(Settings):
+    """Pixel-wise LightGBM (Ke et al. 2017)."""
 
-    trees: Positive = 200
-    """Rounds of boosting."""
-    leaves: Annotated[int, Field(ge=2)] = 31
-    """Leaves of a tree."""
+    num_boost_round: Positive = 200
+    num_leaves: Annotated[int, Field(ge=2)] = 31
     learning_rate: Annotated[float, Field(gt=0)] = 0.08
-    """Share of each tree that is added."""
-    pixels: Positive = 3000
-    """Pixels drawn at random from each training tile, on average."""
-    leaf_pixels: Positive = 200
-    """Fewest pixels of a leaf."""
-    scene_balance: Share = 0.0
-    """0: as many pixels of each tile. 1: as many of each scene, however few tiles it has."""
+    min_data_in_leaf: Positive = 200
+    pixels_per_tile: Positive = 3000
+    """Pixels sampled at random from each training tile, on average."""
+    scene_balance: Fraction = 0.0
+    """0: equally many pixels of each tile. 1: equally many pixels of each scene, however few tiles it has."""
 
 
 class PredictionSettings(Settings):
-    """How maps are predicted."""
+    """How probability maps are predicted."""
 
-    views: Literal["one", "flips", "d4"] = "one"
-    """Averaged views of a tile: itself; four mirrored ones; all eight symmetries of the square."""
-    margin: Annotated[int, Field(ge=0, le=128, multiple_of=32)] = 0
-    """Pixels around a tile that the network sees, too: of its neighbours, mirrored where there is none."""
-    batch: Positive = 8
-    """Tiles at a time."""
+    tta: Tta = "none"
+    """Test-time augmentation: none, the mean over four flips, or over the eight symmetries of the square."""
+    context_padding: Annotated[int, Field(ge=0, le=128, multiple_of=32)] = 0
+    """Pixels of the adjacent tiles that the network sees around a tile, mirrored where there is none."""
+    batch_size: Positive = 8
 
 
 class FloodExperiment(Experiment):
-    """One way to map floods."""
+    """Settings of one experiment in flood mapping."""
 
     folds: int = 3
-    """How many parts are held out in turn."""
-    model: Literal["network", "pixels", "mixture"] = "network"
-    """network: a segmentation network. pixels: boosted trees, pixel by pixel. mixture: the weighted mean of
-    the parents' maps."""
-    channels: Channels = "vv_vh_ratio"
-    """What a network sees of a tile."""
-    backscatter: Literal["levels", "scene"] = "levels"
-    """What VV and VH are measured against: levels: mean and deviation of the official training split. scene:
-    the median and spread of their own scene."""
+    """How many of the `tiles.n_splits` parts are held out in turn."""
+    model: Annotated[str, AfterValidator(MODEL_KINDS.check)] = "network"
+    """A registered kind of model. network: a segmentation network. pixel_lgbm: LightGBM pixel by pixel.
+    ensemble: the weighted mean of the parents' probability maps."""
+    channels: Channels = Field(default=["vv", "vh", "ratio"])
+    """Input channels of a network."""
+    normalisation: Literal["dataset", "scene"] = "dataset"
+    """dataset: VV and VH by mean and standard deviation of the official training split. scene: by median and
+    spread of their own scene."""
     tiles: TileSettings = TileSettings()
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
-    pixels: PixelSettings = PixelSettings()
+    pixel_lgbm: PixelLgbmSettings = PixelLgbmSettings()
     prediction: PredictionSettings = PredictionSettings()
-    ablation: str | None = None
-    """What this run adds to the one named first, or to the one before, in the table of gains."""
+    options: Options = Field(default_factory=dict)
+    """Settings of a model kind of one's own."""
+    ablation: Literal["base", "+", "~"] | None = None
+    """Row of the ablation table: + adds a step to the last + row, ~ varies that row."""
 
     def preprocessing(self) -> dict[str, Any]:
-        """The number of parts: arrays and fold columns serve all experiments alike."""
-        return {"parts": self.tiles.parts}
+        """The number of splits: arrays and fold columns serve all experiments alike."""
+        return {"n_splits": self.tiles.n_splits}
+
+    def weights_needed(self) -> list[str]:
+        """The encoder's ImageNet weights, where the network starts from them."""
+        return [self.network.encoder] if self.network.pretrained else []
 
     @model_validator(mode="after")
-    def _folds_that_exist(self) -> Self:
-        limit = {"phase": 1, "all": 1, "random": RANDOM_TENTHS}.get(self.tiles.split, self.tiles.parts)
+    def _check_folds(self) -> Self:
+        limit = {"phase": 1, "all": 1, "random": RANDOM_FOLDS}.get(self.tiles.split, self.tiles.n_splits)
         if not 1 <= self.folds <= limit:
             raise ValueError(f"folds: a {self.tiles.split} split has 1 to {limit} folds, not {self.folds}")
         if self.tiles.split == "phase" and not self.tiles.phase1:
             raise ValueError("tiles.phase1: a phase split needs the phase 1 tiles")
-        if self.network.decoder == "pan" and self.training.crop < PAN_SIDE:
-            raise ValueError(
-                f"training.crop: PAN's pyramid needs {PAN_SIDE} pixels, not {self.training.crop}"
-            )
         return self
 
     @model_validator(mode="after")
-    def _parents_that_are_used(self) -> Self:
-        if self.model == "mixture" and len(self.parents) < 2:
-            raise ValueError("parents: a mixture needs at least two")
-        if self.model != "mixture" and len(self.parents) != int(self.training.pseudo_labels):
-            raise ValueError("parents: one where training.pseudo_labels = true, else none")
+    def _check_parents(self) -> Self:
+        if self.training.pseudo_labels and len(self.parents) != 1:
+            raise ValueError("parents: training.pseudo_labels needs one parent, the source of the labels")
+        if not self.training.pseudo_labels and len(self.parents) == 1:
+            raise ValueError("parents: an ensemble needs at least two; one is for training.pseudo_labels")
         return self

@@ -8,8 +8,8 @@ from PIL import Image
 SIDE = 256
 
 
-def write_picture(path: Path, value: int = 0) -> None:
-    """One RGB picture of a single value."""
+def write_image(path: Path, value: int = 0) -> None:
+    """One RGB image of a single value."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (SIDE, SIDE), (value, value, value)).save(path, compress_level=1)
 
@@ -22,11 +22,11 @@ def write_scene(
     for x, y in places:
         value = 16 * x + y if mark else 100
         stem = f"{scene}_x-{x}_y-{y}"
-        write_picture(tiles / "vv" / f"{stem}_vv.png", value)
-        write_picture(tiles / "vh" / f"{stem}_vh.png", value)
-        write_picture(tiles / "water_body_label" / f"{stem}.png", 0)
+        write_image(tiles / "vv" / f"{stem}_vv.png", value)
+        write_image(tiles / "vh" / f"{stem}_vh.png", value)
+        write_image(tiles / "water_body_label" / f"{stem}.png", 0)
         if labelled:
-            write_picture(tiles / "flood_label" / f"{stem}.png", value if mark else 255 * (y % 2))
+            write_image(tiles / "flood_label" / f"{stem}.png", value if mark else 255 * (y % 2))
 
 
 def write_competition(folder: Path) -> Path:

@@ -10,7 +10,7 @@ from PIL import Image
 from common.run.run_record import read_record
 from competitions.etci_flood.data.layout import find_tiles
 from competitions.etci_flood.data.tiles import write_tile_arrays
-from tests.conftest import run_stage
+from tests.conftest import run_stage, written_files
 from tests.etci_flood.official_folder import write_competition, write_scene
 
 SLUG = "etci_flood"
@@ -23,10 +23,6 @@ def one_line(text: str) -> str:
     return errors[0]
 
 
-def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]
-
-
 @pytest.mark.parametrize("case", ["inside", "no test", "no labels", "wrong order"])
 def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
     data = write_competition(tmp_path / "data")
@@ -34,7 +30,7 @@ def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
         "inside": "no training tiles",
         "no test": "no test tiles",
         "no labels": "no tile has all of vv, vh and flood_label",
-        "wrong order": "names no tile",
+        "wrong order": "does not name a tile",
     }
     if case == "inside":
         data = data / "train"
@@ -49,15 +45,15 @@ def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
     done = run_stage(SLUG, 1, "--data", data, "--work", tmp_path / "work")
     assert done.code == 2, done.text
     assert words[case] in one_line(done.text)
-    assert files_below(tmp_path / "work") == []
+    assert written_files(tmp_path / "work") == []
 
 
-def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp_path: Path) -> None:
+def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path) -> None:
     data, work = write_competition(tmp_path / "data"), tmp_path / "work"
     write_scene(data / "train", "northal_20190302t234651", [(0, y) for y in range(4)])
     vv = sorted(data.glob("train/*/tiles/vv/*.png"))
     vv[0].write_bytes(vv[0].read_bytes()[:200])
-    vv[1].write_bytes(b"no picture")
+    vv[1].write_bytes(b"not an image")
     test_vh = sorted(data.glob("test_internal/*/tiles/vh/*.png"))
     test_vh[0].unlink()
     test_vh[1].write_bytes(b"")
@@ -74,11 +70,11 @@ def test_damaged_pictures_are_survived_reported_and_cut_short_arrays_refused(tmp
     array.write_bytes(array.read_bytes()[:1000])
     done = run_stage(SLUG, 2, "--work", work, "--profile", "sample")
     assert done.code == 2, done.text
-    assert "vh.npy: cut short" in one_line(done.text)
-    assert not (work / "champion").exists() or files_below(work / "champion") == []
+    assert "vh.npy: missing, or not as 1_preprocess.py wrote it" in one_line(done.text)
+    assert not (work / "champion").exists() or written_files(work / "champion") == []
 
 
-def test_arrays_hold_the_pictures(tmp_path: Path) -> None:
+def test_arrays_hold_the_images(tmp_path: Path) -> None:
     write_scene(tmp_path / "data" / "train", "a_20170213t002121", [(0, 9), (0, 10), (1, 2)], mark=True)
     write_scene(tmp_path / "data" / "test", "b_20170213t002121", [(2, 3)], labelled=False, mark=True)
     done = run_stage(SLUG, 1, "--data", tmp_path / "data", "--work", tmp_path / "work")

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from competitions.etci_flood.data.layout import LAYERS, find_tiles
-from competitions.etci_flood.data.tiles import is_blank, read_layer
-from competitions.etci_flood.rules.baselines import naive_scores
+from competitions.etci_flood.data.tiles import is_no_data, read_layer
+from competitions.etci_flood.rules.baselines import baseline_scores
 
 Sample = Callable[[str], Path]
 
@@ -30,17 +30,17 @@ def test_official_layout_and_traps(data: Path) -> None:
     for tile in tiles.labelled:
         assert set(tile.files) == set(LAYERS)
         assert {int(value) for value in np.unique(read_layer(tile.files["flood_label"]))} <= {0, 255}
-    with Image.open(tiles.labelled[0].files["vv"]) as picture:
-        assert (picture.size, picture.mode) == ((256, 256), "RGB")
-        red, green, blue = (np.asarray(channel) for channel in picture.split())
+    with Image.open(tiles.labelled[0].files["vv"]) as image:
+        assert (image.size, image.mode) == ((256, 256), "RGB")
+        red, green, blue = (np.asarray(channel) for channel in image.split())
     assert np.array_equal(red, green)
     assert np.array_equal(red, blue)
 
 
-def test_about_a_quarter_of_the_labelled_tiles_is_blank(data: Path) -> None:
+def test_about_a_quarter_of_the_labelled_tiles_is_no_data(data: Path) -> None:
     labelled = find_tiles(data).labelled
-    blank = np.mean([is_blank(read_layer(tile.files["vv"])) for tile in labelled])
-    assert 0.15 <= blank <= 0.4
+    share = np.mean([is_no_data(read_layer(tile.files["vv"])) for tile in labelled])
+    assert 0.15 <= share <= 0.4
 
 
 def test_neighbouring_tiles_continue_each_other(data: Path) -> None:
@@ -55,12 +55,12 @@ def test_neighbouring_tiles_continue_each_other(data: Path) -> None:
     assert np.mean(np.array(ours) == np.array(theirs)) > 0.98
 
 
-def test_truth_is_the_test_splits_and_no_naive_map_solves_it(data: Path) -> None:
+def test_truth_is_of_the_test_split_and_no_baseline_solves_it(data: Path) -> None:
     truth = data / "truth" / "flood_label.npy"
     flood = np.load(truth)
     assert flood.dtype == np.uint8
     assert flood.shape == (len(find_tiles(data).predicted), 256, 256)
     assert 0.01 < flood.mean() < 0.5
-    scores = naive_scores(data, truth)
+    scores = baseline_scores(data, truth)
     assert len(scores) == 4
     assert max(scores.values()) < 0.85

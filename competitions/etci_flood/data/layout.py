@@ -1,9 +1,9 @@
-"""The official folders: which tiles there are, joined by scene, row and column.
+"""The official folders: tiles whose layers are joined by scene, row and column.
 
     <split>/<scene>/tiles/{vv,vh,flood_label,water_body_label}/
 
 Sorting the layers separately and zipping them mispairs tiles, because `..._vv.png` and `....png` sort
-differently (`y-1_vv` after `y-10_vv`, `y-1.` before `y-10.`). So layers are joined by their key, never by
+differently (`y-1_vv` after `y-10_vv`, `y-1.` before `y-10.`). Layers are therefore joined by key, never by
 position.
 """
 
@@ -32,7 +32,7 @@ _NO_SCENES = ("__MACOSX", ".ipynb_checkpoints")
 
 @dataclass(frozen=True, order=True)
 class TileKey:
-    """What a tile is known by."""
+    """Identity of a tile."""
 
     scene: str
     """`<region>_<YYYYMMDDtHHMMSS>`"""
@@ -63,7 +63,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class OfficialTiles:
-    """Everything that a data folder holds."""
+    """All tiles of a data folder."""
 
     labelled: list[Tile]
     """Tiles with VV, VH and flood label, of train and (unless predicted) of phase 1; sorted by key."""
@@ -71,7 +71,7 @@ class OfficialTiles:
     """Tiles of the submission, in its order. VH or the water mask can be missing."""
     predicted_split: str
     faults: list[str]
-    """What was left out and why, one line each."""
+    """One line for each tile or file that was left out, with the reason."""
 
 
 def find_tiles(data: Path) -> OfficialTiles:
@@ -96,11 +96,12 @@ def find_tiles(data: Path) -> OfficialTiles:
             continue
         complete = [tile for tile in splits[split].values() if _is_complete(tile)]
         if split == TRAIN or complete:
-            faults += [_lack(tile) for tile in splits[split].values() if not _is_complete(tile)]
+            faults += [_missing(tile) for tile in splits[split].values() if not _is_complete(tile)]
         labelled += complete
     if not labelled:
         raise InputError(
-            f"{display_path(data / TRAIN)}: no tile has all of vv, vh and flood_label; the folder seems incomplete"
+            f"{display_path(data / TRAIN)}: no tile has all of vv, vh and flood_label; "
+            "the folder seems incomplete"
         )
     return OfficialTiles(sorted(labelled, key=lambda tile: tile.key), predicted, predicted_split, faults)
 
@@ -114,7 +115,7 @@ def submission_order(data: Path) -> list[Tile]:
 def _submission_tiles(
     data: Path, splits: dict[str, dict[TileKey, Tile]], faults: list[str]
 ) -> tuple[str, list[Tile]]:
-    """The split to predict and its tiles: as the organisers list them, else sorted by the full VV path."""
+    """The split to predict and its tiles, in the organisers' order, otherwise sorted by the full VV path."""
     split = next((split for split in (PHASE_2, PHASE_1) if _with_vv(splits[split])), None)
     if split is None:
         raise InputError(
@@ -123,7 +124,7 @@ def _submission_tiles(
         )
     tiles = _with_vv(splits[split])
     faults += [
-        f"{split}: {key} has no vv picture, so it is no tile of the submission"
+        f"{split}: {key} has no vv image, so it is not in the submission"
         for key in splits[split]
         if key not in tiles
     ]
@@ -152,20 +153,20 @@ def _listed_keys(order: Path) -> list[TileKey]:
             found = [match for cell in row if (match := _LISTED.search(cell.strip()))]
             if row and not found:
                 raise InputError(
-                    f"{display_path(order)}, line {number}: {','.join(row)[:60]!r} names no tile; "
+                    f"{display_path(order)}, line {number}: {','.join(row)[:60]!r} does not name a tile; "
                     f"expected <scene>_x-<row>_y-<column>"
                 )
             keys += [_key(match) for match in found[:1]]
     repeated = len(keys) - len(set(keys))
     if repeated or not keys:
         raise InputError(
-            f"{display_path(order)}: {f'{repeated} tiles are listed twice' if repeated else 'lists nothing'}"
+            f"{display_path(order)}: {f'{repeated} tiles are listed twice' if repeated else 'is empty'}"
         )
     return keys
 
 
 def _tiles_of(data: Path, split: str, faults: list[str]) -> dict[TileKey, Tile]:
-    """All tiles of one split, whatever layers they have; odd and doubled files go to `faults`."""
+    """All tiles of one split, whatever layers they have; unexpected and duplicate files go to `faults`."""
     tiles: dict[TileKey, Tile] = {}
     for folder in _layer_folders(data, split):
         for file in sorted(folder.iterdir()):
@@ -173,12 +174,12 @@ def _tiles_of(data: Path, split: str, faults: list[str]) -> dict[TileKey, Tile]:
                 continue
             match = _FILE.fullmatch(file.name)
             if match is None:
-                faults.append(f"{display_path(file)}: not named like a tile, left out")
+                faults.append(f"{display_path(file)}: not a tile's file name, left out")
                 continue
             key = _key(match)
             tile = tiles.setdefault(key, Tile(key, split))
             if folder.name in tile.files:
-                faults.append(f"{display_path(file)}: a second copy of a tile, left out")
+                faults.append(f"{display_path(file)}: a duplicate of a tile, left out")
             else:
                 tile.files[folder.name] = file
     return tiles
@@ -203,6 +204,6 @@ def _is_complete(tile: Tile) -> bool:
     return {"vv", "vh", "flood_label"} <= set(tile.files)
 
 
-def _lack(tile: Tile) -> str:
-    lacking = [layer for layer in ("vv", "vh", "flood_label") if layer not in tile.files]
-    return f"{tile.split}: orphan {tile.key} has no {' and no '.join(lacking)}, left out"
+def _missing(tile: Tile) -> str:
+    missing = [layer for layer in ("vv", "vh", "flood_label") if layer not in tile.files]
+    return f"{tile.split}: orphan {tile.key} has no {' and no '.join(missing)}, left out"

@@ -1,22 +1,21 @@
-"""Masks as run lengths, `start length ...`: pixels counted from 1, down the columns, as on Kaggle."""
+"""Run-length encoding (RLE) of masks, `start length ...`: counted from 1, column-major, as on Kaggle."""
 
 import numpy as np
-import numpy.typing as npt
 
 from common.base.errors import InputError
+from common.learn.arrays import UInt8
 
-Bytes = npt.NDArray[np.uint8]
 
-
-def encode_mask(mask: Bytes) -> str:
+def encode_mask(mask: UInt8) -> str:
     """Run lengths of a (height, width) mask; empty when no pixel is set."""
     pixels = np.concatenate([[0], np.asarray(mask).ravel(order="F") > 0, [0]]).astype(np.int8)
+    # A zero on both ends, so that every run has a rise and a fall; rises and falls alternate.
     borders = np.flatnonzero(np.diff(pixels)) + 1
     starts, ends = borders[::2], borders[1::2]
     return " ".join(f"{start} {end - start}" for start, end in zip(starts, ends, strict=True))
 
 
-def decode_mask(runs: str, shape: tuple[int, int]) -> Bytes:
+def decode_mask(runs: str, shape: tuple[int, int]) -> UInt8:
     """The (height, width) uint8 mask of run lengths; InputError when they do not fit the shape."""
     try:
         numbers = np.array(runs.split(), dtype=np.int64)

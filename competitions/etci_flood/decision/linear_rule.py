@@ -1,55 +1,54 @@
-"""The naive rule on both polarisations: a weighted mean of VV and VH below a threshold is flood."""
+"""Linear-rule baseline: pixels whose weighted mean of VV and VH is below a threshold are flood."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-import numpy.typing as npt
 
-from competitions.etci_flood.rules.metric import LEVELS, Counts, overlaps_at_or_above
-
-Bytes = npt.NDArray[np.uint8]
+from common.learn.arrays import Int64, Integers, UInt8
+from competitions.etci_flood.rules.metric import N_VALUES, overlaps_at_or_above
 
 WEIGHTS = tuple(round(0.1 * tenth, 1) for tenth in range(-5, 16))
-"""Of VV; VH has the rest to 1. Below 0 and above 1 it is a difference of the two."""
+"""Weights of VV; VH has 1 - weight. Below 0 and above 1 the rule is a difference of the two."""
 
 
 @dataclass(frozen=True)
 class LinearRule:
-    """What of VV and VH is called flood."""
+    """A threshold on a weighted mean of VV and VH."""
 
     weight: float
     """Of VV; VH has 1 - weight."""
     threshold: int
-    """Levels of the weighted mean below this one are."""
+    """Weighted means below this one are flood."""
     zero_is_water: bool = True
-    """Whether pixels whose VV is 0 are, too: the darkest water in some scenes, no data in others."""
+    """Whether pixels with VV = 0 are flood (the darkest water in some scenes) or no data (in others)."""
 
     def __str__(self) -> str:
         text = f"{self.weight:g} VV + {1 - self.weight:g} VH below {self.threshold}"
         return text + ("" if self.zero_is_water else ", VV not 0")
 
-    def mask(self, vv: Bytes, vh: Bytes) -> Bytes:
-        """1 where a pixel is called flood."""
-        dark = _mean_levels(vv, vh, self.weight) < self.threshold
+    def mask(self, vv: UInt8, vh: UInt8) -> UInt8:
+        """Mask of (height, width) VV and VH, 1 = flood."""
+        dark = _weighted_mean(vv, vh, self.weight) < self.threshold
         return (dark & (self.zero_is_water | (vv > 0))).astype(np.uint8)
 
-    def overlap(self, counts: Counts) -> Counts:
+    def overlap(self, counts: Int64) -> Int64:
         """Intersection and union, (2,), from (2, 256, 256) of `joint_counts`."""
-        overlaps: Counts = _overlaps_below(counts, self.weight, self.zero_is_water)[self.threshold]
+        overlaps: Int64 = _overlaps_below(counts, self.weight, self.zero_is_water)[self.threshold]
         return overlaps
 
 
-def joint_counts(vv: Iterable[Bytes], vh: Iterable[Bytes], flood: Iterable[Bytes]) -> Iterator[Counts]:
-    """Count pairs of levels, tile by tile: (2, 256, 256), [1] on flood pixels, [0] on the others."""
+def joint_counts(vv: Iterable[UInt8], vh: Iterable[UInt8], flood: Iterable[UInt8]) -> Iterator[Int64]:
+    """Joint histograms of VV and VH, tile by tile: (2, 256, 256), [1] on flood pixels, [0] on the others."""
+    # The three-dimensional bin of a pixel (flood, VV, VH) is flattened into one number for bincount.
     for first, second, truth in zip(vv, vh, flood, strict=True):
-        pair = (np.asarray(truth).ravel() > 0) * LEVELS**2 + np.asarray(first).ravel() * np.int64(LEVELS)
-        counts = np.bincount(pair + np.asarray(second).ravel(), minlength=2 * LEVELS**2)
-        yield counts.reshape(2, LEVELS, LEVELS)
+        pair = (np.asarray(truth).ravel() > 0) * N_VALUES**2 + np.asarray(first).ravel() * np.int64(N_VALUES)
+        counts = np.bincount(pair + np.asarray(second).ravel(), minlength=2 * N_VALUES**2)
+        yield counts.reshape(2, N_VALUES, N_VALUES)
 
 
-def best_linear_rule(counts: Counts) -> LinearRule:
+def best_linear_rule(counts: Int64) -> LinearRule:
     """The rule of highest IoU on pooled (2, 256, 256) counts."""
     best, best_iou = LinearRule(1.0, 0), -1.0
     for weight, zero_is_water in product(WEIGHTS, (True, False)):
@@ -60,22 +59,20 @@ def best_linear_rule(counts: Counts) -> LinearRule:
     return best
 
 
-def _overlaps_below(counts: Counts, weight: float, zero_is_water: bool) -> Counts:
-    """(256, 2) overlaps when every pixel of a weighted mean < t is called flood, t = 0 .. 255."""
-    vv, vh = np.indices((LEVELS, LEVELS))
-    level = _mean_levels(vv, vh, weight)
+def _overlaps_below(counts: Int64, weight: float, zero_is_water: bool) -> Int64:
+    """(256, 2) overlaps when every pixel with a weighted mean < t is predicted as flood, t = 0 .. 255."""
+    vv, vh = np.indices((N_VALUES, N_VALUES))
+    mean = _weighted_mean(vv, vh, weight)
     if not zero_is_water:
-        level[0] = LEVELS - 1  # no threshold calls it flood
-    level = level.ravel()
-    projected = np.stack([np.bincount(level, counts[k].ravel(), LEVELS) for k in (0, 1)]).astype(np.int64)
-    # Turned around, below t is at or above 256 - t; below 0 there is nothing.
-    turned = overlaps_at_or_above(projected[..., ::-1])[:0:-1]
+        mean[0] = N_VALUES - 1  # VV = 0 is moved to the brightest value, which is below no threshold
+    mean = mean.ravel()
+    projected = np.stack([np.bincount(mean, counts[k].ravel(), N_VALUES) for k in (0, 1)]).astype(np.int64)
+    # With values reversed, below t means at or above 256 - t; nothing is below 0.
+    below = overlaps_at_or_above(projected[..., ::-1])[:0:-1]
     nothing = np.array([[0, projected[1].sum()]])
-    return np.concatenate([nothing, turned])
+    return np.concatenate([nothing, below])
 
 
-def _mean_levels(
-    vv: npt.NDArray[np.integer], vh: npt.NDArray[np.integer], weight: float
-) -> npt.NDArray[np.int64]:
+def _weighted_mean(vv: Integers, vh: Integers, weight: float) -> Int64:
     mean = weight * vv.astype(np.float64) + (1 - weight) * vh
-    return np.rint(mean).clip(0, LEVELS - 1).astype(np.int64)
+    return np.rint(mean).clip(0, N_VALUES - 1).astype(np.int64)

@@ -1,8 +1,8 @@
-"""Out-of-fold maps of all folds pooled: the threshold, and honest figures beside naive maps.
+"""Pooled out-of-fold (OOF) maps of all folds: thresholds, metrics, and baselines on the same tiles.
 
-Only what is counted here decides anything. Thresholds are chosen and measured on the same pooled maps; being
-a few numbers against millions of pixels, they flatter the figure by very little. The naive rules on VV and
-VH are given the same favour.
+Thresholds are tuned and measured on the same pooled maps. They are a few numbers against millions of pixels,
+so the optimistic bias is very small. The baseline rules on VV and VH are tuned on the same tiles and have the
+same bias.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,19 +16,19 @@ import pandas as pd
 
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.learn.arrays import Int64, UInt8
 from common.learn.bootstrap import bootstrap_interval
 from competitions.etci_flood.data.tiles import TileArrays
 from competitions.etci_flood.decision.linear_rule import best_linear_rule, joint_counts
-from competitions.etci_flood.decision.thresholds import choose_thresholds, overlaps_with
-from competitions.etci_flood.decision.vv_threshold import best_dark_rule
+from competitions.etci_flood.decision.thresholds import overlaps_with, tune_thresholds
+from competitions.etci_flood.decision.vv_threshold import best_vv_threshold
 from competitions.etci_flood.rules.metric import (
-    LEVELS,
-    Counts,
-    level_counts,
+    N_VALUES,
     mean_tile_iou,
     overlaps,
     overlaps_at_or_above,
     pooled_iou,
+    value_counts,
 )
 
 SCENE_COLUMNS = [
@@ -38,87 +38,86 @@ SCENE_COLUMNS = [
     "vv_threshold",
     "linear_rule",
     "water_mask",
-    "bright_tiles",
-    "iou_without_bright",
-    "iou_possible",
+    "noisy_tiles",
+    "iou_clean",
+    "iou_upper_bound",
 ]
 
 
 @dataclass(frozen=True)
-class OutOfFold:
-    """What was counted on held-out tiles, one entry a tile."""
+class OofCounts:
+    """Counts on held-out tiles, one entry per tile."""
 
     scenes: npt.NDArray[np.str_]
-    maps: Counts
-    """(n, 256, 2) overlaps of the maps at each threshold."""
-    water_mask: Counts
-    """(n, 2) overlaps of the permanent water."""
-    vv_threshold: Counts
-    """(n, 2) overlaps of dark VV, by the threshold that is best on these very tiles."""
-    linear_rule: dict[str, Counts]
-    """Scene -> (2,) overlap of the linear rule on VV and VH that is best on these very tiles."""
-    bright: npt.NDArray[np.int64]
-    """(n,) pixels of labelled floods that are as bright as dry land (bright_floods.py)."""
+    maps: Int64
+    """(n, 256, 2) overlaps of the model's maps at each threshold."""
+    water_mask: Int64
+    """(n, 2) overlaps of permanent water."""
+    vv_threshold: Int64
+    """(n, 2) overlaps of the VV threshold that is best on these tiles."""
+    linear_rule: dict[str, Int64]
+    """Scene -> (2,) overlap of the linear rule on VV and VH that is best on these tiles."""
+    noisy: Int64
+    """(n,) flood pixels that are suspected label noise (data/label_noise.py)."""
 
 
 @dataclass(frozen=True)
-class PooledFigures:
-    """What the pooled maps say."""
+class PooledOof:
+    """Thresholds, metrics and tables from the pooled maps."""
 
     decision: dict[str, Any]
-    """threshold: a pixel is flood when its level (probability x 255) is at least this. scene_thresholds: the
-    same for scenes that have their own."""
+    """threshold: a pixel is flood when its probability x 255 is at least this. scene_thresholds: the same for
+    scenes that have their own."""
     metrics: dict[str, float]
     scenes: pd.DataFrame
-    """scene, tiles, iou, vv_threshold, linear_rule, water_mask, bright_tiles, iou_without_bright,
-    iou_possible"""
+    """The columns SCENE_COLUMNS, one row per scene."""
     thresholds: pd.DataFrame
-    """threshold, iou on labels that can be believed, one threshold for all scenes"""
+    """threshold and iou, noisy-label tiles left out, one threshold for all scenes"""
 
 
-def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OutOfFold:
-    """Count the held-out maps of all folds, and the naive maps on the same tiles."""
+def count_out_of_fold(arrays: TileArrays, fold_folders: Sequence[Path]) -> OofCounts:
+    """Count the held-out maps of all folds, and the baselines on the same tiles."""
     rows, maps = [], []
     for folder in fold_folders:
         held_out = pd.read_parquet(folder / "oof_tiles.parquet")["row"].to_numpy()
-        levels = np.load(folder / "oof.npy", mmap_mode="r")
-        if len(levels) != len(held_out):
+        of_fold = np.load(folder / "oof.npy", mmap_mode="r")
+        if len(of_fold) != len(held_out):
             raise InputError(
-                f"{display_path(folder)}: {len(levels)} maps of {len(held_out)} tiles; train the fold again"
+                f"{display_path(folder)}: {len(of_fold)} maps of {len(held_out)} tiles; train the fold again"
             )
         if not len(held_out):
             continue
         rows.append(held_out)
-        maps.append(overlaps_at_or_above(level_counts(levels, _tile_by_tile(arrays.flood, held_out))))
+        maps.append(overlaps_at_or_above(value_counts(of_fold, _tile_by_tile(arrays.flood, held_out))))
     if not rows:
         nothing = np.zeros((0, 2), np.int64)
-        maps_of_none = np.zeros((0, LEVELS, 2), np.int64)
-        return OutOfFold(np.array([], str), maps_of_none, nothing, nothing, {}, np.zeros(0, np.int64))
+        no_maps = np.zeros((0, N_VALUES, 2), np.int64)
+        return OofCounts(np.array([], str), no_maps, nothing, nothing, {}, np.zeros(0, np.int64))
     order = np.concatenate(rows)
     water = overlaps(_tile_by_tile(arrays.water, order), _tile_by_tile(arrays.flood, order))
-    dark = level_counts(_tile_by_tile(arrays.vv, order), _tile_by_tile(arrays.flood, order))
+    vv = value_counts(_tile_by_tile(arrays.vv, order), _tile_by_tile(arrays.flood, order))
     scenes = arrays.tiles["scene"].to_numpy().astype(str)[order]
-    return OutOfFold(
+    return OofCounts(
         scenes,
         np.concatenate(maps),
         water,
-        best_dark_rule(dark).overlaps(dark),
+        best_vv_threshold(vv).overlaps(vv),
         _linear_rule(arrays, order, scenes),
-        arrays.tiles["bright_pixels"].to_numpy(np.int64)[order],
+        arrays.tiles["noisy_pixels"].to_numpy(np.int64)[order],
     )
 
 
-def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
-    """Choose the thresholds with the highest pooled IoU on labels that can be believed, and measure all maps.
+def evaluate_oof(counted: OofCounts, seed: int) -> PooledOof:
+    """Tune the thresholds without noisy-label tiles, and measure the maps on all tiles.
 
-    Metrics are empty where nothing was held out: a figure on training tiles would say nothing.
+    Metrics are empty where nothing was held out, because a score on training tiles is meaningless.
     """
-    believed = counted.bright == 0
-    overall, own = choose_thresholds(counted.maps[believed], counted.scenes[believed])
+    clean = counted.noisy == 0
+    overall, own = tune_thresholds(counted.maps[clean], counted.scenes[clean])
     decision: dict[str, Any] = {"threshold": overall, **({"scene_thresholds": own} if own else {})}
     if not len(counted.scenes):
         nothing = pd.DataFrame(columns=SCENE_COLUMNS), pd.DataFrame(columns=["threshold", "iou"])
-        return PooledFigures(decision, {}, *nothing)
+        return PooledOof(decision, {}, *nothing)
     ours = overlaps_with(counted.maps, counted.scenes, decision)
     low, high = bootstrap_interval(ours.astype(np.float64), pooled_iou, seed)
     metrics = {
@@ -126,76 +125,72 @@ def pooled_figures(counted: OutOfFold, seed: int) -> PooledFigures:
         "oof_iou_low": low,
         "oof_iou_high": high,
         "oof_mean_tile_iou": mean_tile_iou(ours),
-        "naive: best VV threshold": float(pooled_iou(counted.vv_threshold)),
-        "naive: best linear rule on VV and VH": float(
+        "baseline: best VV threshold": float(pooled_iou(counted.vv_threshold)),
+        "baseline: best linear rule on VV and VH": float(
             pooled_iou(np.array(list(counted.linear_rule.values())))
         ),
-        "naive: permanent water": float(pooled_iou(counted.water_mask)),
+        "baseline: permanent water": float(pooled_iou(counted.water_mask)),
     }
-    if not believed.all():
-        metrics["oof_bright_flood_tiles"] = float((~believed).sum())
-        metrics["oof_iou_possible"] = possible_iou(counted.maps, counted.bright)
-        metrics["oof_iou_without_bright"] = float(pooled_iou(ours[believed]))
-    curve = pooled_iou(counted.maps[believed].swapaxes(0, 1))
-    thresholds = pd.DataFrame({"threshold": np.arange(LEVELS) / (LEVELS - 1), "iou": curve})
-    return PooledFigures(decision, metrics, _by_scene(counted, ours), thresholds)
+    if not clean.all():
+        metrics["oof_noisy_label_tiles"] = float((~clean).sum())
+        metrics["oof_iou_upper_bound"] = upper_bound_iou(counted.maps, counted.noisy)
+        metrics["oof_iou_clean"] = float(pooled_iou(ours[clean]))
+    curve = pooled_iou(counted.maps[clean].swapaxes(0, 1))
+    thresholds = pd.DataFrame({"threshold": np.arange(N_VALUES) / (N_VALUES - 1), "iou": curve})
+    return PooledOof(decision, metrics, _by_scene(counted, ours), thresholds)
 
 
-def possible_iou(maps: Counts, bright: npt.NDArray[np.int64]) -> float:
-    """The highest IoU of a map of water: right everywhere, but dry where a labelled flood is bright as land.
+def upper_bound_iou(maps: Int64, noisy: Int64) -> float:
+    """IoU of an oracle: right everywhere, except that it predicts no flood on suspected label noise.
 
     Parameters
     ----------
-    maps : (n, 256, 2) overlaps at each threshold; at threshold 0 everything is called, so the intersection is
-        the labelled flood.
-    bright : (n,) pixels of labelled flood that are as bright as dry land.
+    maps : (n, 256, 2) overlaps at each threshold; at threshold 0 every pixel is predicted as flood, so the
+        intersection is the labelled flood.
+    noisy : (n,) flood pixels that are suspected label noise.
     """
     flood = maps[:, 0, 0].sum()
-    return float(1 - bright.sum() / flood) if flood else 1.0
+    return float(1 - noisy.sum() / flood) if flood else 1.0
 
 
 def scene_lines(scenes: pd.DataFrame) -> list[str]:
-    """The table of scenes for people, one line a scene."""
+    """The table of scenes as text, one line per scene."""
     lines = []
     for row in scenes.to_dict("records"):
-        naive = ", ".join(
+        baselines = ", ".join(
             f"{name.replace('_', ' ')} {row[name]:.3f}"
             for name in ("vv_threshold", "linear_rule", "water_mask")
         )
-        line = f"{row['scene']}: IoU {row['iou']:.3f} ({naive}; {row['tiles']} tiles"
-        if row["bright_tiles"]:
+        line = f"{row['scene']}: IoU {row['iou']:.3f} ({baselines}; {row['tiles']} tiles"
+        if row["noisy_tiles"]:
             line += (
-                f", of which {row['bright_tiles']} with floods as bright as land: "
-                f"without them {row['iou_without_bright']:.3f}, possible with them {row['iou_possible']:.3f}"
+                f", {row['noisy_tiles']} with suspected label noise: "
+                f"IoU without them {row['iou_clean']:.3f}, upper bound with them {row['iou_upper_bound']:.3f}"
             )
         lines.append(line + ")")
     return lines
 
 
-def _linear_rule(
-    arrays: TileArrays, order: npt.NDArray[np.int64], scenes: npt.NDArray[np.str_]
-) -> dict[str, Counts]:
+def _linear_rule(arrays: TileArrays, order: Int64, scenes: npt.NDArray[np.str_]) -> dict[str, Int64]:
     """Overlap of the best linear rule in each scene."""
     layers = (_tile_by_tile(array, order) for array in (arrays.vv, arrays.vh, arrays.flood))
-    by_scene: dict[str, Counts] = {}
+    by_scene: dict[str, Int64] = {}
     for scene, counts in zip(scenes, joint_counts(*layers), strict=True):
         by_scene[str(scene)] = by_scene.get(str(scene), 0) + counts
     rule = best_linear_rule(np.sum(list(by_scene.values()), axis=0))
     return {scene: rule.overlap(counts) for scene, counts in by_scene.items()}
 
 
-def _tile_by_tile(
-    array: npt.NDArray[np.uint8], rows: npt.NDArray[np.int64]
-) -> Iterator[npt.NDArray[np.uint8]]:
-    """Rows of a memory-mapped array one at a time: all at once might not fit into memory."""
+def _tile_by_tile(array: UInt8, rows: Int64) -> Iterator[UInt8]:
+    """Rows of a memory-mapped array one at a time; all at once might not fit into memory."""
     return (array[row] for row in rows)
 
 
-def _by_scene(counted: OutOfFold, ours: Counts) -> pd.DataFrame:
+def _by_scene(counted: OofCounts, ours: Int64) -> pd.DataFrame:
     rows = []
     for scene in np.unique(counted.scenes):
         of = counted.scenes == scene
-        believed = of & (counted.bright == 0)
+        clean = of & (counted.noisy == 0)
         rows.append(
             {
                 "scene": scene,
@@ -204,9 +199,9 @@ def _by_scene(counted: OutOfFold, ours: Counts) -> pd.DataFrame:
                 "vv_threshold": float(pooled_iou(counted.vv_threshold[of])),
                 "linear_rule": float(pooled_iou(counted.linear_rule[scene][None])),
                 "water_mask": float(pooled_iou(counted.water_mask[of])),
-                "bright_tiles": int(of.sum() - believed.sum()),
-                "iou_without_bright": float(pooled_iou(ours[believed])),
-                "iou_possible": possible_iou(counted.maps[of], counted.bright[of]),
+                "noisy_tiles": int(of.sum() - clean.sum()),
+                "iou_clean": float(pooled_iou(ours[clean])),
+                "iou_upper_bound": upper_bound_iou(counted.maps[of], counted.noisy[of]),
             }
         )
     return pd.DataFrame(rows, columns=SCENE_COLUMNS)

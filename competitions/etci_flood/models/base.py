@@ -1,35 +1,40 @@
-"""Probability maps of flood: predicted tile by tile, kept as one byte a pixel."""
+"""Interfaces of flood models, and probability maps kept as one byte per pixel."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from common.base.atomic import atomic_array
 from common.base.console import progress
+from common.base.errors import InputError
+from common.learn.arrays import Float32, Int64, UInt8
+from common.learn.device import torch_device
+from common.learn.seeding import derived_seed, seed_everything
+from common.run.job import Job
+from common.run.trained import TrainedExperiment, trained_experiment
 from competitions.etci_flood.data.layout import TILE_SIDE
-from competitions.etci_flood.data.neighbours import SurroundedTiles
+from competitions.etci_flood.data.neighbours import PaddedTiles
 from competitions.etci_flood.data.tiles import TileArrays
-
-Bytes = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
+from competitions.etci_flood.experiment import FloodExperiment, Options
+from competitions.etci_flood.models.registry import MODEL_KINDS
 
 
 class FloodModel(Protocol):
-    """What maps floods, whatever it has learned with."""
+    """A trained model that predicts flood probabilities."""
 
-    margin: int
-    """Pixels around what is mapped that it needs to see, too."""
+    padding: int
+    """Pixels around the mapped area that the model needs as context."""
 
-    def probability(self, layers: Bytes, scale: FloatArray) -> FloatArray:
+    def probability(self, layers: UInt8, scale: Float32) -> Float32:
         """Probability of flood at each pixel.
 
         Parameters
         ----------
-        layers : (n, 3, height + 2 margin, width + 2 margin) uint8: VV, VH, permanent water (0 or 1).
+        layers : (n, 3, height + 2 padding, width + 2 padding) uint8: VV, VH, permanent water (0 or 1).
         scale : (n, 2, 2), median and spread of VV and VH in the scene.
 
         Returns
@@ -38,58 +43,140 @@ class FloodModel(Protocol):
         """
 
 
-Weighted = Sequence[tuple[float, FloodModel]]
-"""Models and their shares in a mean; the shares add up to 1."""
+WeightedModels = Sequence[tuple[float, FloodModel]]
+"""Weights and models of a weighted mean; the weights sum to 1."""
 
 
-def equal_shares(models: Sequence[FloodModel]) -> Weighted:
-    """The plain mean of some models."""
+@dataclass(frozen=True)
+class FittedFold:
+    """The result of training one fold."""
+
+    oof_maps: Iterable[UInt8]
+    """Batches of probability maps of the held-out tiles, in their order; (batch, 256, 256) uint8."""
+    outputs: list[Path] = field(default_factory=list)
+    """The checkpoint; an ensemble has none."""
+    metrics: dict[str, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class ModelKind(ABC):
+    """A kind of model: how it is trained on the tiles of one fold, and loaded again.
+
+    A subclass registered with `@MODEL_KINDS.register("name")` is used by `model = "name"` in
+    experiments.toml. It implements `fit` and `load_fold`; the other methods serve every kind whose folds are
+    averaged.
+    """
+
+    def __init__(self, settings: FloodExperiment) -> None:
+        self.settings = settings
+        self.check()
+
+    def check(self) -> None:
+        """Raise InputError where the settings make no sense for this kind."""
+        if self.settings.parents:
+            raise InputError(f"{self.settings.name}: a {self.settings.model} model takes no parents")
+        known_options(self.settings.options, {})
+
+    @abstractmethod
+    def fit(
+        self, job: Job[FloodExperiment], arrays: TileArrays, training: Int64, held_out: Int64
+    ) -> FittedFold:
+        """Train on the rows `training` of the processed table, and predict the rows `held_out`."""
+
+    @abstractmethod
+    def load_fold(self, folder: Path, device: str) -> FloodModel:
+        """The model of one trained fold; InputError when its file is missing or another model's."""
+
+    def tune(self, job: Job[FloodExperiment], arrays: TileArrays) -> dict[str, Any]:  # noqa: ARG002
+        """Further decisions from the OOF maps of all folds, for later stages."""
+        return {}
+
+    def load(self, trained: TrainedExperiment[FloodExperiment], device: str) -> WeightedModels:
+        """The models of all folds with equal weights."""
+        device = torch_device(device)
+        return equal_weights([self.load_fold(folder, device) for folder in trained.fold_folders])
+
+    def test_maps(self, job: Job[FloodExperiment], arrays: TileArrays, rows: Int64) -> Iterator[UInt8]:
+        """Batches of probability maps of the test tiles: the mean over the models of all folds."""
+        trained = trained_experiment(job.competition, self.settings.name, job.paths.work)
+        models = self.load(trained, job.device)
+        return predict_tiles(models, arrays, rows, self.settings.prediction.batch_size)
+
+
+def model_kind(settings: FloodExperiment) -> ModelKind:
+    """The kind of model of an experiment; InputError where its settings make no sense."""
+    kind: ModelKind = MODEL_KINDS[settings.model](settings)
+    return kind
+
+
+def known_options(options: Options, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """`options` over their `defaults`; InputError names an unknown key or a wrong type."""
+    for key, value in options.items():
+        if key not in defaults:
+            raise InputError(f"options.{key}: unknown; expected {', '.join(defaults) or 'no options'}")
+        expected = type(defaults[key])
+        if type(value) is not expected and (type(value), expected) != (int, float):
+            raise InputError(f"options.{key} = {value!r}: expected {expected.__name__}")
+    return {**defaults, **options}
+
+
+def equal_weights(models: Sequence[FloodModel]) -> WeightedModels:
+    """The plain mean of models."""
     return [(1 / len(models), model) for model in models]
 
 
-def mean_probability(models: Weighted, layers: Bytes, scale: FloatArray, margin: int) -> FloatArray:
-    """The weighted mean of the models' maps; `layers` have `margin` pixels around, enough for any model."""
-    total: FloatArray | None = None
-    for share, model in models:
-        spare = margin - model.margin
-        seen = layers[..., spare : layers.shape[-2] - spare, spare : layers.shape[-1] - spare]
-        probability = np.float32(share) * model.probability(seen, scale)
+def max_padding(models: WeightedModels) -> int:
+    """Context that is enough for every model, pixels."""
+    return max(model.padding for _, model in models)
+
+
+def mean_probability(models: WeightedModels, layers: UInt8, scale: Float32, padding: int) -> Float32:
+    """Weighted mean of the models' probabilities; `layers` have `padding` pixels of context on each side."""
+    total: Float32 | None = None
+    for weight, model in models:
+        spare = padding - model.padding  # each model sees its own context only
+        visible = layers[..., spare : layers.shape[-2] - spare, spare : layers.shape[-1] - spare]
+        probability = np.float32(weight) * model.probability(visible, scale)
         total = probability if total is None else total + probability
     if total is None:
         raise ValueError("a mean of no models")
     return total
 
 
-def widest_margin(models: Weighted) -> int:
-    """Pixels that must be seen around what is mapped."""
-    return max(model.margin for _, model in models)
-
-
-def levels_of(probability: FloatArray) -> Bytes:
+def to_uint8(probability: Float32) -> UInt8:
     """Probability x 255, rounded, as one byte."""
     return np.rint(probability * 255).clip(0, 255).astype(np.uint8)
 
 
-def predicted_maps(models: Weighted, arrays: TileArrays, rows: Rows, batch: int) -> Iterator[Bytes]:
-    """Yield (batch, 256, 256) uint8 maps for `rows`, in order: mean probability x 255.
+def predict_tiles(
+    models: WeightedModels, arrays: TileArrays, rows: Int64, batch_size: int
+) -> Iterator[UInt8]:
+    """Yield (batch, 256, 256) uint8 probability maps of `rows`, in order.
 
     Tiles that could not be read are predicted as no flood.
     """
     readable = arrays.tiles["readable"].to_numpy()
-    surrounded = SurroundedTiles(arrays)
-    margin = widest_margin(models)
-    for start in range(0, len(rows), batch):
-        some = rows[start : start + batch]
-        layers = np.stack([surrounded.layers_of(row, margin) for row in some])
-        maps = levels_of(mean_probability(models, layers, arrays.scale(some), margin))
-        maps[~readable[some]] = 0
+    padded = PaddedTiles(arrays)
+    padding = max_padding(models)
+    for start in range(0, len(rows), batch_size):
+        batch = rows[start : start + batch_size]
+        layers = np.stack([padded.layers_of(row, padding) for row in batch])  # (batch, 3, side, side)
+        maps = to_uint8(mean_probability(models, layers, arrays.scale(batch), padding))
+        maps[~readable[batch]] = 0
         yield maps
 
 
-def write_maps(path: Path, tiles: int, batches: Iterable[Bytes], what: str) -> None:
+def write_maps(path: Path, tiles: int, batches: Iterable[UInt8], description: str) -> None:
     """Write batches of maps as one memory-mapped .npy, uint8 (tiles, 256, 256), whole or not at all."""
     with atomic_array(path, (tiles, TILE_SIDE, TILE_SIDE), np.uint8) as maps:
         start = 0
-        for batch in progress(batches, what, "batches"):
+        for batch in progress(batches, description, "batches"):
             maps[start : start + len(batch)] = batch
             start += len(batch)
+
+
+def seed_fold(seed: int, fold: int) -> int:
+    """Seed everything for one fold, before its network is built; returns the fold's own seed."""
+    fold_seed = derived_seed(seed, "fold", fold)
+    seed_everything(fold_seed)
+    return fold_seed

@@ -1,9 +1,9 @@
-"""FCN-32s, FCN-16s and FCN-8s (Long et al. 2015), as the article's figure 4 draws them.
+"""FCN-32s, FCN-16s and FCN-8s (Long et al. 2015), as in figure 4 of the paper.
 
-Every pixel of the coarsest feature maps gets a score (1 x 1 convolution). Scores are doubled in resolution by
-a learned upsampling that starts as a bilinear one, and the scores of the next finer feature maps are added
-element by element: not at all in FCN-32s, at stride 16 in FCN-16s, at strides 16 and 8 in FCN-8s. A last
-learned upsampling leads to the tile's own resolution.
+A 1 x 1 convolution scores every pixel of the coarsest feature maps. A transposed convolution that starts as
+bilinear interpolation doubles the resolution of the scores, and the scores of the next finer feature maps are
+added element by element: never in FCN-32s, at stride 16 in FCN-16s, at strides 16 and 8 in FCN-8s. A last
+transposed convolution restores the tile's resolution.
 """
 
 from typing import Literal
@@ -12,17 +12,27 @@ import torch
 from segmentation_models_pytorch.encoders import get_encoder
 from torch import Tensor, nn
 
+from competitions.etci_flood.experiment import NetworkSettings
+from competitions.etci_flood.models.registry import NETWORKS
+
 Stride = Literal[32, 16, 8]
+STRIDES: dict[str, Stride] = {"fcn32s": 32, "fcn16s": 16, "fcn8s": 8}
+
+
+@NETWORKS.register("fcn32s", "fcn16s", "fcn8s")
+def fcn(settings: NetworkSettings, in_channels: int) -> nn.Module:
+    """The FCN of the settings' architecture."""
+    return FullyConvolutionalNetwork(settings.encoder, in_channels, STRIDES[settings.architecture])
 
 
 class FullyConvolutionalNetwork(nn.Module):
-    """One of the three, on any encoder of segmentation-models-pytorch.
+    """An FCN on any encoder of segmentation-models-pytorch.
 
     Parameters
     ----------
     encoder : its name.
-    in_channels : channels of a tile.
-    stride : of the finest scores: 32, 16 or 8 pixels.
+    in_channels : number of input channels.
+    stride : of the finest scores, pixels.
     """
 
     def __init__(self, encoder: str, in_channels: int, stride: Stride) -> None:
@@ -31,12 +41,12 @@ class FullyConvolutionalNetwork(nn.Module):
         self.skips = {32: 0, 16: 1, 8: 2}[stride]
         widths = self.encoder.out_channels[::-1]
         self.scores = nn.ModuleList(nn.Conv2d(width, 1, 1) for width in widths[: self.skips + 1])
-        self.doublings = nn.ModuleList(learned_upsampling(2) for _ in range(self.skips))
-        self.segmentation_head = learned_upsampling(stride)
+        self.doublings = nn.ModuleList(bilinear_upsampling(2) for _ in range(self.skips))
+        self.segmentation_head = bilinear_upsampling(stride)
 
-    def forward(self, seen: Tensor) -> Tensor:
+    def forward(self, inputs: Tensor) -> Tensor:
         """(n, channels, height, width) -> (n, 1, height, width) logits; sides are multiples of 32."""
-        features = self.encoder(seen)[::-1]
+        features = self.encoder(inputs)[::-1]  # coarse to fine
         scores: Tensor = self.scores[0](features[0])
         for level in range(self.skips):
             scores = self.doublings[level](scores) + self.scores[level + 1](features[level + 1])
@@ -44,9 +54,10 @@ class FullyConvolutionalNetwork(nn.Module):
         return logits
 
 
-def learned_upsampling(factor: int) -> nn.ConvTranspose2d:
-    """A transposed convolution of one channel that starts as bilinear interpolation by an even `factor`."""
+def bilinear_upsampling(factor: int) -> nn.ConvTranspose2d:
+    """A learned transposed convolution of one channel, initialised as bilinear, by an even `factor`."""
     upsampling = nn.ConvTranspose2d(1, 1, 2 * factor, stride=factor, padding=factor // 2, bias=False)
+    # Weights fall linearly from the kernel's centre to zero; their outer product is the bilinear kernel.
     ramp = 1 - (torch.arange(2 * factor) - (factor - 0.5)).abs() / factor
     with torch.no_grad():
         upsampling.weight.copy_((ramp[:, None] * ramp[None, :])[None, None])

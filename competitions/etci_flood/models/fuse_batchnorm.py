@@ -1,7 +1,7 @@
-"""Batch normalisation folded into the convolutions before it: the same maps with half the work in memory.
+"""Batch normalisation fused into the preceding convolutions: the same output with half the memory traffic.
 
-Once a network is trained, normalisation is a fixed scale and shift of each channel, which the convolution's
-own weights can do (Jacob et al. 2018, section 3.2).
+In a trained network, normalisation is a fixed scale and shift of each channel, which the convolution's
+weights can do (Jacob et al. 2018, section 3.2).
 """
 
 import copy
@@ -11,23 +11,23 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def without_batch_norms(network: nn.Module) -> nn.Module:
-    """A copy of a network for prediction alone, each batch normalisation that follows a convolution folded.
+def fuse_batchnorm(network: nn.Module) -> nn.Module:
+    """A copy for prediction only, with each batch normalisation fused into the convolution before it.
 
-    What follows what is told by the order in a Sequential, and by the names conv1 and bn1 in the blocks of
-    residual networks. A normalisation that stands elsewhere stays.
+    The order in a Sequential, and the names conv1 and bn1 in residual blocks, say which normalisation follows
+    which convolution. Other normalisations are kept.
     """
-    folded = copy.deepcopy(network).eval()
-    for module in list(folded.modules()):
+    fused = copy.deepcopy(network).eval()
+    for module in list(fused.modules()):
         for convolution, norm in _pairs(module):
             first, second = getattr(module, convolution), getattr(module, norm)
             setattr(module, convolution, fuse_conv_bn_eval(first, second))
             setattr(module, norm, nn.Identity())
-    return folded
+    return fused
 
 
 def _pairs(module: nn.Module) -> list[tuple[str, str]]:
-    """Names of convolutions of a module and of the batch normalisations of their outputs."""
+    """Names of the convolutions of a module and of the batch normalisations of their outputs."""
     children = dict(module.named_children())
     names = list(children)
     if isinstance(module, nn.Sequential):

@@ -1,4 +1,4 @@
-"""The losses that networks are trained with, of (n, 1, height, width) logits and masks."""
+"""Training losses, of (n, 1, height, width) logits and masks."""
 
 import segmentation_models_pytorch as smp
 from torch import Tensor, nn
@@ -7,10 +7,10 @@ from competitions.etci_flood.experiment import Loss
 
 
 class FloodLoss(nn.Module):
-    """A loss by its name in experiments.toml; of two, the mean.
+    """A loss by its name in experiments.toml; `<name>_cross_entropy` is the mean of both.
 
     cross_entropy is binary. dice (Milletari et al. 2016) and lovasz (Berman et al. 2018) measure the overlap
-    of the whole batch; focal (Lin et al. 2017) is cross entropy with gamma 2.
+    over the whole batch; focal (Lin et al. 2017) has gamma 2.
     """
 
     def __init__(self, name: Loss) -> None:

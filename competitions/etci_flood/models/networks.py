@@ -1,7 +1,7 @@
-"""The networks, most from segmentation-models-pytorch, with one output: the logit of flood at each pixel."""
+"""Segmentation networks, most from segmentation-models-pytorch; their output is the logit of flood."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import segmentation_models_pytorch as smp
 import torch
@@ -10,18 +10,60 @@ from torch import nn
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.weights import find_weights, load_weights
-from competitions.etci_flood.data.channels import channel_names
-from competitions.etci_flood.experiment import NetworkSettings
-from competitions.etci_flood.models.fcn import FullyConvolutionalNetwork
+from competitions.etci_flood.experiment import FloodExperiment, NetworkSettings
+from competitions.etci_flood.models.registry import NETWORKS
 
 
-def build_network(settings: NetworkSettings, channels: str, weights: Path | None = None) -> nn.Module:
-    """Build an untrained network, its encoder pretrained where the settings say so.
+@NETWORKS.register("unet")
+def unet(settings: NetworkSettings, in_channels: int) -> nn.Module:
+    """U-Net (Ronneberger et al. 2015)."""
+    return smp.Unet(
+        settings.encoder,
+        encoder_weights=None,
+        in_channels=in_channels,
+        decoder_channels=settings.decoder_channels,
+    )
+
+
+@NETWORKS.register("unetplusplus")
+def unetplusplus(settings: NetworkSettings, in_channels: int) -> nn.Module:
+    """U-Net++ (Zhou et al. 2018)."""
+    return smp.UnetPlusPlus(
+        settings.encoder,
+        encoder_weights=None,
+        in_channels=in_channels,
+        decoder_channels=settings.decoder_channels,
+    )
+
+
+@NETWORKS.register("pan")
+def pan(settings: NetworkSettings, in_channels: int) -> nn.Module:
+    """Pyramid attention network (Li et al. 2018); its pyramid needs crops of at least 128 pixels."""
+    return smp.PAN(settings.encoder, encoder_weights=None, in_channels=in_channels)
+
+
+@NETWORKS.register("deeplabv3plus")
+def deeplabv3plus(settings: NetworkSettings, in_channels: int) -> nn.Module:
+    """DeepLabV3+ (Chen et al. 2018)."""
+    return smp.DeepLabV3Plus(settings.encoder, encoder_weights=None, in_channels=in_channels)
+
+
+@NETWORKS.register("segformer")
+def segformer(settings: NetworkSettings, in_channels: int) -> nn.Module:
+    """SegFormer (Xie et al. 2021)."""
+    return smp.Segformer(settings.encoder, encoder_weights=None, in_channels=in_channels)
+
+
+def build_network(
+    settings: NetworkSettings, channels: Sequence[str], weights: Path | None = None
+) -> nn.Module:
+    """Build a network to train, its encoder pretrained where the settings say so.
 
     Parameters
     ----------
+    channels : names of the input channels.
     weights : folder with `<encoder>.safetensors|.pt|.pth|.bin`, a state dict of the ImageNet classifier (as
-        torchvision names its layers). The first convolution is fitted to any number of channels.
+        torchvision names its layers). The first convolution is adapted to the number of channels.
 
     Returns
     -------
@@ -31,63 +73,58 @@ def build_network(settings: NetworkSettings, channels: str, weights: Path | None
     ------
     InputError : pretrained weights are asked for and not given, or belong to another network.
     """
-    if settings.pretrained and weights is None:
+    if not settings.pretrained:
+        return _assemble(settings, len(channels))
+    if weights is None:
         raise InputError(
             f"this experiment starts from ImageNet weights of {settings.encoder}: give a folder with "
             f"{settings.encoder}.safetensors, .pt or .pth by --weights DIR"
         )
-    number = len(channel_names(channels))
-    network = _assemble(settings, 3 if settings.pretrained else number)
-    if settings.pretrained and weights is not None:
-        path = find_weights(weights, settings.encoder)
-        try:
-            network.encoder.load_state_dict(load_weights(path))
-        except (RuntimeError, KeyError) as fault:
-            reason = str(fault).splitlines()[0][:100]
-            raise InputError(
-                f"{display_path(path)}: not the weights of a {settings.encoder} classifier ({reason})"
-            ) from None
-        network.encoder.set_in_channels(number, pretrained=True)
-    built: nn.Module = network
-    return built
+    network = _assemble(settings, 3)
+    encoder = network.get_submodule("encoder")
+    path = find_weights(weights, settings.encoder)
+    try:
+        encoder.load_state_dict(load_weights(path))
+    except (RuntimeError, KeyError) as fault:
+        reason = str(fault).splitlines()[0][:100]
+        raise InputError(
+            f"{display_path(path)}: not the weights of a {settings.encoder} classifier ({reason})"
+        ) from None
+    encoder.set_in_channels(len(channels), pretrained=True)  # type: ignore[operator]
+    return network
 
 
-def trained_network(settings: NetworkSettings, channels: str, checkpoint: Path) -> nn.Module:
+def trained_network(settings: NetworkSettings, channels: Sequence[str], checkpoint: Path) -> nn.Module:
     """A network with the weights of a finished training; InputError when they belong to another network."""
-    network = _assemble(settings, len(channel_names(channels)))
+    network = _assemble(settings, len(channels))
     try:
         network.load_state_dict(load_weights(checkpoint))
     except RuntimeError:
         raise InputError(
             f"{display_path(checkpoint)}: weights of another network; delete it and train the fold again"
         ) from None
-    trained: nn.Module = network.eval()
-    return trained
+    return network.eval()
 
 
-def _assemble(settings: NetworkSettings, in_channels: int) -> Any:  # parts that nn.Module does not declare
-    shared = {"encoder_weights": None, "in_channels": in_channels, "classes": 1}
-    widths = {"decoder_channels": settings.decoder_channels}
-    network: Any
-    match settings.decoder:
-        case "unet":
-            network = smp.Unet(settings.encoder, **shared, **widths)
-        case "unetplusplus":
-            network = smp.UnetPlusPlus(settings.encoder, **shared, **widths)
-        case "pan":
-            network = smp.PAN(settings.encoder, **shared)
-        case "deeplabv3plus":
-            network = smp.DeepLabV3Plus(settings.encoder, **shared)
-        case "segformer":
-            network = smp.Segformer(settings.encoder, **shared)
-        case "fcn32s":
-            network = FullyConvolutionalNetwork(settings.encoder, in_channels, 32)
-        case "fcn16s":
-            network = FullyConvolutionalNetwork(settings.encoder, in_channels, 16)
-        case "fcn8s":
-            network = FullyConvolutionalNetwork(settings.encoder, in_channels, 8)
+def check_crop_size(network: nn.Module, settings: FloodExperiment) -> None:
+    """Raise InputError when a network cannot take crops of `training.crop_size`."""
+    side, was_training = settings.training.crop_size, network.training
+    try:
+        with torch.inference_mode():
+            network.eval()(torch.zeros(1, len(settings.channels), side, side))
+    except RuntimeError as fault:
+        reason = str(fault).splitlines()[0][:100]
+        raise InputError(
+            f"training.crop_size: {settings.network.architecture} takes no crops of {side} pixels ({reason})"
+        ) from None
+    network.train(was_training)
+
+
+def _assemble(settings: NetworkSettings, in_channels: int) -> nn.Module:
+    network = NETWORKS[settings.architecture](settings, in_channels)
     if settings.dropout:
-        head = network.segmentation_head
-        network.segmentation_head = nn.Sequential(nn.Dropout2d(settings.dropout), head)
+        head = network.get_submodule("segmentation_head")
+        network.set_submodule("segmentation_head", nn.Sequential(nn.Dropout2d(settings.dropout), head))
     # Channels last in memory: a training step takes half the time on a CPU.
-    return network.to(memory_format=torch.channels_last)
+    channels_last: nn.Module = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return channels_last

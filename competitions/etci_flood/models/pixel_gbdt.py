@@ -1,141 +1,138 @@
-"""Boosted trees that map floods pixel by pixel (LightGBM, Ke et al. 2017)."""
+"""Pixel-wise gradient boosting: LightGBM (Ke et al. 2017) on features of each pixel's neighbourhood."""
 
 import os
 from pathlib import Path
-from typing import Any
 
 import lightgbm
 import numpy as np
-import numpy.typing as npt
 
-from common.base.atomic import atomic_write
 from common.base.console import progress
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.learn.arrays import AnyArray, Float32, Int64, UInt8
+from common.learn.boosting import load_booster, save_booster, train_lightgbm
+from common.run.job import Job
 from competitions.etci_flood.data.layout import TILE_SIDE
-from competitions.etci_flood.data.neighbours import SurroundedTiles
+from competitions.etci_flood.data.neighbours import PaddedTiles
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.experiment import PixelSettings
-from competitions.etci_flood.models.pixel_features import MARGIN, feature_names, pixel_features
+from competitions.etci_flood.experiment import FloodExperiment, PixelLgbmSettings
+from competitions.etci_flood.models.base import FittedFold, ModelKind, equal_weights, predict_tiles, seed_fold
+from competitions.etci_flood.models.pixel_features import PADDING, feature_names, pixel_features
+from competitions.etci_flood.models.registry import MODEL_KINDS
 
-Bytes = npt.NDArray[np.uint8]
-FloatArray = npt.NDArray[np.float32]
-Rows = npt.NDArray[np.int64]
+CHECKPOINT = "checkpoint.txt"
+MAX_PIXELS = 4_000_000
+"""Pixels to train on; with more tiles fewer are sampled from each, so that memory is bounded (1 GB)."""
+EARLY_STOP_LOG_ODDS = 5.0
+"""Log odds (0.7 or 99.3 %) beyond which a pixel skips the remaining trees, as most pixels of dry land do."""
 
-MOST_PIXELS = 4_000_000
-"""Pixels to learn from; with more tiles fewer are drawn from each, so that memory stays bounded (1 GB)."""
 
+@MODEL_KINDS.register("pixel_lgbm")
+class PixelLgbmKind(ModelKind):
+    """LightGBM pixel by pixel; folds are averaged."""
 
-SURE_LOG_ODDS = 5.0
-"""A pixel whose log odds are beyond after some trees is sure (0.7 or 99.3 %): the other trees are not asked.
-Most pixels are dry land far from any water."""
+    def fit(
+        self, job: Job[FloodExperiment], arrays: TileArrays, training: Int64, held_out: Int64
+    ) -> FittedFold:
+        """Train on sampled pixels of the training tiles and predict the held-out tiles."""
+        booster = train_booster(arrays, training, self.settings.pixel_lgbm, seed_fold(job.seed, job.fold))
+        checkpoint = job.fold_folder / CHECKPOINT
+        save_booster(checkpoint, booster)
+        models = equal_weights([PixelModel(booster)])
+        oof_maps = predict_tiles(models, arrays, held_out, self.settings.prediction.batch_size)
+        return FittedFold(oof_maps, [checkpoint], {"train_tiles": float(len(training))})
+
+    def load_fold(self, folder: Path, device: str) -> "PixelModel":  # noqa: ARG002
+        """The booster of one trained fold."""
+        return PixelModel.load(folder / CHECKPOINT)
 
 
 class PixelModel:
-    """Probability of flood from what surrounds a pixel (flood_maps.FloodModel)."""
+    """Probability of flood from a pixel's neighbourhood (`base.FloodModel`)."""
 
-    margin = MARGIN
+    padding = PADDING
 
-    def __init__(self, trees: lightgbm.Booster) -> None:
-        self.trees = trees
+    def __init__(self, booster: lightgbm.Booster) -> None:
+        self.booster = booster
 
     @classmethod
     def load(cls, file: Path) -> "PixelModel":
-        """Read what `train_trees` wrote; InputError when it is missing or damaged."""
-        if not file.is_file():
-            raise InputError(f"{display_path(file)}: no such model file")
-        try:
-            trees = lightgbm.Booster(model_file=str(file))
-        except lightgbm.basic.LightGBMError as fault:
+        """Read a booster; InputError when it is missing, damaged or of other features."""
+        booster = load_booster(file)
+        if booster.num_feature() != len(feature_names()):
             raise InputError(
-                f"{display_path(file)}: not a readable LightGBM model ({str(fault)[:80]})"
-            ) from None
-        if trees.num_feature() != len(feature_names()):
-            raise InputError(
-                f"{display_path(file)}: trees of other features; delete it and train the fold again"
+                f"{display_path(file)}: trained on other features; delete it and train the fold again"
             )
-        return cls(trees)
+        return cls(booster)
 
-    def probability(self, layers: Bytes, scale: FloatArray) -> FloatArray:
-        """(n, height, width) for (n, 3, height + 2 margin, width + 2 margin)."""
-        return np.stack([self._one(tile, its) for tile, its in zip(layers, scale, strict=True)])
+    def probability(self, layers: UInt8, scale: Float32) -> Float32:
+        """(n, height, width) for (n, 3, height + 2 padding, width + 2 padding)."""
+        return np.stack([self._probability_of_tile(*tile) for tile in zip(layers, scale, strict=True)])
 
-    def _one(self, layers: Bytes, scale: FloatArray) -> FloatArray:
+    def _probability_of_tile(self, layers: UInt8, scale: Float32) -> Float32:
         features = pixel_features(layers, scale)
         height, width, number = features.shape
-        flat = self.trees.predict(
-            features.reshape(-1, number),
+        flat = self.booster.predict(
+            features.reshape(-1, number),  # one row per pixel
             num_threads=_threads(),
             pred_early_stop=True,
             pred_early_stop_freq=10,
-            pred_early_stop_margin=2 * SURE_LOG_ODDS,
+            pred_early_stop_margin=2 * EARLY_STOP_LOG_ODDS,
         )
         return np.asarray(flat, np.float32).reshape(height, width)
 
 
-def train_trees(
-    arrays: TileArrays, rows: Rows, settings: PixelSettings, seed: int, file: Path
+def train_booster(
+    arrays: TileArrays, rows: Int64, settings: PixelLgbmSettings, seed: int
 ) -> lightgbm.Booster:
-    """Learn from pixels drawn at random from the tiles of `rows`, and write the trees to `file` as text."""
-    features, flood = drawn_pixels(arrays, rows, settings, seed)
-    data = lightgbm.Dataset(features, flood, feature_name=_plain(feature_names()), free_raw_data=True)
-    trees = lightgbm.train(
-        {
-            "objective": "binary",
-            "learning_rate": settings.learning_rate,
-            "num_leaves": settings.leaves,
-            "min_data_in_leaf": settings.leaf_pixels,
-            "feature_fraction": 0.5,
-            "bagging_fraction": 0.5,
-            "bagging_freq": 1,
-            "max_bin": 63,
-            "seed": seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": _threads(),
-            "verbosity": -1,
-        },
-        data,
-        settings.trees,
+    """Train on pixels sampled at random from the tiles of `rows`."""
+    features, flood = sample_pixels(arrays, rows, settings, seed)
+    return train_lightgbm(
+        features,
+        flood,
+        objective="binary",
+        num_boost_round=settings.num_boost_round,
+        num_leaves=settings.num_leaves,
+        learning_rate=settings.learning_rate,
+        min_data_in_leaf=settings.min_data_in_leaf,
+        seed=seed,
+        num_threads=_threads(),
+        feature_names=feature_names(),
+        feature_fraction=0.5,
+        bagging_fraction=0.5,
+        bagging_freq=1,
+        max_bin=63,
     )
-    with atomic_write(file) as partial:
-        trees.save_model(str(partial))
-    return trees
 
 
-def drawn_pixels(
-    arrays: TileArrays, rows: Rows, settings: PixelSettings, seed: int
-) -> tuple[FloatArray, npt.NDArray[np.uint8]]:
-    """Features and labels of random pixels of each tile (fewer where there are very many tiles)."""
+def sample_pixels(
+    arrays: TileArrays, rows: Int64, settings: PixelLgbmSettings, seed: int
+) -> tuple[Float32, UInt8]:
+    """Features (pixels, features) and labels (pixels,) of random pixels of each tile."""
     generator = np.random.default_rng(seed)
-    surrounded = SurroundedTiles(arrays)
+    padded = PaddedTiles(arrays)
     scale = arrays.scale(rows)
-    numbers = pixels_of_tiles(arrays.tiles["scene"].to_numpy()[rows], settings)
-    features = np.empty((numbers.sum(), len(feature_names())), np.float32)
+    counts = pixels_per_tile(arrays.tiles["scene"].to_numpy()[rows], settings)
+    features = np.empty((counts.sum(), len(feature_names())), np.float32)
     flood = np.empty(len(features), np.uint8)
     end = 0
-    for place, row in enumerate(progress(rows, "drawing pixels", "tiles")):
-        of_tile = pixel_features(surrounded.layers_of(int(row), MARGIN), scale[place])
-        of_tile = of_tile.reshape(-1, of_tile.shape[-1])
-        chosen = generator.choice(len(of_tile), numbers[place], replace=False)
+    for place, row in enumerate(progress(rows, "sampling pixels", "tiles")):
+        of_tile = pixel_features(padded.layers_of(int(row), PADDING), scale[place])
+        of_tile = of_tile.reshape(-1, of_tile.shape[-1])  # (256 x 256, features)
+        chosen = generator.choice(len(of_tile), counts[place], replace=False)
         start, end = end, end + len(chosen)
         features[start:end] = of_tile[chosen]
         flood[start:end] = arrays.flood[row].ravel()[chosen]
     return features, flood
 
 
-def pixels_of_tiles(scenes: npt.NDArray[Any], settings: PixelSettings) -> npt.NDArray[np.int64]:
-    """How many pixels are drawn from each tile, of the tiles' scenes."""
+def pixels_per_tile(scenes: AnyArray, settings: PixelLgbmSettings) -> Int64:
+    """Number of pixels to sample from each tile, (n,), from the scene of each tile, (n,)."""
     _, scene_of, tiles = np.unique(scenes, return_inverse=True, return_counts=True)
-    shares = (1 / tiles[scene_of]) ** settings.scene_balance
-    total = min(settings.pixels * len(scenes), MOST_PIXELS)
-    numbers: npt.NDArray[np.int64] = np.rint(total * shares / shares.sum()).astype(np.int64)
-    return numbers.clip(1, TILE_SIDE**2)
-
-
-def _plain(names: list[str]) -> list[str]:
-    """LightGBM writes names into its file, where a blank would end them."""
-    return [name.replace(" ", "_") for name in names]
+    density = (1 / tiles[scene_of]) ** settings.scene_balance
+    total = min(settings.pixels_per_tile * len(scenes), MAX_PIXELS)
+    counts: Int64 = np.rint(total * density / density.sum()).astype(np.int64)
+    return counts.clip(1, TILE_SIDE**2)
 
 
 def _threads() -> int:

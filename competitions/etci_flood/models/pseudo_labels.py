@@ -1,38 +1,36 @@
-"""Unlabelled tiles with the maps of a teacher that is sure of them (Lee 2013).
+"""Pseudo-labels: unlabelled tiles with the maps of a model that is confident about them (Lee 2013).
 
-The teacher of fold k is the parent's network of fold k: it has not seen the tiles that fold k holds out, so
-neither has, through its maps, the network that learns from them.
+The source for fold k is the parent's network of fold k. It has not seen the tiles that fold k holds out, so
+the pseudo-labels carry nothing of them into the network that learns from them.
 """
 
 import numpy as np
-import numpy.typing as npt
 
+from common.learn.arrays import UInt8
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.models.base import FloodModel, equal_shares, predicted_maps
+from competitions.etci_flood.models.base import FloodModel, equal_weights, predict_tiles
 
-Bytes = npt.NDArray[np.uint8]
-
-SURE = 0.95
-"""Probability of what is called, flood or not, from which on a pixel counts as sure."""
-SURE_SHARE = 0.90
-"""Of a tile's pixels that must be sure. Both as the second-placed team has them."""
+CONFIDENT = 0.95
+"""Probability of the predicted class from which a pixel counts as confident."""
+CONFIDENT_FRACTION = 0.90
+"""Fraction of a tile's pixels that must be confident. Both values are those of the second-placed team."""
 
 
-def pseudo_labels(teacher: FloodModel, arrays: TileArrays, batch: int) -> dict[int, Bytes]:
-    """Masks of the unlabelled tiles that the teacher is sure of, by row; blank tiles are left out."""
-    usable = ~arrays.tiles["labelled"] & arrays.tiles["readable"] & ~arrays.tiles["blank"]
+def pseudo_labels(source: FloodModel, arrays: TileArrays, batch_size: int) -> dict[int, UInt8]:
+    """Masks of the unlabelled tiles that `source` is confident about, by row; no-data tiles are left out."""
+    usable = ~arrays.tiles["labelled"] & arrays.tiles["readable"] & ~arrays.tiles["no_data"]
     rows = np.flatnonzero(usable)
-    found: dict[int, Bytes] = {}
+    found: dict[int, UInt8] = {}
     place = 0
-    for maps in predicted_maps(equal_shares([teacher]), arrays, rows, batch):
-        for levels in maps:
-            if is_sure(levels):
-                found[int(rows[place])] = (levels > 127).astype(np.uint8)
+    for batch in predict_tiles(equal_weights([source]), arrays, rows, batch_size):
+        for probability in batch:
+            if is_confident(probability):
+                found[int(rows[place])] = (probability > 127).astype(np.uint8)
             place += 1
     return found
 
 
-def is_sure(levels: Bytes) -> bool:
-    """Whether enough pixels of a map (probability x 255) are sure."""
-    surest = np.maximum(levels, 255 - levels)
-    return bool((surest >= SURE * 255).mean() >= SURE_SHARE)
+def is_confident(probability: UInt8) -> bool:
+    """Whether enough pixels of a probability map (x 255) are confident."""
+    of_class = np.maximum(probability, 255 - probability)
+    return bool((of_class >= CONFIDENT * 255).mean() >= CONFIDENT_FRACTION)

@@ -1,4 +1,4 @@
-"""Training curves of some experiments side by side: does the loss on held-out tiles follow?
+"""Training curves of several experiments side by side: does the validation loss follow the training loss?
 
     python -m competitions.etci_flood.report.curves --work DIR --out FILE.png EXPERIMENT EXPERIMENT ...
 
@@ -18,35 +18,33 @@ from common.base.errors import InputError, explain_fault
 from common.base.paths import WorkPaths, display_path
 from common.run.run_record import RunRecord, read_record
 
-TRAINED, HELD_OUT = "#8a939c", "#1f6fd0"
+TRAIN, VAL = "#8a939c", "#1f6fd0"
 
 
 def draw_compared_curves(records: dict[str, RunRecord], path: Path) -> None:
-    """One column an experiment: loss on training and held-out tiles above, IoU on held-out tiles below.
+    """One column per experiment: training and validation loss on top, validation IoU at the bottom.
 
-    Losses of different kinds do not compare, so each experiment has a scale of its own there.
+    Losses of different kinds do not compare, so each experiment has its own loss axis.
     """
     mpl.rcParams["font.size"] = 9
     canvas = Canvas(figsize=(3.4 * len(records), 4.4), layout="constrained")
     axes = canvas.subplots(2, len(records), squeeze=False, sharex="col")
     for (above, below), (name, record) in zip(axes.T, records.items(), strict=True):
         for key, label, colour in (
-            ("train_loss", "training tiles", TRAINED),
-            ("held_out_loss", "held-out tiles", HELD_OUT),
+            ("train_loss", "training", TRAIN),
+            ("val_loss", "validation", VAL),
         ):
             points = [(entry["epoch"], entry[key]) for entry in record.history if key in entry]
             above.plot(*zip(*points, strict=True), color=colour, label=label)
-        points = [
-            (entry["epoch"], entry["held_out_iou"]) for entry in record.history if "held_out_iou" in entry
-        ]
-        below.plot(*zip(*points, strict=True), color=HELD_OUT)
+        points = [(entry["epoch"], entry["val_iou"]) for entry in record.history if "val_iou" in entry]
+        below.plot(*zip(*points, strict=True), color=VAL)
         above.set_title(name, fontsize=9)
         below.set_xlabel("epoch")
         below.set_ylim(0, 1)
         for axis in (above, below):
             axis.grid(alpha=0.25)
     axes[0][0].set_ylabel("loss")
-    axes[1][0].set_ylabel("flood IoU, held out")
+    axes[1][0].set_ylabel("flood IoU, validation")
     axes[0][0].legend(fontsize=8, frameon=False)
     with atomic_write(path) as partial:
         canvas.savefig(partial, dpi=110)
@@ -59,14 +57,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("experiments", nargs="+", metavar="EXPERIMENT")
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="as in the numbered stages")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="the picture, PNG")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="PNG file to write")
     flags = parser.parse_args(argv)
     try:
         paths = WorkPaths(flags.work)
         records = {name: read_record(paths.fold(name, 0) / "run.json") for name in flags.experiments}
         for name, record in records.items():
-            if not any("held_out_loss" in entry for entry in record.history):
-                raise InputError(f"{name}: fold 0 has no curve on held-out tiles")
+            if not any("val_loss" in entry for entry in record.history):
+                raise InputError(f"{name}: fold 0 has no validation curve")
         draw_compared_curves(records, flags.out)
     except (InputError, OSError) as fault:
         print(f"error: {explain_fault(fault)}", file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Out-of-fold IoU scene by scene beside the naive maps: the README's table, from a finished run.
+"""OOF IoU by scene next to the baselines: the README's table, from a finished run.
 
     python -m competitions.etci_flood.report.scenes --work DIR [--experiment NAME] [--data-name TEXT]
 
-Rows are kept in results/etci_flood_scenes.csv, and the README's table is made from them.
+Rows are kept in results/etci_flood_scenes.csv, from which the README's table is made.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from common.base.atomic import write_text
 from common.base.console import log
 from common.base.errors import InputError, explain_fault
 from common.base.paths import ROOT, WorkPaths, display_path
+from common.report.markdown import markdown_table
 from common.report.results_table import fill_markers
 from common.run.run_record import read_record
 from competitions.etci_flood.competition import COMPETITION
@@ -23,8 +24,8 @@ RESULTS = ROOT / "results" / "etci_flood_scenes.csv"
 MARKERS = ("<!-- scenes -->", "<!-- /scenes -->")
 COLUMNS = {
     "iou": "IoU",
-    "iou_without_bright": "without unbelievable labels",
-    "iou_possible": "possible with them",
+    "iou_clean": "without noisy labels",
+    "iou_upper_bound": "upper bound",
     "linear_rule": "best VV/VH rule",
     "vv_threshold": "best VV threshold",
     "water_mask": "permanent water",
@@ -32,7 +33,7 @@ COLUMNS = {
 
 
 def rows_of(work: Path, experiment: str, data_name: str) -> pd.DataFrame:
-    """One row a scene, the pooled ones last; InputError when the experiment is not finished."""
+    """One row per scene, the pooled one last; InputError when the experiment is not finished."""
     paths = WorkPaths(work)
     file = paths.experiment(experiment) / "oof_scenes.csv"
     if not file.is_file():
@@ -46,12 +47,12 @@ def rows_of(work: Path, experiment: str, data_name: str) -> pd.DataFrame:
         "scene": "all",
         "tiles": int(scenes["tiles"].sum()),
         "iou": metrics["oof_iou"],
-        "iou_without_bright": metrics.get("oof_iou_without_bright", metrics["oof_iou"]),
-        "iou_possible": metrics.get("oof_iou_possible", 1.0),
-        "linear_rule": metrics["naive: best linear rule on VV and VH"],
-        "vv_threshold": metrics["naive: best VV threshold"],
-        "water_mask": metrics["naive: permanent water"],
-        "bright_tiles": int(scenes["bright_tiles"].sum()),
+        "iou_clean": metrics.get("oof_iou_clean", metrics["oof_iou"]),
+        "iou_upper_bound": metrics.get("oof_iou_upper_bound", 1.0),
+        "linear_rule": metrics["baseline: best linear rule on VV and VH"],
+        "vv_threshold": metrics["baseline: best VV threshold"],
+        "water_mask": metrics["baseline: permanent water"],
+        "noisy_tiles": int(scenes["noisy_tiles"].sum()),
     }
     table = pd.concat([scenes, pd.DataFrame([total])], ignore_index=True)
     return table.assign(
@@ -60,7 +61,7 @@ def rows_of(work: Path, experiment: str, data_name: str) -> pd.DataFrame:
 
 
 def keep_rows(new: pd.DataFrame) -> pd.DataFrame:
-    """Add rows in place of older ones of the same experiment and data."""
+    """Add rows, replacing older ones of the same experiment and data."""
     kept = new
     if RESULTS.is_file():
         old = pd.read_csv(RESULTS)
@@ -70,34 +71,36 @@ def keep_rows(new: pd.DataFrame) -> pd.DataFrame:
     return kept
 
 
-def markdown_table(table: pd.DataFrame) -> str:
-    """The rows as a table for people."""
-    lines = [
-        "| experiment | data | scene | tiles (unbelievable) | " + " | ".join(COLUMNS.values()) + " |",
-        "|---" * (4 + len(COLUMNS)) + "|",
+def scenes_table(kept: pd.DataFrame) -> str:
+    """The rows as Markdown."""
+    rows = [
+        [
+            f"`{row['experiment']}`",
+            row["data"],
+            row["scene"],
+            f"{row['tiles']} ({row['noisy_tiles']})",
+            *(f"{row[column]:.3f}" for column in COLUMNS),
+        ]
+        for row in kept.to_dict("records")
     ]
-    for row in table.to_dict("records"):
-        tiles = f"{row['tiles']} ({row['bright_tiles']})"
-        figures = [f"{row[column]:.3f}" for column in COLUMNS]
-        lines.append(
-            "| " + " | ".join([f"`{row['experiment']}`", row["data"], row["scene"], tiles, *figures]) + " |"
-        )
-    dates = ", ".join(sorted(set(table["date"])))
-    made = f"Made by `python -m competitions.etci_flood.report.scenes` from runs of {dates}."
-    return "\n".join([*lines, "", made])
+    table = markdown_table(["experiment", "data", "scene", "tiles (noisy labels)", *COLUMNS.values()], rows)
+    dates = ", ".join(sorted(set(kept["date"])))
+    return f"{table}\n\nMade by `python -m competitions.etci_flood.report.scenes` from runs of {dates}."
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Keep the rows of one experiment, and make the README's table again."""
+    """Keep the rows of one experiment, and update the README's table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="as in the numbered stages")
     parser.add_argument("--experiment", default="champion", metavar="NAME", help="(champion)")
-    parser.add_argument("--data-name", default="sample data", metavar="TEXT", help="what the data are called")
+    parser.add_argument(
+        "--data-name", default="sample data", metavar="TEXT", help="name of the data in the table"
+    )
     flags = parser.parse_args(argv)
     try:
-        table = markdown_table(keep_rows(rows_of(flags.work, flags.experiment, flags.data_name)))
+        table = scenes_table(keep_rows(rows_of(flags.work, flags.experiment, flags.data_name)))
         fill_markers(COMPETITION.folder / "README.md", table, MARKERS)
     except (InputError, OSError) as fault:
         print(f"error: {explain_fault(fault)}", file=sys.stderr)

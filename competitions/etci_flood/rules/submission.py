@@ -13,12 +13,11 @@ import numpy.typing as npt
 from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.learn.arrays import AnyArray, UInt8
 from common.run.competition import Score
 from competitions.etci_flood.data.layout import TILE_SIDE, submission_order
 from competitions.etci_flood.data.rle import encode_mask
 from competitions.etci_flood.rules.metric import mean_tile_iou, overlaps, pooled_iou
-
-Bytes = npt.NDArray[np.uint8]
 
 MEMBER = "submission.npy"
 _CHUNK = 2**24
@@ -26,8 +25,8 @@ _EARLIEST = (1980, 1, 1, 0, 0, 0)
 _BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
-def write_archive(path: Path, masks: npt.NDArray[Any]) -> None:
-    """Write `masks` as the official archive, whole or not at all; same masks, same bytes, at any time.
+def write_archive(path: Path, masks: AnyArray) -> None:
+    """Write `masks` as the official archive, whole or not at all; the same masks give the same bytes.
 
     `numpy.save` is called as the organisers do: allow_pickle=False, and fix_imports=True, which is its
     default and by now deprecated to be passed.
@@ -44,8 +43,8 @@ def write_archive(path: Path, masks: npt.NDArray[Any]) -> None:
         np.save(file, masks, allow_pickle=False)
 
 
-def write_run_length_table(path: Path, tiles: Sequence[str], masks: npt.NDArray[Any]) -> None:
-    """Write `tile,rle`, the same masks for people and other tools."""
+def write_rle_table(path: Path, tiles: Sequence[str], masks: AnyArray) -> None:
+    """Write `tile,rle`, the same masks run-length encoded."""
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["tile", "rle"])
@@ -67,20 +66,20 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
     try:
         with zipfile.ZipFile(submission) as archive:
             names = archive.namelist()
-            faults = [f"the member {name!r} is too much; expected only {MEMBER}" for name in _extra(names)]
+            faults = [f"unexpected member {name!r}; expected only {MEMBER}" for name in _extra(names)]
             if MEMBER not in names:
-                return [*faults, f"holds no {MEMBER}; expected it at the top of the archive"]
+                return [*faults, f"has no {MEMBER}; expected it at the top of the archive"]
             with archive.open(MEMBER) as file:
                 return faults + _array_faults(file, shape)
     except _BROKEN as fault:
         return [f"the archive is damaged: {str(fault)[:100] or type(fault).__name__}"]
 
 
-def read_archive(submission: Path) -> npt.NDArray[Any]:
+def read_archive(submission: Path) -> AnyArray:
     """Read the array of a submission; InputError when it cannot be read."""
     try:
         with zipfile.ZipFile(submission) as archive, archive.open(MEMBER) as file:
-            array: npt.NDArray[Any] = np.load(file, allow_pickle=False)
+            array: AnyArray = np.load(file, allow_pickle=False)
             return array
     except FileNotFoundError:
         raise InputError(f"{display_path(submission)}: no such submission file") from None
@@ -101,16 +100,16 @@ def score_submission(submission: Path, truth: Path) -> Score:
     masks, (flood, scenes) = read_archive(submission), read_truth(truth)
     if masks.shape != flood.shape or masks.dtype != np.uint8:
         raise InputError(
-            f"{display_path(submission)}: {masks.dtype} {masks.shape}, but {display_path(truth)} is uint8 {flood.shape}; "
-            f"they do not belong together"
+            f"{display_path(submission)}: {masks.dtype} {masks.shape}, but {display_path(truth)} is uint8 "
+            f"{flood.shape}; they do not belong together"
         )
     tiles = overlaps(masks, flood)
     details = {f"IoU {scene}": float(pooled_iou(tiles[scenes == scene])) for scene in np.unique(scenes)}
     return Score(float(pooled_iou(tiles)), {"mean IoU per tile": mean_tile_iou(tiles), **details})
 
 
-def read_truth(truth: Path) -> tuple[Bytes, npt.NDArray[np.str_]]:
-    """Masks of the test split in the submission's order, and the scene of each from tiles.csv beside."""
+def read_truth(truth: Path) -> tuple[UInt8, npt.NDArray[np.str_]]:
+    """Masks of the test split in submission order, and the scene of each from tiles.csv next to them."""
     table = truth.with_name("tiles.csv")
     try:
         flood = np.load(truth, mmap_mode="r", allow_pickle=False)
@@ -118,11 +117,11 @@ def read_truth(truth: Path) -> tuple[Bytes, npt.NDArray[np.str_]]:
             scenes = np.array([row["scene"] for row in csv.DictReader(file)])
     except (ValueError, EOFError, KeyError, UnicodeDecodeError) as fault:
         raise InputError(
-            f"{display_path(truth)}: not readable as truth with tiles.csv beside: {fault}"
+            f"{display_path(truth)}: not readable as truth with tiles.csv in its folder: {fault}"
         ) from None
     if flood.shape != (len(scenes), TILE_SIDE, TILE_SIDE):
         raise InputError(
-            f"{display_path(truth)}: shape {flood.shape}, but {display_path(table)} names {len(scenes)} tiles"
+            f"{display_path(truth)}: shape {flood.shape}, but {display_path(table)} lists {len(scenes)} tiles"
         )
     return flood, scenes
 
@@ -141,7 +140,7 @@ def _array_faults(file: IO[bytes], shape: tuple[int, ...]) -> list[str]:
         )
         found, _, dtype = read_header(file)
     except ValueError as fault:
-        return [f"{MEMBER} is no array as numpy.save writes it: {str(fault)[:100]}"]
+        return [f"{MEMBER} is not an array of numpy.save: {str(fault)[:100]}"]
     if dtype.hasobject:
         return [f"{MEMBER} holds pickled objects; expected uint8, saved with allow_pickle=False"]
     faults = []

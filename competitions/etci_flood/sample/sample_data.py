@@ -2,10 +2,10 @@
 
     python -m competitions.etci_flood.sample.sample_data --out DIR [--seed N] [--scale S]
 
-Scenes of drawn terrain are cut into tiles, so neighbours continue each other as in the official data. The
-traps are there, too: blank tiles beyond the swath's edge (a quarter of the training tiles), an orphan tile,
-names whose order differs between layers. The truth of the test split lies in `truth/`; the numbered stages
-never look there.
+Scenes of synthetic terrain are cut into tiles, so that adjacent tiles continue each other as in the official
+data. The traps of the official data are included: no-data tiles outside the swath (a quarter of the training
+tiles), a tile that lacks a layer, names whose order differs between layers. The labels of the test split are
+in `truth/`, which the numbered stages never read.
 """
 
 import csv
@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
+from common.learn.arrays import Bools
 from common.learn.seeding import derived_seed
 from common.run.sample_data import sample_data_command
+from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.data.layout import (
     PHASE_1,
     PHASE_2,
@@ -30,9 +31,7 @@ from competitions.etci_flood.data.layout import (
 )
 from competitions.etci_flood.sample.scene_simulation import SimulatedScene, cut_swath, simulate_scene
 
-Bytes = npt.NDArray[np.uint8]
-
-BLANK_SHARE = 0.25
+NO_DATA_SHARE = 0.25
 """Of the labelled tiles, as in the official training split."""
 
 
@@ -45,7 +44,7 @@ class ScenePlan:
     rows: int
     columns: int
     white_edge: bool = False
-    """Whether it is white beyond the swath's edge, labels left in place; black without labels else."""
+    """Whether it is white outside the swath with its labels kept, otherwise black without labels."""
 
 
 PLANS = (
@@ -58,19 +57,19 @@ PLANS = (
     ScenePlan(PHASE_2, "redrivernorth_20190413t002251", 5, 4),
 )
 FIRST_ROW, FIRST_COLUMN = 0, 8
-"""Columns run past 9, where the order of names differs between layers."""
+"""Column numbers exceed 9, so that the order of names differs between layers."""
 
 
 def write_sample_data(folder: Path, seed: int, scale: float) -> None:
-    """Draw all scenes into an empty folder; `scale` multiplies the number of tiles."""
-    truth: dict[TileKey, npt.NDArray[np.bool_]] = {}
+    """Simulate all scenes into an empty folder; `scale` multiplies the number of tiles."""
+    truth: dict[TileKey, Bools] = {}
     for plan in PLANS:
         rng = np.random.default_rng(derived_seed(seed, plan.split, plan.name))
         side = math.sqrt(scale)
         rows, columns = (max(2, round(number * side)) for number in (plan.rows, plan.columns))
         scene = simulate_scene((rows * TILE_SIDE, columns * TILE_SIDE), rng)
-        blanks = BLANK_SHARE if plan.split != PHASE_2 else 0.0
-        scene = cut_swath(scene, _inside_swath(rows, columns, blanks), plan.white_edge)
+        no_data = NO_DATA_SHARE if plan.split != PHASE_2 else 0.0
+        scene = cut_swath(scene, _inside_swath(rows, columns, no_data), plan.white_edge)
         for key, window in _windows(plan.name, rows, columns):
             _write_tile(folder / plan.split / plan.name / "tiles", key, scene, window, plan.split != PHASE_2)
             truth[key] = scene.flood[window]
@@ -85,15 +84,15 @@ def _windows(scene: str, rows: int, columns: int) -> Iterator[tuple[TileKey, tup
             yield TileKey(scene, FIRST_ROW + row, FIRST_COLUMN + column), (window[0], window[1])
 
 
-def _inside_swath(rows: int, columns: int, blank_share: float) -> npt.NDArray[np.bool_]:
-    """Pixels on the near side of a slanted edge that leaves `blank_share` of the tiles wholly blank."""
+def _inside_swath(rows: int, columns: int, no_data_share: float) -> Bools:
+    """Pixels on the near side of a slanted edge that leaves `no_data_share` of the tiles without data."""
     down, across = np.ogrid[: rows * TILE_SIDE, : columns * TILE_SIDE]
     depth = across + 0.35 * down
-    # A tile is blank when its pixel deepest in the swath, the lower right one, lies beyond the edge.
+    # A tile has no data when its pixel deepest in the swath, the lower right one, is outside the edge.
     deepest = np.sort(depth[TILE_SIDE - 1 :: TILE_SIDE, TILE_SIDE - 1 :: TILE_SIDE].ravel())
-    blanks = round(blank_share * len(deepest))
-    edge = deepest[blanks - 1] if blanks else deepest[0] - 0.6 * TILE_SIDE
-    inside: npt.NDArray[np.bool_] = depth > edge
+    empty = round(no_data_share * len(deepest))
+    edge = deepest[empty - 1] if empty else deepest[0] - 0.6 * TILE_SIDE
+    inside: Bools = depth > edge
     return inside
 
 
@@ -113,11 +112,11 @@ def _write_tile(
 
 
 def _remove_one_layer(layer: Path) -> None:
-    """Make one tile an orphan: VV and labels without VH."""
+    """Remove one tile's VH."""
     sorted(layer.iterdir())[-1].unlink()
 
 
-def _write_truth(folder: Path, flood: dict[TileKey, npt.NDArray[np.bool_]]) -> None:
+def _write_truth(folder: Path, flood: dict[TileKey, Bools]) -> None:
     tiles = submission_order(folder)
     (folder / "truth").mkdir()
     masks = np.stack([flood[tile.key] for tile in tiles]).astype(np.uint8)
@@ -129,6 +128,4 @@ def _write_truth(folder: Path, flood: dict[TileKey, npt.NDArray[np.bool_]]) -> N
 
 
 if __name__ == "__main__":
-    from competitions.etci_flood.competition import COMPETITION
-
     sample_data_command(COMPETITION, __doc__)

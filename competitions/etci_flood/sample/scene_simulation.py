@@ -1,53 +1,57 @@
-"""Synthetic SAR scenes: terrain, rivers and lakes, a flood, and the radar's picture of it all.
+"""Synthetic SAR scenes: terrain, rivers, lakes and a flood, as backscatter images.
 
-What thresholds on VV and VH get wrong, and texture and context get right, is there on purpose: dry bare
-fields as dark as water, flood water roughened by wind, speckle, lakes that are no flood.
+The scenes contain structures that defeat thresholds on VV and VH but not texture and context: dry bare fields
+as dark as water, flood water roughened by wind, speckle, lakes that are not flood.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy import ndimage
 
-Raster = npt.NDArray[np.floating]
-Mask = npt.NDArray[np.bool_]
+from common.learn.arrays import Bools, Float32, Floats, UInt8
 
 LOOKS = 4
-"""Independent looks that are averaged: speckle is gamma distributed with this shape and mean 1."""
+"""Number of looks (multilooking): speckle is gamma distributed with this shape and mean 1."""
 COARSE = 8
-"""Smooth fields are drawn at an eighth of the resolution."""
+"""Smooth fields are sampled at an eighth of the resolution."""
 DECIBELS = {"vv": (-25.0, 0.0), "vh": (-32.0, -7.0)}
-"""Backscatter that becomes 0 and 255."""
+"""Backscatter (dB) that becomes 0 and 255."""
 
 
 @dataclass(frozen=True)
 class SimulatedScene:
     """One scene, all layers (rows, columns)."""
 
-    vv: npt.NDArray[np.uint8]
-    vh: npt.NDArray[np.uint8]
-    water: Mask
+    vv: UInt8
+    vh: UInt8
+    water: Bools
     """Permanent water: the river and the lakes."""
-    flood: Mask
-    """Water that belongs to the flood, the swollen river included; lakes apart from it are none."""
+    flood: Bools
+    """Flood water including the river; separate lakes are not flood."""
 
 
 def simulate_scene(shape: tuple[int, int], rng: np.random.Generator) -> SimulatedScene:
-    """Draw one scene of `shape` pixels; sides are multiples of 8."""
+    """Simulate one scene of `shape` pixels; sides are multiples of 8."""
     river_distance = _distance_to_river(shape, rng)
     river = river_distance < 5 + 4 * rng.random() + 3 * _smooth(shape, 40, rng)
     elevation = river_distance / 110 + 0.75 * _smooth(shape, 48, rng) + 0.25 * _smooth(shape, 12, rng)
-    flooded = _touching(elevation < 0.35 + 0.5 * rng.random(), river)
+    flooded = _reachable(elevation < 0.35 + 0.5 * rng.random(), river)
     lakes = (_smooth(shape, 24, rng) > 2.1) & ~ndimage.binary_dilation(flooded, iterations=6)
     vv, vh = _land(shape, rng)
     water = river | lakes
     vv, vh = _with_water(vv, vh, flooded | water, rng)
-    return SimulatedScene(vv=_picture(vv, "vv", rng), vh=_picture(vh, "vh", rng), water=water, flood=flooded)
+    return SimulatedScene(vv=_image(vv, "vv", rng), vh=_image(vh, "vh", rng), water=water, flood=flooded)
 
 
-def cut_swath(scene: SimulatedScene, inside: Mask, white: bool) -> SimulatedScene:
-    """Blank everything outside the swath: black without labels, or white with its labels left in place."""
+def decibels_of(scene: SimulatedScene) -> Float32:
+    """VV and VH in decibels, (2, rows, columns): a raster as a user has it."""
+    layers = zip((scene.vv, scene.vh), DECIBELS.values(), strict=True)
+    return np.stack([layer / 255 * (high - low) + low for layer, (low, high) in layers]).astype(np.float32)
+
+
+def cut_swath(scene: SimulatedScene, inside: Bools, white: bool) -> SimulatedScene:
+    """Fill everything outside the swath: black without labels, or white with its labels kept."""
     fill = np.uint8(255 if white else 0)
     return SimulatedScene(
         vv=np.where(inside, scene.vv, fill),
@@ -57,34 +61,34 @@ def cut_swath(scene: SimulatedScene, inside: Mask, white: bool) -> SimulatedScen
     )
 
 
-def _smooth(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Raster:
-    """A smooth random field of mean 0 and deviation 1; `scale` is its grain in pixels."""
+def _smooth(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Floats:
+    """A smooth random field of mean 0 and standard deviation 1; `scale` is its grain in pixels."""
     coarse = tuple(side // COARSE + 2 for side in shape)
     field = ndimage.gaussian_filter(rng.standard_normal(coarse), scale / COARSE, mode="reflect")
     fine = ndimage.zoom(field / field.std(), COARSE, order=1)
-    cut: Raster = fine[: shape[0], : shape[1]]
+    cut: Floats = fine[: shape[0], : shape[1]]
     return cut
 
 
-def _distance_to_river(shape: tuple[int, int], rng: np.random.Generator) -> Raster:
-    """Distance to the middle of a river that meanders from the top to the bottom, pixels, across."""
+def _distance_to_river(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+    """Horizontal distance to the middle of a river that meanders from top to bottom, pixels."""
     rows, columns = shape
     along = np.arange(rows) / 256
     middle = columns * rng.uniform(0.35, 0.65) + np.zeros(rows)
     for waves, swing in ((0.35, 70.0), (0.9, 35.0), (2.3, 12.0)):
         middle += swing * np.sin(2 * np.pi * (waves * along + rng.random()))
-    distance: Raster = np.abs(np.arange(columns)[None, :] - middle[:, None])
+    distance: Floats = np.abs(np.arange(columns)[None, :] - middle[:, None])
     return distance
 
 
-def _touching(low: Mask, river: Mask) -> Mask:
-    """The parts of the low ground that water from the river can reach, and the river."""
+def _reachable(low: Bools, river: Bools) -> Bools:
+    """The river, and the low ground that is connected to it."""
     labels, _ = ndimage.label(low | river)
-    reached: Mask = np.isin(labels, np.unique(labels[river]))
+    reached: Bools = np.isin(labels, np.unique(labels[river]))
     return reached & (low | river)
 
 
-def _land(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Raster, Raster]:
+def _land(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Mean backscatter of dry land in VV and VH, dB: vegetation, forest, and fields with straight borders."""
     vv = -9.5 + 1.2 * _smooth(shape, 20, rng)
     vh = -15.5 + 1.2 * _smooth(shape, 20, rng)
@@ -93,7 +97,7 @@ def _land(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Raster, Ras
     for _ in range(round(shape[0] * shape[1] / 256**2 * 9)):
         top, left = rng.integers(0, shape[0]), rng.integers(0, shape[1])
         field = np.s_[top : top + rng.integers(24, 80), left : left + rng.integers(24, 80)]
-        if rng.random() < 0.4:  # dry and smooth: as dark as water in VV, and nearly so in VH
+        if rng.random() < 0.4:  # dry and smooth: as dark as water in VV, and nearly as dark in VH
             vv[field], vh[field] = rng.uniform(-19.0, -16.0), rng.uniform(-25.0, -20.0)
         else:
             change = rng.uniform(-3.0, 2.0)
@@ -102,14 +106,14 @@ def _land(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Raster, Ras
     return vv, vh
 
 
-def _with_water(vv: Raster, vh: Raster, water: Mask, rng: np.random.Generator) -> tuple[Raster, Raster]:
-    """Put water into the land: a mirror that turns the radar's light away, rough where the wind blows."""
+def _with_water(vv: Floats, vh: Floats, water: Bools, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Replace land by water: specular and dark, brighter where wind roughens it."""
     wind = np.clip(_smooth(water.shape, 36, rng) - 0.4, 0, 1.5)
     return np.where(water, -19.5 + 4.0 * wind, vv), np.where(water, -25.5 + 1.5 * wind, vh)
 
 
-def _picture(decibels: Raster, polarisation: str, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """Speckle, blur of half a pixel, and the stretch to one byte."""
+def _image(decibels: Floats, polarisation: str, rng: np.random.Generator) -> UInt8:
+    """Add speckle and a blur of half a pixel, and stretch decibels to one byte."""
     power = 10 ** (decibels / 10) * rng.gamma(LOOKS, 1 / LOOKS, decibels.shape)
     blurred = ndimage.gaussian_filter(power.astype(np.float32), 0.5)
     low, high = DECIBELS[polarisation]

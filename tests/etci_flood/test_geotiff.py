@@ -1,9 +1,7 @@
-"""Rasters of one's own, mapped by a model that is quick to write down: dark in VV is flood."""
+"""Rasters mapped window by window, by a simple model: dark in VV is flood."""
 
 import multiprocessing
 import re
-import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,26 +12,31 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 
 from common.base.errors import InputError
-from common.base.paths import WorkPaths
-from common.run.run_record import read_record
-from competitions.etci_flood.predict.geotiff import NO_DATA, WINDOW, map_geotiff
-from competitions.etci_flood.sample.scene_simulation import DECIBELS, simulate_scene
-from tests.conftest import run_stage
+from competitions.etci_flood.models.base import FloodModel
+from competitions.etci_flood.predict.geotiff import open_raster, write_flood
+from competitions.etci_flood.predict.windows import (
+    NO_DATA,
+    WINDOW_SIZE,
+    Units,
+    fit_stretch,
+    flood_mask,
+    predict_windows,
+)
 
-LEVELS = np.array([[140, 30], [180, 40]], np.float32)
+IMAGE_SCALE = np.array([[140, 30], [180, 40]], np.float32)
 GRID = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
 
 
 class DarkIsFlood:
-    """Mean of VV over a square below 70; the square makes borders of windows show when a margin is wrong."""
+    """Mean of VV over a square below 70; wrong padding shows at borders of windows."""
 
-    margin = 32
+    padding = 32
 
     def probability(self, layers: np.ndarray, scale: np.ndarray) -> np.ndarray:
         import cv2
 
         smooth = np.stack([cv2.blur(vv.astype(np.float32), (33, 33)) for vv in layers[:, 0]])
-        inside = slice(self.margin, -self.margin)
+        inside = slice(self.padding, -self.padding)
         return (smooth[:, inside, inside] < 70).astype(np.float32)
 
 
@@ -55,8 +58,18 @@ def scene(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     return decibels.astype(np.float32), river
 
 
-def mapped(source: Path, target: Path, **options: Any) -> tuple[np.ndarray, dict[str, float]]:
-    metrics = map_geotiff(source, target, [(1.0, DarkIsFlood())], 128, LEVELS, **options)
+def write_map(
+    path: Path, target: Path, model: FloodModel, water: Path | None = None, units: Units = "auto"
+) -> dict[str, float]:
+    with open_raster(path, water) as source:
+        stretch = fit_stretch(source, units, IMAGE_SCALE)
+        windows = predict_windows(source, [(1.0, model)], stretch)
+        masks = ((window, flood_mask(probability, known, 128)) for window, probability, known in windows)
+        return write_flood(source, target, masks)
+
+
+def mapped(source: Path, target: Path) -> tuple[np.ndarray, dict[str, float]]:
+    metrics = write_map(source, target, DarkIsFlood())
     with rasterio.open(target) as raster:
         assert (raster.crs, raster.transform) == (
             rasterio.crs.CRS.from_string(GRID["crs"]),
@@ -77,15 +90,15 @@ def test_decibels_and_linear_power_lead_to_the_same_flood(tmp_path: Path, height
     assert metrics["pixels_mapped"] == height * width
     if width > 500:
         wrong = (first == 1) != river
-        assert wrong.mean() < 0.04, "but for the river's banks, which the mean blurs"
+        assert wrong.mean() < 0.04, "except the river's banks, which the mean blurs"
 
 
 def test_windows_leave_no_seams(tmp_path: Path) -> None:
-    decibels, _ = scene(WINDOW + 100, WINDOW + 200)
+    decibels, _ = scene(WINDOW_SIZE + 100, WINDOW_SIZE + 200)
     whole, _ = mapped(write_raster(tmp_path / "whole.tif", decibels), tmp_path / "a.tif")
-    # The same land, cut so that windows lie elsewhere; median and spread, so levels, are nearly the same.
+    # The same land, cropped so that windows are elsewhere; median and spread are nearly the same.
     shifted, _ = mapped(write_raster(tmp_path / "part.tif", decibels[:, 37:, 53:]), tmp_path / "b.tif")
-    inside = np.s_[DarkIsFlood.margin : -DarkIsFlood.margin, DarkIsFlood.margin : -DarkIsFlood.margin]
+    inside = np.s_[DarkIsFlood.padding : -DarkIsFlood.padding, DarkIsFlood.padding : -DarkIsFlood.padding]
     assert (whole[37:, 53:][inside] != shifted[inside]).mean() < 2e-3
 
 
@@ -106,22 +119,22 @@ def test_unknown_pixels_stay_unknown_and_bands_are_found_by_name(tmp_path: Path)
 def test_permanent_water_reaches_the_models(tmp_path: Path) -> None:
     class WaterIsFlood(DarkIsFlood):
         def probability(self, layers: np.ndarray, scale: np.ndarray) -> np.ndarray:
-            inside = slice(self.margin, -self.margin)
+            inside = slice(self.padding, -self.padding)
             assert layers[:, 2].max() <= 1
             return layers[:, 2, inside, inside].astype(np.float32)
 
     decibels, river = scene(300, 400)
     source = write_raster(tmp_path / "s1.tif", decibels)
     water = write_raster(tmp_path / "water.tif", river[None].astype(np.uint8) * 255)
-    map_geotiff(source, tmp_path / "flood.tif", [(1.0, WaterIsFlood())], 128, LEVELS, water=water)
+    write_map(source, tmp_path / "flood.tif", WaterIsFlood(), water)
     with rasterio.open(tmp_path / "flood.tif") as raster:
         assert np.array_equal(raster.read(1) == 1, river)
     small = write_raster(tmp_path / "small.tif", river[None, :200].astype(np.uint8))
     with pytest.raises(InputError, match="another grid"):
-        map_geotiff(source, tmp_path / "f.tif", [(1.0, WaterIsFlood())], 128, LEVELS, water=small)
+        write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
     small.write_text("no raster")
     with pytest.raises(InputError, match=r"small\.tif: not a readable raster"):
-        map_geotiff(source, tmp_path / "f.tif", [(1.0, WaterIsFlood())], 128, LEVELS, water=small)
+        write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
 
 
 def test_wrong_rasters_end_in_one_line_and_leave_nothing(tmp_path: Path) -> None:
@@ -142,7 +155,7 @@ def test_wrong_rasters_end_in_one_line_and_leave_nothing(tmp_path: Path) -> None
 
 
 def large_raster(path: Path) -> Path:
-    """10,000 x 10,000, tiled and compressed; land and a river in a few blocks, the rest was never written."""
+    """10,000 x 10,000, tiled and compressed; land and a river in a few blocks, the rest is no data."""
     decibels, _ = scene(1024, 1024)
     profile = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "sparse_ok": True}
     with rasterio.open(
@@ -177,36 +190,3 @@ def test_ten_thousand_pixels_square_in_bounded_memory(tmp_path: Path) -> None:
         flood = raster.read(1)
     assert (flood != NO_DATA).sum() == 3 * 1024**2
     assert (flood == 1).sum() > 100_000
-
-
-@pytest.fixture
-def work(trained: Callable[[str], WorkPaths], tmp_path: Path) -> WorkPaths:
-    """A copy: other tests look at the files of the original."""
-    shutil.copytree(trained("etci_flood").work, tmp_path / "work")
-    return WorkPaths(tmp_path / "work")
-
-
-def test_the_champion_maps_a_raster_by_the_command_line(work: WorkPaths, tmp_path: Path) -> None:
-    simulated = simulate_scene((512, 512), np.random.default_rng(4))
-    river = simulated.flood
-    bands = [(simulated.vv, *DECIBELS["vv"]), (simulated.vh, *DECIBELS["vh"])]
-    decibels = np.stack([levels / 255 * (high - low) + low for levels, low, high in bands]).astype(np.float32)
-    source = write_raster(tmp_path / "s1_scene.tif", decibels[:, :400, :500])
-    river = river[:400, :500]
-    flags = ("--work", work.work, "--geotiff", source)
-    done = run_stage("etci_flood", 3, *flags)
-    assert done.code == 0, done.text
-    target = work.experiment("champion") / "geotiff" / "s1_scene_flood.tif"
-    with rasterio.open(target) as raster:
-        flood = raster.read(1)
-    assert flood.shape == river.shape
-    assert set(np.unique(flood)) <= {0, 1}
-    assert flood[river].mean() > 2 * flood[~river].mean(), "the flood is called more often than the land"
-    record = read_record(target.with_name("s1_scene.run.json"))
-    assert record.metrics["pixels_mapped"] == 400 * 500
-    assert "done already" in run_stage("etci_flood", 3, *flags).text
-    assert work.test_record("champion").is_file(), "the test tiles' maps are left alone"
-
-    done = run_stage("etci_flood", 3, "--work", work.work, "--geotiff", tmp_path / "missing.tif")
-    assert done.code == 2
-    assert "no such raster file" in done.text

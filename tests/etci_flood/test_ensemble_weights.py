@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from common.base.errors import InputError
-from competitions.etci_flood.decision.ensemble import best_shares, held_out_maps, mixed_maps
+from competitions.etci_flood.decision.ensemble_weights import blend_maps, read_oof_maps, tune_weights
 
 
 def write_fold(folder: Path, rows: list[int], maps: np.ndarray) -> Path:
@@ -27,25 +27,25 @@ def flood() -> np.ndarray:
     return masks
 
 
-def test_the_better_model_has_the_larger_share(flood: np.ndarray) -> None:
+def test_the_better_model_has_the_larger_weight(flood: np.ndarray) -> None:
     maps = [noisy(flood, 30, 1), noisy(flood, 90, 2)]
-    first, second = best_shares([(np.arange(3), maps)], flood, 2)
+    first, second = tune_weights([(np.arange(3), maps)], flood, 2)
     assert first + second == pytest.approx(1)
-    assert first > second > 0, "independent errors cancel, so the worse one has a share, too"
+    assert first > second > 0, "independent errors cancel, so the worse model has a weight above 0"
 
 
-def test_a_useless_model_has_none(flood: np.ndarray) -> None:
+def test_a_useless_model_has_little_weight(flood: np.ndarray) -> None:
     useless = np.random.default_rng(3).integers(0, 256, flood.shape, dtype=np.uint8)
-    assert best_shares([(np.arange(3), [flood * np.uint8(200), useless, useless])], flood, 3)[0] > 0.5
+    assert tune_weights([(np.arange(3), [flood * np.uint8(200), useless, useless])], flood, 3)[0] > 0.5
 
 
-def test_where_nothing_is_held_out_shares_are_equal(flood: np.ndarray) -> None:
-    assert best_shares([], flood, 4) == [0.25] * 4
+def test_without_held_out_tiles_weights_are_equal(flood: np.ndarray) -> None:
+    assert tune_weights([], flood, 4) == [0.25] * 4
 
 
-def test_mixed_maps_by_hand(flood: np.ndarray) -> None:
+def test_blend_maps_by_hand(flood: np.ndarray) -> None:
     maps = [np.full_like(flood, 100), np.full_like(flood, 200)]
-    batches = list(mixed_maps(maps, [0.3, 0.7], batch=2))
+    batches = list(blend_maps(maps, [0.3, 0.7], batch_size=2))
     assert [len(batch) for batch in batches] == [2, 1]
     assert all((batch == 170).all() and batch.dtype == np.uint8 for batch in batches)
 
@@ -53,8 +53,8 @@ def test_mixed_maps_by_hand(flood: np.ndarray) -> None:
 def test_parents_must_hold_out_the_same_tiles(flood: np.ndarray, tmp_path: Path) -> None:
     one = write_fold(tmp_path / "a" / "fold0", [0, 1, 2], flood)
     other = write_fold(tmp_path / "b" / "fold0", [0, 1], flood[:2])
-    rows, maps = held_out_maps([one, one])
+    rows, maps = read_oof_maps([one, one])
     assert rows.tolist() == [0, 1, 2]
     assert np.array_equal(maps[1], flood)
     with pytest.raises(InputError, match="holds out other tiles"):
-        held_out_maps([one, other])
+        read_oof_maps([one, other])

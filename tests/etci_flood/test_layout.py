@@ -8,7 +8,7 @@ from common.base.errors import InputError
 from common.files.pictures import UnreadablePictureError
 from competitions.etci_flood.data.layout import find_tiles, submission_order
 from competitions.etci_flood.data.tiles import read_layer
-from tests.etci_flood.official_folder import write_competition, write_picture, write_scene
+from tests.etci_flood.official_folder import write_competition, write_image, write_scene
 
 SCENE = "redrivernorth_20190104t002247"
 
@@ -51,17 +51,22 @@ def test_archives_nested_twice_and_litter(tmp_path: Path) -> None:
     assert (len(tiles.labelled), len(tiles.predicted), tiles.faults) == (6, 3, [])
 
 
-def test_orphans_doubles_and_odd_names_are_reported(tmp_path: Path) -> None:
+def test_missing_layers_duplicates_and_unexpected_names_are_reported(tmp_path: Path) -> None:
     write_competition(tmp_path)
     layers = tmp_path / "train" / "nebraska_20170213t002121" / "tiles"
     (layers / "vh" / "nebraska_20170213t002121_x-0_y-8_vh.png").unlink()
     (layers / "flood_label" / "nebraska_20170213t002121_x-0_y-9.png").unlink()
     (layers / "vv" / "notes.txt").touch()
-    write_picture(layers / "vv" / "nebraska_20170213t002121_x-0_y-10.png")
+    write_image(layers / "vv" / "nebraska_20170213t002121_x-0_y-10.png")
     tiles = find_tiles(tmp_path)
     assert len(tiles.labelled) == 4
     text = "\n".join(tiles.faults)
-    for words in ("y-8 has no vh", "y-9 has no flood_label", "notes.txt: not named", "a second copy"):
+    for words in (
+        "y-8 has no vh",
+        "y-9 has no flood_label",
+        "notes.txt: not a tile's file name",
+        "a duplicate",
+    ):
         assert words in text
     assert len(tiles.faults) == 4
 
@@ -89,9 +94,9 @@ def test_the_organisers_order(tmp_path: Path) -> None:
     ("content", "words"),
     [
         (f"{SCENE}_x-7_y-7\n", "lacks"),
-        ("id\n", "names no tile"),
+        ("id\n", "does not name a tile"),
         (f"{SCENE}_x-0_y-9\n{SCENE}_x-0_y-9\n", "listed twice"),
-        ("", "lists nothing"),
+        ("", "is empty"),
     ],
 )
 def test_a_wrong_order_is_refused(tmp_path: Path, content: str, words: str) -> None:
@@ -102,21 +107,21 @@ def test_a_wrong_order_is_refused(tmp_path: Path, content: str, words: str) -> N
 
 
 def test_official_masks_are_read_whole(tmp_path: Path) -> None:
-    write_picture(tmp_path / "mask.png", 255)
+    write_image(tmp_path / "mask.png", 255)
     assert np.array_equal(read_layer(tmp_path / "mask.png"), np.full((256, 256), 255))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "1", "RGBA"])
-def test_layers_of_any_picture_mode_are_read_as_pillow_reads_them(tmp_path: Path, mode: str) -> None:
+def test_layers_of_any_image_mode_are_read_as_pillow_reads_them(tmp_path: Path, mode: str) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (256, 256), np.uint8)
-    picture = Image.fromarray(np.repeat(levels[..., None], 3, axis=2)).convert(mode)
-    picture.save(tmp_path / "layer.png")
+    image = Image.fromarray(np.repeat(levels[..., None], 3, axis=2)).convert(mode)
+    image.save(tmp_path / "layer.png")
     expected = np.asarray(Image.open(tmp_path / "layer.png").convert("RGB"))[:, :, 0]
     assert np.array_equal(read_layer(tmp_path / "layer.png"), expected)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99])
-def test_a_layer_cut_short_is_no_layer(tmp_path: Path, share: float) -> None:
+def test_a_truncated_layer_is_unreadable(tmp_path: Path, share: float) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
     Image.fromarray(levels).save(tmp_path / "layer.png")
     whole = (tmp_path / "layer.png").read_bytes()
@@ -125,9 +130,9 @@ def test_a_layer_cut_short_is_no_layer(tmp_path: Path, share: float) -> None:
         read_layer(tmp_path / "layer.png")
 
 
-def test_layers_that_are_read_one_after_the_other_stay_apart(tmp_path: Path) -> None:
-    write_picture(tmp_path / "bright.png", 200)
-    write_picture(tmp_path / "dark.png", 10)
+def test_reading_a_layer_leaves_earlier_ones_unchanged(tmp_path: Path) -> None:
+    write_image(tmp_path / "bright.png", 200)
+    write_image(tmp_path / "dark.png", 10)
     bright, dark = read_layer(tmp_path / "bright.png"), read_layer(tmp_path / "dark.png")
     assert (bright == 200).all()
     assert (dark == 10).all()

@@ -3,13 +3,13 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from competitions.etci_flood.models.fcn import FullyConvolutionalNetwork, Stride, learned_upsampling
+from competitions.etci_flood.models.fcn import FullyConvolutionalNetwork, Stride, bilinear_upsampling
 
 
 @pytest.mark.parametrize("factor", [2, 8, 16, 32])
 def test_upsampling_starts_as_bilinear_interpolation(factor: int) -> None:
     scores = torch.randn(1, 1, 6, 6)
-    ours = learned_upsampling(factor)(scores)
+    ours = bilinear_upsampling(factor)(scores)
     expected = F.interpolate(scores, scale_factor=factor, mode="bilinear", align_corners=False)
     assert ours.shape == expected.shape
     inside = slice(factor, -factor)  # at the border the interpolation repeats the last score, ours fades out
@@ -17,7 +17,7 @@ def test_upsampling_starts_as_bilinear_interpolation(factor: int) -> None:
 
 
 def test_upsampling_is_learned() -> None:
-    assert learned_upsampling(2).weight.requires_grad
+    assert bilinear_upsampling(2).weight.requires_grad
 
 
 class _FlatFeatures(nn.Module):
@@ -27,8 +27,8 @@ class _FlatFeatures(nn.Module):
         super().__init__()
         self.values = values
 
-    def forward(self, seen: torch.Tensor) -> list[torch.Tensor]:
-        side = seen.shape[-1]
+    def forward(self, inputs: torch.Tensor) -> list[torch.Tensor]:
+        side = inputs.shape[-1]
         sides = [side // 2**level for level in range(6)]
         return [torch.full((1, 1, n, n), value) for n, value in zip(sides, self.values, strict=True)]
 

@@ -1,0 +1,130 @@
+"""`load(...).predict(...)`, and 3_infer.py --geotiff, which uses the same object."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.transform import from_origin
+
+from common.base.errors import InputError
+from common.base.paths import WorkPaths
+from common.run.run_record import read_record
+from competitions.etci_flood import load
+from competitions.etci_flood.predict.predictor import FloodPredictor
+from competitions.etci_flood.sample.scene_simulation import SimulatedScene, decibels_of, simulate_scene
+from tests.conftest import run_stage
+
+GRID = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
+
+
+@pytest.fixture(scope="module")
+def scene() -> SimulatedScene:
+    return simulate_scene((400, 504), np.random.default_rng(4))
+
+
+@pytest.fixture(scope="module")
+def raster(scene: SimulatedScene, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """VV and VH of the scene in decibels."""
+    path = tmp_path_factory.mktemp("raster") / "s1_scene.tif"
+    bands = decibels_of(scene)
+    _, height, width = bands.shape
+    with rasterio.open(path, "w", "GTiff", width, height, 2, dtype="float32", **GRID) as file:
+        file.write(bands)
+    return path
+
+
+@pytest.fixture(scope="module")
+def copied(trained: Callable[[str], WorkPaths], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folders of the champion and its parents alone: no raw data, no processed arrays."""
+    work = tmp_path_factory.mktemp("copy")
+    for name in ("champion", "unet_light", "pixel_lgbm"):
+        shutil.copytree(trained("etci_flood").experiment(name), work / name)
+    return work
+
+
+@pytest.fixture(scope="module")
+def model(copied: Path) -> FloodPredictor:
+    return load("champion", copied)
+
+
+def test_the_champion_maps_a_raster_by_the_command_line_and_from_a_copy_alike(
+    trained: Callable[[str], WorkPaths],
+    model: FloodPredictor,
+    copied: Path,
+    scene: SimulatedScene,
+    raster: Path,
+    tmp_path: Path,
+) -> None:
+    work = WorkPaths(tmp_path / "work")
+    shutil.copytree(trained("etci_flood").work, work.work)  # other tests check the files of the original
+    flags = ("--work", work.work, "--geotiff", raster)
+    done = run_stage("etci_flood", 3, *flags)
+    assert done.code == 0, done.text
+    target = work.experiment("champion") / "geotiff" / "s1_scene_flood.tif"
+    with rasterio.open(target) as file:
+        flood = file.read(1)
+    assert flood.shape == scene.flood.shape
+    assert set(np.unique(flood)) <= {0, 1}
+    assert flood[scene.flood].mean() > 2 * flood[~scene.flood].mean(), "flood is predicted where it is"
+    record = read_record(target.with_name("s1_scene.run.json"))
+    assert record.metrics["pixels_mapped"] == scene.flood.size
+    assert "done already" in run_stage("etci_flood", 3, *flags).text
+    assert work.test_record("champion").is_file(), "the test tiles' maps are not changed"
+
+    assert sorted(path.name for path in copied.iterdir()) == ["champion", "pixel_lgbm", "unet_light"]
+    assert np.array_equal(model.predict(raster), flood)
+    written = model.predict(raster, out=tmp_path / "flood.tif")
+    assert written.read_bytes() == target.read_bytes()
+
+
+def test_arrays_are_mapped_as_rasters_are(model: FloodPredictor, scene: SimulatedScene, raster: Path) -> None:
+    decibels = decibels_of(scene)
+    flood = model.predict(decibels)
+    assert (flood.dtype, flood.shape) == (np.uint8, scene.flood.shape)
+    assert np.array_equal(flood, model.predict(raster))
+    decibels[:, :20] = np.nan
+    probability = model.predict_probability(decibels, water=scene.water)
+    assert np.isnan(probability[:20]).all()
+    assert ((probability[20:] >= 0) & (probability[20:] <= 1)).all()
+    assert (model.predict(decibels)[:20] == 255).all()
+
+
+def test_settings_and_decision_are_those_of_the_run(model: FloodPredictor) -> None:
+    assert (model.settings.name, model.settings.parents) == ("champion", ["unet_light", "pixel_lgbm"])
+    assert 0 < model.decision["threshold"] < 256
+    assert sum(model.decision["weights"]) == pytest.approx(1)
+
+
+def test_mistakes_are_one_clear_line(
+    model: FloodPredictor, copied: Path, raster: Path, tmp_path: Path
+) -> None:
+    decibels = np.zeros((2, 64, 64), np.float32)
+    for call, words in (
+        (lambda: load("unet_tta", copied), "'unet_tta' is not trained there"),
+        (lambda: model.predict(tmp_path / "missing.tif"), "no such raster file"),
+        (lambda: model.predict(decibels[0]), r"expected floating-point VV and VH"),
+        (lambda: model.predict(decibels.astype(np.uint8)), "type uint8; expected floating-point"),
+        (lambda: model.predict(decibels, water=decibels), "water has shape"),
+        (lambda: model.predict(decibels, water=raster), "water: expected an array"),
+        (lambda: model.predict(raster, water=decibels[0]), "water: expected the path"),
+        (lambda: model.write_geotiff(decibels, tmp_path / "out.tif"), "an array has no grid"),
+    ):
+        with pytest.raises(InputError, match=words):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--geotiff", "missing.tif"], "no such raster file; check --geotiff"),
+        (["--water", "water.tif"], "--water: is for --geotiff"),
+    ],
+)
+def test_wrong_flags_end_in_one_line(copied: Path, flags: list[str], words: str) -> None:
+    done = run_stage("etci_flood", 3, "--work", copied, *flags)
+    assert done.code == 2
+    assert words in done.text
