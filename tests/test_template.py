@@ -31,8 +31,8 @@ exec {python} "$@"
 @pytest.fixture(scope="module")
 def root(shared_folder: Path) -> Path:
     """A project of its own, made once: the shared parts, one other competition, and the copied template."""
-    root = shared_folder / "project"
-    with FileLock(shared_folder / "project.lock"):
+    root = shared_folder / "template_project"
+    with FileLock(shared_folder / "template_project.lock"):
         if not root.exists():
             make_project(root)
     return root
@@ -132,7 +132,7 @@ def test_figures_are_kept_by_report_readme(in_root: Path, tested: str, tmp_path:
     code += f"from competitions.{SLUG}.competition import COMPETITION\nprint(paper_table(COMPETITION, []))"
     never_run = run_python("-c", code).text.strip()
     assert f"<!-- results -->\n\n{never_run}\n\n<!-- /results -->" in readme.read_text()
-    shutil.copytree(in_root / "tried" / "work", tmp_path / "work")
+    shutil.copytree(in_root / "tried" / "work" / SLUG, tmp_path / "work" / SLUG)
     done = run_python("-m", "competitions", "report", SLUG, "--readme", "--work", tmp_path / "work")
     assert done.code == 0, done.text
     assert (in_root / "results" / f"{SLUG}.csv").read_text().count("\n") == 4
