@@ -118,14 +118,13 @@ def train_fold(job: ShopeeJob) -> Result:
     if settings.fusion == "union" or not data["labelled"]:
         return result
     listings = load_listings(job.processed / "train.parquet")
-    queries = np.flatnonzero(listings.fold == job.fold)
     if settings.modality in data["unavailable"]:
         log(f"  skipped: {data['unavailable'][settings.modality]}")
         pairs = no_pairs(settings.name)
     elif retriever is not None:
         pairs = _fit_and_retrieve(job, retriever, listings, result)
     elif settings.fusion == "concat":
-        pairs = _concatenated_candidates(job, queries)
+        pairs = _concatenated_candidates(job, np.flatnonzero(listings.fold == job.fold))
     else:
         pairs, result = train_first_stage(job, listings, _features(job, listings, "train"))
     out = job.fold_folder / "oof.parquet"
@@ -214,45 +213,47 @@ def pool_folds(job: ShopeeJob) -> Result:
 
 def infer(job: ShopeeJob) -> Result:
     """Candidates of all test listings among the test listings, by the models of all folds together."""
-    settings, data = job.settings, job.upstream["processed"].decision
     listings = load_listings(job.processed / "test.parquet")
-    train_titles = load_listings(job.processed / "train.parquet").title if data["labelled"] else []
-    queries = np.arange(len(listings))
-    out = job.paths.test(settings.name, ".parquet")
-    outputs, embeddings = [out], None
-    pairs = no_pairs(settings.name)
+    out = job.paths.test(job.settings.name, ".parquet")
     seed_everything(job.seed)
-    if settings.modality in data["unavailable"]:
-        log(f"  skipped: {data['unavailable'][settings.modality]}")
-    elif settings.fusion == "concat":
-        files = [job.paths.experiment(parent) / "test_embeddings.npy" for parent in settings.parents]
-        parts = [read_embeddings(file) for file in files if file.is_file()]
-        if parts:
-            models = concatenated_embeddings(parts, settings.blending)
-            pairs = embedding_pairs(models, queries, settings.name)
-    elif settings.fusion == "reranker" and data["labelled"]:
-        # Word frequencies of a few listings mean little; then the labelled titles count as well.
-        corpus = train_titles if len(train_titles) > len(listings) else []
-        reranker = load_reranker(settings, job.paths.experiment(settings.name))
-        reranked = reranker.rerank(_features(job, listings, "test", corpus))
-        pairs = CandidatePairs(
-            reranked.query, reranked.match, {settings.name: reranked.scores[settings.name]}
-        )
-    elif settings.fusion is not None:
-        pairs = _parents_candidates(job, listings, "test")
-    else:
-        retriever = _retriever(job, settings, job.fold_folders)
-        if retriever.needs_labels and not data["labelled"]:
-            log("  skipped: no labelled listings to train a network on")
-        else:
-            gallery = Gallery(listings, job.processed, "test", train_titles)
-            embeddings = retriever.embed(gallery)
-            pairs = retriever.candidates(replace(gallery, embeddings=embeddings), queries)
+    pairs, embeddings = _test_candidates(job, listings)
+    outputs = [out]
     if embeddings is not None:
         outputs.append(out.with_name("test_embeddings.npy"))
         write_embeddings(outputs[-1], embeddings.models)
     write_pairs(out, pairs)
     return Result(outputs, {"gallery_size": float(len(listings)), "candidates": float(len(pairs))})
+
+
+def _test_candidates(job: ShopeeJob, listings: Listings) -> tuple[CandidatePairs, Embeddings | None]:
+    settings, data = job.settings, job.upstream["processed"].decision
+    train_titles = load_listings(job.processed / "train.parquet").title if data["labelled"] else []
+    queries = np.arange(len(listings))
+    if settings.modality in data["unavailable"]:
+        log(f"  skipped: {data['unavailable'][settings.modality]}")
+        return no_pairs(settings.name), None
+    if settings.fusion == "concat":
+        files = [job.paths.experiment(parent) / "test_embeddings.npy" for parent in settings.parents]
+        parts = [read_embeddings(file) for file in files if file.is_file()]
+        if not parts:
+            return no_pairs(settings.name), None
+        models = concatenated_embeddings(parts, settings.blending)
+        return embedding_pairs(models, queries, settings.name), None
+    if settings.fusion == "reranker" and data["labelled"]:
+        # Word frequencies of a few listings mean little; then the labelled titles count as well.
+        corpus = train_titles if len(train_titles) > len(listings) else []
+        reranker = load_reranker(settings, job.paths.experiment(settings.name))
+        found = reranker.rerank(_features(job, listings, "test", corpus))
+        return CandidatePairs(found.query, found.match, {settings.name: found.scores[settings.name]}), None
+    if settings.fusion is not None:
+        return _parents_candidates(job, listings, "test"), None
+    retriever = _retriever(job, settings, job.fold_folders)
+    if retriever.needs_labels and not data["labelled"]:
+        log("  skipped: no labelled listings to train a network on")
+        return no_pairs(settings.name), None
+    gallery = Gallery(listings, job.processed, "test", train_titles)
+    embeddings = retriever.embed(gallery)
+    return retriever.candidates(replace(gallery, embeddings=embeddings), queries), embeddings
 
 
 # ---- 4_make_submission

@@ -129,4 +129,5 @@ def build_retriever(
     """The retriever of an experiment; InputError for a fusion, or when `reads` does not fit."""
     if settings.retriever is None:
         raise InputError(f"{settings.name} is a fusion of {', '.join(settings.parents)}, not a retriever")
-    return RETRIEVERS[settings.retriever](settings, fold_folders, device, weights)
+    retriever: Retriever = RETRIEVERS[settings.retriever](settings, fold_folders, device, weights)
+    return retriever

@@ -1,12 +1,17 @@
-"""Retrievers by name: a new one is a module of this room and one entry of experiments.toml."""
+"""The registry of this room: retrievers, each one similarity that proposes candidate pairs.
 
-from typing import TYPE_CHECKING
+A new one is one module in this folder and one TOML entry (`retriever = "my_retriever"`, `reads = "titles"`):
+
+    @RETRIEVERS.register("my_retriever")
+    class MyRetriever(Retriever): ...
+
+`candidates/base.py` has the base class. Its settings come from the entry's table `options`.
+"""
+
+from typing import Any
 
 from common.run.registry import Registry
 
-if TYPE_CHECKING:
-    from competitions.shopee_matching.candidates.base import Retriever
-
-RETRIEVERS: "Registry[type[Retriever]]" = Registry(
+RETRIEVERS: Registry[type[Any]] = Registry(
     "competitions.shopee_matching.candidates", "RETRIEVERS", "retriever"
 )

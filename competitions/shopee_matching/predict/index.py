@@ -14,7 +14,7 @@ import numpy as np
 from common.base.atomic import atomic_array
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.learn.arrays import Int32, Int64
+from common.learn.arrays import AnyArray, Int32, Int64
 from competitions.shopee_matching.candidates.base import Embeddings, Gallery, Retriever
 from competitions.shopee_matching.candidates.descriptor_store import (
     WORDS_FILE,
@@ -162,18 +162,27 @@ def keep_pairs(update: IndexUpdate, name: str, pairs: CandidatePairs) -> Candida
 def _all_embeddings(update: IndexUpdate, name: str, new: Embeddings) -> Embeddings:
     """Embeddings of the whole gallery; the calibration stays that of the first catalogue."""
     file, calibration_file = f"{name}_embeddings.npy", f"{name}_calibration.npy"
+    models, classes = new.models, new.classes
     if update.older is None:
-        known = [model[model.any(axis=1)] for model in new.models]
+        known = [model[model.any(axis=1)] for model in models]
         calibration = score_calibration(known) if len(known[0]) > 1 else np.zeros((2, 1), dtype=np.float32)
-        models = new.models
     else:
         calibration = np.load(update.older / calibration_file)
         old = read_embeddings(update.older / file)
-        models = [np.concatenate([one, other]) for one, other in zip(old, new.models, strict=True)]
+        models = [np.concatenate([one, other]) for one, other in zip(old, models, strict=True)]
     write_embeddings(update.folder / file, models)
-    with atomic_array(update.folder / calibration_file, calibration.shape, np.float32) as stored:
-        stored[:] = calibration
-    return Embeddings(read_embeddings(update.folder / file), calibration)
+    _write_array(update.folder / calibration_file, calibration)
+    if classes is not None:
+        classes_file = f"{name}_classes.npy"
+        if update.older is not None:
+            classes = np.concatenate([np.load(update.older / classes_file), classes])
+        _write_array(update.folder / classes_file, classes)
+    return Embeddings(read_embeddings(update.folder / file), calibration, classes)
+
+
+def _write_array(path: Path, array: AnyArray) -> None:
+    with atomic_array(path, array.shape, array.dtype) as stored:
+        stored[:] = array
 
 
 def _images_file(scratch: Path, size: int) -> Path:

@@ -15,7 +15,7 @@ from common.run.own_data import OwnDataJob
 from competitions.shopee_matching import load
 from competitions.shopee_matching.experiment import ShopeeExperiment
 from competitions.shopee_matching.predict.catalogue import parse_columns, read_catalogue
-from competitions.shopee_matching.predict.predictor import Matches, catalogue_pictures
+from competitions.shopee_matching.predict.predictor import CatalogueMatches, catalogue_pictures
 
 
 def match_catalogue(job: OwnDataJob[ShopeeExperiment]) -> Result:
@@ -52,7 +52,7 @@ def mutual_groups(listings: int, query: Int32, match: Int32) -> Int32:
     return np.asarray(group, dtype=np.int32)
 
 
-def write_pairs_table(path: Path, found: Matches) -> None:
+def write_pairs_table(path: Path, found: CatalogueMatches) -> None:
     """Write id,match,score of the new listings' matches, best first."""
     ids, shown = found.listings.posting_id, np.isin(found.query, found.new)
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
@@ -64,7 +64,7 @@ def write_pairs_table(path: Path, found: Matches) -> None:
             table.writerow((ids[query], ids[match], f"{score:.4f}"))
 
 
-def write_groups_table(path: Path, found: Matches, groups: Int32) -> None:
+def write_groups_table(path: Path, found: CatalogueMatches, groups: Int32) -> None:
     """Write id,group of all listings of the gallery; a group is named by its first listing."""
     ids = found.listings.posting_id
     _, first = np.unique(groups, return_index=True)

@@ -33,7 +33,7 @@ OFFICIAL_COLUMNS = {"id": "posting_id", "title": "title", "image": "image"}
 
 
 @dataclass(frozen=True)
-class Matches:
+class CatalogueMatches:
     """Matches within a gallery."""
 
     listings: Listings
@@ -141,7 +141,7 @@ class ListingMatcher:
         scratch: Path,
         older: Path | None = None,
         warn: Warn = log,
-    ) -> Matches:
+    ) -> CatalogueMatches:
         """Match new listings and write the index `folder`; `predict` is the short way.
 
         Parameters
@@ -153,7 +153,7 @@ class ListingMatcher:
         update = begin_update(new, paths, folder, older, scratch, warn, self.retrievers)
         pairs = self._candidates(update)
         query, match = select_matches(pairs, self.rule, len(update.listings))
-        return Matches(
+        return CatalogueMatches(
             update.listings,
             update.new,
             query,

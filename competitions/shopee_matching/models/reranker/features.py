@@ -29,11 +29,7 @@ class PairFeatures:
     """
 
     def __init__(
-        self,
-        pairs: CandidatePairs,
-        listings: Listings,
-        with_titles: bool,
-        corpus: Sequence[str] = (),
+        self, pairs: CandidatePairs, listings: Listings, with_titles: bool, corpus: Sequence[str] = ()
     ) -> None:
         self.pairs, self.listings = pairs, listings
         rows = len(listings)
@@ -112,12 +108,7 @@ class CandidateLists:
         found = np.searchsorted(self.keys, listing.astype(np.float64) * 4 - score, side="left")
         return (found - self.starts[listing]).astype(np.float32)
 
-    def features(
-        self,
-        places: Int64 | slice,
-        query: Int32,
-        match: Int32,
-    ) -> Iterator[Column]:
+    def features(self, places: Int64 | slice, query: Int32, match: Int32) -> Iterator[Column]:
         """Score, ranks and gaps of the pairs at `places` in the query's and the match's list."""
         score = self.score[places]
         absent = np.isnan(score)
