@@ -1,8 +1,8 @@
-"""Matching 70,000 listings: neighbours, titles, hashes, pictures, and all of it end to end.
+"""Matching 70,000 listings: nearest neighbours, titles, hashes, pictures, and all of it end to end.
 
     python -m benchmarks.shopee_matching [neighbours titles hashes pictures end_to_end]
 
-Listings, embeddings and pictures are drawn: the work is the same everywhere.
+Listings, embeddings and pictures are synthetic, so the work is the same everywhere.
 """
 
 import time
@@ -10,21 +10,20 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.side_by_side import Comparison, benchmark_command, compare, compare_processes
 from common.base.console import log
+from common.learn.arrays import Float32, Int64, UInt64
 
 SLUG = "shopee_matching"
 LISTINGS, PICTURE_LENGTH, TEXT_LENGTH, NEIGHBOURS = 70_000, 1_792, 384, 51
 LOOPED = 60
 """Hashes that the plain loop compares with all others."""
 PHOTOS, PHOTO_SIDE, SIDE = 400, 640, 256
-Float32 = npt.NDArray[np.float32]
 
 
-def drawn_embeddings(rows: int, length: int, seed: int = 0) -> Float32:
-    """Unit rows; every three lie near each other, as the listings of a product do."""
+def synthetic_embeddings(rows: int, length: int, seed: int = 0) -> Float32:
+    """Unit rows; three listings of a product are near each other."""
     random = np.random.default_rng(seed)
     rows_of_products = random.standard_normal((rows // 3 + 1, length), dtype=np.float32)
     vectors = rows_of_products[np.arange(rows) // 3]
@@ -33,18 +32,18 @@ def drawn_embeddings(rows: int, length: int, seed: int = 0) -> Float32:
     return vectors
 
 
-def drawn_titles(rows: int, seed: int = 0) -> list[str]:
-    """Titles as sellers write them, three a product."""
+def synthetic_titles(rows: int, seed: int = 0) -> list[str]:
+    """Synthetic titles, three per product."""
     from competitions.shopee_matching.data.listings import decode_title
-    from competitions.shopee_matching.sample.drawn_products import draw_product
     from competitions.shopee_matching.sample.listing_titles import write_title
+    from competitions.shopee_matching.sample.synthetic_products import draw_product
 
     random = np.random.default_rng(seed)
     products = [draw_product(random) for _ in range(rows // 3 + 1)]
     return [decode_title(write_title(products[row // 3], random)) for row in range(rows)]
 
 
-def drawn_hashes(rows: int, seed: int = 0) -> npt.NDArray[np.uint64]:
+def synthetic_hashes(rows: int, seed: int = 0) -> UInt64:
     """Hashes that differ in few bits within a product."""
     random = np.random.default_rng(seed)
     product = random.integers(0, 2**64, rows // 3 + 1, dtype=np.uint64)
@@ -57,7 +56,7 @@ def drawn_hashes(rows: int, seed: int = 0) -> npt.NDArray[np.uint64]:
 # ---- neighbours
 
 
-def our_neighbours(file: str) -> npt.NDArray[np.int64]:
+def our_neighbours(file: str) -> Int64:
     """The search that the stages use."""
     from competitions.shopee_matching.candidates.knn import nearest
 
@@ -65,31 +64,31 @@ def our_neighbours(file: str) -> npt.NDArray[np.int64]:
     return nearest(vectors, np.arange(len(vectors)))[0]
 
 
-def faiss_neighbours(file: str) -> npt.NDArray[np.int64]:
+def faiss_neighbours(file: str) -> Int64:
     """IndexFlatIP with everything added."""
     import faiss
 
     vectors = np.load(file, mmap_mode="r")
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(vectors)
-    found: npt.NDArray[np.int64] = index.search(vectors, NEIGHBOURS)[1]
+    found: Int64 = index.search(vectors, NEIGHBOURS)[1]
     return found
 
 
-def sklearn_neighbours(file: str) -> npt.NDArray[np.int64]:
+def sklearn_neighbours(file: str) -> Int64:
     """Brute force with the cosine."""
     from sklearn.neighbors import NearestNeighbors
 
     vectors = np.load(file)
     search = NearestNeighbors(n_neighbors=NEIGHBOURS, algorithm="brute", metric="cosine").fit(vectors)
-    found: npt.NDArray[np.int64] = search.kneighbors(vectors, return_distance=False)
+    found: Int64 = search.kneighbors(vectors, return_distance=False)
     return found
 
 
 def measure_neighbours(folder: Path) -> list[Comparison]:
     """Against faiss-cpu and scikit-learn."""
     file, few = str(folder / "embeddings.npy"), str(folder / "few.npy")
-    vectors = drawn_embeddings(LISTINGS, PICTURE_LENGTH)
+    vectors = synthetic_embeddings(LISTINGS, PICTURE_LENGTH)
     np.save(file, vectors)
     np.save(few, vectors[:7_000])
     data = f"{vectors.nbytes / 2**20:,.0f} MB of data counted"
@@ -99,7 +98,7 @@ def measure_neighbours(folder: Path) -> list[Comparison]:
     if same < 0.99:
         raise RuntimeError(f"only {same:.3f} of the lists agree")
     task = f"neighbours of {LISTINGS:,} x {PICTURE_LENGTH:,}, k = {NEIGHBOURS}"
-    mine = ("embedding_neighbours.nearest", partial(our_neighbours, file))
+    mine = ("knn.nearest", partial(our_neighbours, file))
     return [
         compare_processes(
             SLUG, task, ours=mine, peer=("faiss-cpu IndexFlatIP", partial(faiss_neighbours, file)),
@@ -119,31 +118,32 @@ def measure_titles(folder: Path) -> list[Comparison]:  # noqa: ARG001
     """Against scikit-learn's cosine in chunks."""
     from sklearn.metrics.pairwise import cosine_similarity
 
-    from competitions.shopee_matching.candidates.tfidf import title_pairs, title_vectors
-    from competitions.shopee_matching.experiment import Titles
+    from competitions.shopee_matching.candidates.tfidf import title_pairs
+    from competitions.shopee_matching.data.vectors import tfidf_vectors
+    from competitions.shopee_matching.experiment import TfidfSettings
 
-    titles, settings = drawn_titles(LISTINGS), Titles()
+    titles, settings = synthetic_titles(LISTINGS), TfidfSettings()
     start = time.perf_counter()
-    title_vectors(titles, settings)
+    tfidf_vectors(titles, settings)
     fitting = time.perf_counter() - start
 
     def ours() -> int:
         return len(title_pairs(titles, np.arange(len(titles)), settings, "t"))
 
     def plain(rows: int = LISTINGS) -> int:
-        vectors, found = title_vectors(titles, settings), 0
+        vectors, found = tfidf_vectors(titles, settings), 0
         for start in range(0, rows, 1024):
             block = vectors[start : start + 1024]
             similarity = cosine_similarity(block, vectors)
             best = np.argpartition(-similarity, NEIGHBOURS - 1, axis=1)[:, :NEIGHBOURS]
             scores = np.take_along_axis(similarity, best, axis=1)
-            found += int((scores >= settings.smallest_similarity).sum()) - len(similarity)
+            found += int((scores >= settings.min_similarity).sum()) - len(similarity)
         return found
 
     part = min(7168, LISTINGS)
     share = part / LISTINGS
     result = compare(
-        SLUG, f"similar titles among {LISTINGS:,}", ours=("title_similarity.title_pairs", ours),
+        SLUG, f"similar titles among {LISTINGS:,}", ours=("tfidf.title_pairs", ours),
         peer=("scikit-learn TfidfVectorizer + cosine_similarity in chunks of 1,024", partial(plain, part)),
         target="at least 5x faster", runs=3,
     )  # fmt: skip
@@ -171,7 +171,7 @@ def measure_hashes(folder: Path) -> list[Comparison]:  # noqa: ARG001
 
     from competitions.shopee_matching.candidates.phash import hash_pairs
 
-    numbers = drawn_hashes(LISTINGS)
+    numbers = synthetic_hashes(LISTINGS)
     objects = [imagehash.hex_to_hash(f"{int(number):016x}") for number in numbers]
 
     def loop() -> list[tuple[int, int]]:
@@ -187,7 +187,7 @@ def measure_hashes(folder: Path) -> list[Comparison]:  # noqa: ARG001
         raise RuntimeError("the two do not find the same pairs")
     result = compare(
         SLUG, f"hashes within 8 bits among {LISTINGS:,}",
-        ours=("hash_distance.hash_pairs", lambda: hash_pairs(numbers, np.arange(LISTINGS), 8, "h")),
+        ours=("phash.hash_pairs", lambda: hash_pairs(numbers, np.arange(LISTINGS), 8, "h")),
         peer=("loop over imagehash objects", loop), target="at least 100x faster", runs=3,
     )  # fmt: skip
     share = LOOPED / LISTINGS
@@ -234,7 +234,7 @@ def measure_pictures(folder: Path) -> list[Comparison]:
     return [
         compare(
             SLUG, f"{PHOTOS} JPEG of {PHOTO_SIDE} x {PHOTO_SIDE} to {SIDE} x {SIDE}",
-            ours=("picture_store.store_pictures", ours),
+            ours=("pictures.store_pictures", ours),
             peer=("loop of Pillow and torchvision Resize", plain), target="faster", runs=5, note=note,
         )
     ]  # fmt: skip
@@ -251,56 +251,62 @@ def match_everything(number: int = LISTINGS) -> dict[str, float]:
     from competitions.shopee_matching.candidates.tfidf import title_pairs
     from competitions.shopee_matching.data.listings import Listings
     from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
-    from competitions.shopee_matching.experiment import Booster, Titles
+    from competitions.shopee_matching.experiment import RerankerSettings, TfidfSettings
     from competitions.shopee_matching.models.reranker.features import PairFeatures
-    from competitions.shopee_matching.models.reranker.gbdt import SecondLook, chances, train_booster
+    from competitions.shopee_matching.models.reranker.gbdt import (
+        SecondStageFeatures,
+        probabilities,
+        train_reranker,
+    )
     from competitions.shopee_matching.rules.metric import row_f1
 
     start = time.perf_counter()
 
-    def said(what: str) -> None:
-        log(f"  {what}: {time.perf_counter() - start:.0f} s")
+    def report(done: str) -> None:
+        log(f"  {done}: {time.perf_counter() - start:.0f} s")
 
-    titles, hashes, rows = drawn_titles(number), drawn_hashes(number), np.arange(number)
-    said("drawn")
+    titles, hashes, rows = synthetic_titles(number), synthetic_hashes(number), np.arange(number)
+    report("made")
     tables = [
-        title_pairs(titles, rows, Titles(), "words"),
-        title_pairs(titles, rows, Titles(units="signs", most_units=200_000), "signs"),
+        title_pairs(titles, rows, TfidfSettings(), "tfidf"),
+        title_pairs(
+            titles, rows, TfidfSettings(analyzer="char_wb", max_features=200_000), "tfidf_char_ngrams"
+        ),
         hash_pairs(hashes, rows, 12, "phash"),
     ]
-    said("titles and hashes searched")
+    report("titles and hashes searched")
     for name, length in (("text", TEXT_LENGTH), ("pictures", PICTURE_LENGTH)):
-        tables.append(embedding_pairs([drawn_embeddings(number, length, length)], rows, name))
-        said(f"{name} searched")
+        tables.append(embedding_pairs([synthetic_embeddings(number, length, length)], rows, name))
+        report(f"{name} searched")
     pairs = joined(tables)
     del tables
     group = rows // 3
     none = np.full(number, -1, dtype=np.int32)
     ids = [f"x_{row}" for row in rows]
     listings = Listings(ids, ids, titles, hashes, group, none.astype(np.int16), none)
-    features = PairFeatures(pairs, listings, True, True)
+    features = PairFeatures(pairs, listings, with_titles=True)
     same = group[pairs.query] == group[pairs.match]
     places = np.flatnonzero(pairs.query < 3_000)
-    settings = Booster(trees=100)
-    first = train_booster(features, places, same[places], settings, 1, 1_000)
-    chance = chances([first], features)
-    said(f"{len(pairs):,} pairs judged")
-    look = SecondLook(features, chance)
-    second = train_booster(look, places, same[places], settings, 1, 1_000)
-    places = np.flatnonzero(look.worth_it())
-    chance = chance.copy()
-    chance[places] = chances([second], look, places)
-    rule = MatchRule(thresholds={"c": 0.4}, at_least_two=True, tuned=True, pool=number)
-    query, match = select_matches(CandidatePairs(pairs.query, pairs.match, {"c": chance}), rule)
-    said("looked at again and matched")
+    settings = RerankerSettings(num_boost_round=100)
+    first = train_reranker(features, places, same[places], settings, 1, 1_000)
+    probability = probabilities([first], features)
+    report(f"{len(pairs):,} pairs scored")
+    stacked = SecondStageFeatures(features, probability)
+    second = train_reranker(stacked, places, same[places], settings, 1, 1_000)
+    places = np.flatnonzero(stacked.survivors())
+    probability = probability.copy()
+    probability[places] = probabilities([second], stacked, places)
+    rule = MatchRule(thresholds={"c": 0.4}, min2=True, tuned=True, gallery_size=number)
+    query, match = select_matches(CandidatePairs(pairs.query, pairs.match, {"c": probability}), rule)
+    report("rescored and matched")
     return {"f1": float(row_f1(query, match, group).mean()), "pairs": float(len(pairs))}
 
 
 def measure_everything(folder: Path) -> list[Comparison]:  # noqa: ARG001
-    """Time and memory of the whole beside a tenth of it."""
+    """Time and memory of the whole, against a tenth of it."""
     return [
         compare_processes(
-            SLUG, f"{LISTINGS:,} listings end to end", ours=("all branches and boosters", match_everything),
+            SLUG, f"{LISTINGS:,} listings end to end", ours=("all retrievers, reranker", match_everything),
             peer=(f"the same with {LISTINGS // 10:,}", partial(match_everything, LISTINGS // 10)),
             target="under 3 GB", runs=1,
         )

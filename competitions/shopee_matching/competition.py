@@ -19,7 +19,7 @@ COMPETITION = Competition(
     write_sample_data=lazy("competitions.shopee_matching.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.shopee_matching.rules.submission:submission_faults"),
     score=lazy("competitions.shopee_matching.rules.submission:score_submission"),
-    baselines=lazy("competitions.shopee_matching.rules.baselines:naive_scores"),
+    baselines=lazy("competitions.shopee_matching.rules.baselines:baseline_scores"),
     model_free=("only oneself",),
     figures=lazy("competitions.shopee_matching.report.figures:draw_figures"),
 )

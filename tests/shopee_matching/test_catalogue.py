@@ -14,13 +14,13 @@ from common.run.run_record import read_record
 from competitions.shopee_matching.candidates.pairs import read_pairs
 from competitions.shopee_matching.data.listings import Listings, load_listings
 from competitions.shopee_matching.predict.catalogue import (
+    image_hashes,
     no_common_ids,
     parse_columns,
     read_catalogue,
-    with_hashes,
 )
 from competitions.shopee_matching.predict.index import merged_listings
-from competitions.shopee_matching.predict.predictor import mutual_groups
+from competitions.shopee_matching.predict.match_catalogue import mutual_groups
 from tests.conftest import run_stage
 
 SLUG = "shopee_matching"
@@ -65,7 +65,7 @@ def test_columns_and_tables(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=words):
             read_catalogue(table, columns)
     with pytest.raises(InputError, match="in the index already"):
-        no_common_ids(table, ["a", "b"], ["b"])
+        no_common_ids(["a", "b"], ["b"])
     with pytest.raises(InputError, match="not an index"):
         merged_listings(tmp_path, listings)
 
@@ -74,15 +74,15 @@ def test_listings_without_a_picture_have_hashes_far_from_each_other() -> None:
     count = 40
     blank: dict[str, np.ndarray] = {
         "phash": np.zeros(count, np.uint64), "label_group": np.zeros(count, np.int64),
-        "fold": np.zeros(count, np.int16), "picture": np.full(count, -1, np.int32),
+        "fold": np.zeros(count, np.int16), "image_row": np.full(count, -1, np.int32),
     }  # fmt: skip
     names = [str(row) for row in range(count)]
-    hashes = with_hashes(Listings(names, names, names, **blank), np.zeros((0, 8, 8, 3), np.uint8))
+    hashes = image_hashes(Listings(names, names, names, **blank), np.zeros((0, 8, 8, 3), np.uint8))
     distance = np.bitwise_count(hashes[:, None] ^ hashes[None])
     assert distance[~np.eye(count, dtype=bool)].min() > 10
 
 
-def test_groups_need_both_ways() -> None:
+def test_groups_need_symmetrised() -> None:
     query, match = np.array([0, 1, 1, 3], np.int32), np.array([1, 0, 2, 2], np.int32)
     groups = mutual_groups(4, query, match)
     assert groups[0] == groups[1]
@@ -122,7 +122,7 @@ def test_a_catalogue_and_new_listings_against_its_index(
     pairs = rows_of(grown / "pairs.csv")
     new = {row["posting_id"].replace("test", "sku") for row in rows[half:]}
     assert {row["id"] for row in pairs} <= new
-    assert any(row["match"] not in new for row in pairs), "old listings are found, too"
+    assert any(row["match"] not in new for row in pairs), "listings of the index are found"
     right = [
         truth[row["id"].replace("sku", "test")] == truth[row["match"].replace("sku", "test")] for row in pairs
     ]
@@ -131,17 +131,17 @@ def test_a_catalogue_and_new_listings_against_its_index(
     assert len(rows_of(grown / "groups.csv")) == len(rows)
 
     before, after = folder / "index", grown / "index"
-    old = np.load(before / "pool_keypoints.npy")
-    np.testing.assert_array_equal(np.load(after / "pool_keypoints.npy")[: len(old)], old)
+    old = np.load(before / "gallery_sift_vlad.npy")
+    np.testing.assert_array_equal(np.load(after / "gallery_sift_vlad.npy")[: len(old)], old)
     assert load_listings(after / "listings.parquet").posting_id[:half] == [
         row["posting_id"].replace("test", "sku") for row in rows[:half]
     ]
-    judged = read_pairs(after / "champion.parquet")
-    known = judged.query < half
+    reranked = read_pairs(after / "champion.parquet")
+    known = reranked.query < half
     np.testing.assert_array_equal(
-        judged.scores["champion"][known], read_pairs(before / "champion.parquet").scores["champion"]
+        reranked.scores["champion"][known], read_pairs(before / "champion.parquet").scores["champion"]
     )
-    assert read_record(work / "champion" / "test.run.json").metrics["test_pool"] == len(rows)
+    assert read_record(work / "champion" / "test.run.json").metrics["gallery_size"] == len(rows)
 
 
 def test_tricks_in_a_catalogue_are_refused(trained: Callable[[str], WorkPaths], tmp_path: Path) -> None:

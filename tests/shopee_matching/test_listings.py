@@ -74,7 +74,7 @@ def test_broken_tables_end_in_one_line(tmp_path: Path, content: str, words: str)
     assert "\n" not in str(fault.value)
 
 
-def test_listings_survive_their_file(tmp_path: Path) -> None:
+def test_listings_are_read_as_written(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text(HEADER + ROW)
     listings = read_listings(tmp_path / "train.csv", labelled=True)
     write_listings(tmp_path / "train.parquet", listings)
@@ -89,7 +89,7 @@ def test_listings_survive_their_file(tmp_path: Path) -> None:
 )
 def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match="refused"):
-        picture_path(tmp_path / "train_images", name, tmp_path / "train.csv")
+        picture_path(tmp_path / "train_images", name, "train.csv")
 
 
 def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
@@ -99,5 +99,5 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     (folder / "link.jpg").symlink_to(tmp_path / "secret.jpg")
     (folder / "inside.jpg").symlink_to(folder / "plain.jpg")
     with pytest.raises(InputError, match="leads out"):
-        picture_path(folder, "link.jpg", tmp_path / "train.csv")
-    assert picture_path(folder, "inside.jpg", tmp_path / "train.csv").name == "inside.jpg"
+        picture_path(folder, "link.jpg", "train.csv")
+    assert picture_path(folder, "inside.jpg", "train.csv").name == "inside.jpg"

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.base.errors import InputError
-from competitions.shopee_matching.rules.baselines import naive_scores
+from competitions.shopee_matching.rules.baselines import baseline_scores
 from competitions.shopee_matching.rules.submission import (
     score_submission,
     submission_faults,
@@ -157,7 +157,7 @@ def test_score_by_hand(data: Path) -> None:
     (data / "s.csv").write_text("posting_id,matches\nb,b\na,a b\nc,c a\n")
     score = score_submission(data / "s.csv", data / "truth.csv")
     assert score.value == pytest.approx((1 + 2 / 3 + 2 / 3) / 3)
-    assert score.details["pool"] == 3
+    assert score.details["gallery_size"] == 3
 
 
 @pytest.mark.parametrize("row", ["d,d", "a,a", "c,c zz"])
@@ -169,5 +169,5 @@ def test_foreign_submission_is_not_scored(data: Path, row: str) -> None:
 
 
 def test_baselines_on_the_sample(catalogue: Path) -> None:
-    scores = naive_scores(catalogue, catalogue / "truth" / "test.csv")
+    scores = baseline_scores(catalogue, catalogue / "truth" / "test.csv")
     assert 0.2 < scores["only oneself"] <= scores["equal picture hash"] < 1

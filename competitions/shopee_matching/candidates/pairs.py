@@ -1,21 +1,17 @@
-"""Pairs of listings that a branch takes for the same product, with its scores."""
+"""Candidate pairs: listings that a retriever proposes as the same product, with its scores."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
-
-Int32 = npt.NDArray[np.int32]
-Int = npt.NDArray[np.integer]
-Float32 = npt.NDArray[np.float32]
+from common.learn.arrays import Bools, Float32, Int32, Int64, Integers
 
 
 @dataclass(frozen=True)
@@ -23,19 +19,19 @@ class CandidatePairs:
     """Directed pairs, sorted by query, then match; a listing is never its own match."""
 
     query: Int32
-    """(pairs,) row of the listing that is looked for."""
+    """(pairs,) row of the listing whose matches are wanted."""
     match: Int32
-    """(pairs,) row of the listing found."""
+    """(pairs,) row of the candidate."""
     scores: dict[str, Float32]
     """Experiment -> (pairs,) similarity up to 1; NaN where that experiment does not propose the pair.
-    `<experiment>/<detail>` holds what else the experiment measured of the pair, for the booster alone."""
+    `<experiment>/<detail>` holds further measurements of the pair, features of the reranker."""
 
     def __len__(self) -> int:
         return len(self.query)
 
 
-def sorted_pairs(query: Int, match: Int, score: Float32, experiment: str) -> CandidatePairs:
-    """Pairs of one branch in their order."""
+def sorted_pairs(query: Integers, match: Integers, score: Float32, experiment: str) -> CandidatePairs:
+    """Pairs of one retriever, sorted by query and match."""
     order = np.lexsort((match, query))
     return CandidatePairs(
         query[order].astype(np.int32),
@@ -45,33 +41,27 @@ def sorted_pairs(query: Int, match: Int, score: Float32, experiment: str) -> Can
 
 
 def no_pairs(experiment: str, details: Sequence[str] = ()) -> CandidatePairs:
-    """What a branch without information proposes; `details` it would have measured."""
+    """The empty table of a retriever that proposes nothing; `details` are its further measurements."""
     empty = np.empty(0, dtype=np.int32)
     names = [experiment, *(f"{experiment}/{name}" for name in details)]
     return CandidatePairs(empty, empty, {name: np.empty(0, dtype=np.float32) for name in names})
 
 
-def restricted(pairs: CandidatePairs, kept: npt.NDArray[np.bool_]) -> CandidatePairs:
-    """The `kept` (pairs,) ones."""
+def subset(pairs: CandidatePairs, kept: Bools) -> CandidatePairs:
+    """The pairs where `kept` (pairs,) is true."""
     scores = {name: score[kept] for name, score in pairs.scores.items()}
     return CandidatePairs(pairs.query[kept], pairs.match[kept], scores)
 
 
-def strongest(query: Int, match: Int, score: Float32, most: int) -> tuple[Int, Int, Float32]:
-    """The `most` best pairs of each query; equal scores go by the lower match."""
+def top_k(query: Integers, match: Integers, score: Float32, k: int) -> tuple[Integers, Integers, Float32]:
+    """The `k` best pairs of each query; of equal scores the lower match comes first."""
     order = np.lexsort((match, -score, query))
     query, match, score = query[order], match[order], score[order]
-    kept = rank_in_query(query) < most
+    kept = rank_in_query(query) < k
     return query[kept], match[kept], score[kept]
 
 
-def merged(blocks: Sequence[tuple[Int, Int, Float32]]) -> tuple[Int, Int, Float32]:
-    """Query, match and score of several blocks, one after the other."""
-    query, match, score = zip(*blocks, strict=True)
-    return np.concatenate(query), np.concatenate(match), np.concatenate(score)
-
-
-def rank_in_query(query: Int) -> npt.NDArray[np.int64]:
+def rank_in_query(query: Integers) -> Int64:
     """Position of each pair among the pairs of its query; `query` is sorted."""
     starts = (
         np.flatnonzero(np.r_[True, query[1:] != query[:-1]]) if len(query) else np.empty(0, dtype=np.int64)
@@ -81,7 +71,7 @@ def rank_in_query(query: Int) -> npt.NDArray[np.int64]:
 
 
 def concatenated(parts: Sequence[CandidatePairs]) -> CandidatePairs:
-    """Pairs of the same branches from several folds, whose queries are different listings."""
+    """Pairs of the same retrievers from several folds, whose queries are different listings."""
     query = np.concatenate([part.query for part in parts])
     match = np.concatenate([part.match for part in parts])
     order = np.lexsort((match, query))
@@ -89,14 +79,15 @@ def concatenated(parts: Sequence[CandidatePairs]) -> CandidatePairs:
     return CandidatePairs(query[order], match[order], scores)
 
 
-def joined(branches: Sequence[CandidatePairs]) -> CandidatePairs:
-    """All pairs that any branch proposes, with the scores of each."""
-    keys = [(branch.query.astype(np.int64) << 32) | branch.match for branch in branches]
+def joined(tables: Sequence[CandidatePairs]) -> CandidatePairs:
+    """All pairs that any retriever proposes, with the scores of each (an outer join)."""
+    # A pair as one 64-bit key: query above, match below.
+    keys = [(table.query.astype(np.int64) << 32) | table.match for table in tables]
     union = np.unique(np.concatenate(keys))
     scores: dict[str, Float32] = {}
-    for branch, key in zip(branches, keys, strict=True):
+    for table, key in zip(tables, keys, strict=True):
         places = np.searchsorted(union, key)
-        for experiment, score in branch.scores.items():
+        for experiment, score in table.scores.items():
             scores[experiment] = np.full(len(union), np.nan, dtype=np.float32)
             scores[experiment][places] = score
     return CandidatePairs((union >> 32).astype(np.int32), (union & 0xFFFFFFFF).astype(np.int32), scores)

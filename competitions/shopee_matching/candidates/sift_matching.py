@@ -1,165 +1,155 @@
-"""Two pictures laid over each other by their keypoints: how many agree, and how the colours compare then."""
+"""Geometric verification: SIFT matches of two images, a RANSAC similarity transform, colours inside it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from common.base.console import progress
+from common.learn.arrays import AnyArray, Float32, Int32, Int64, Integers, UInt8
 from competitions.shopee_matching.candidates.descriptors import Keypoints
 from competitions.shopee_matching.candidates.knn import nearest
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs
 
-Float32 = npt.NDArray[np.float32]
-Lab = npt.NDArray[np.uint8]
-DETAILS = ("matches", "agreeing", "zoom", "turn", "chroma", "lightness", "area")
-"""Keypoints that match; those of them that one similarity transform explains, its |log scale| and |angle|;
-inside the box around them the mean distance of a and b (Lab), the correlation of L, and the box's share."""
-ALIGNED = "aligned"
-"""What 1_preprocess calls the scores of aligned pictures."""
+DETAILS = ("matches", "inliers", "log_scale", "angle", "chroma", "lightness", "area")
+"""Of a pair of images: keypoint matches; RANSAC inliers; |log scale| and |angle| of the transform; inside the
+inliers' bounding box the mean distance of a and b (Lab), the correlation of L, and its share of the image."""
 
 
 @dataclass(frozen=True)
-class DescribedPictures:
-    """What is known of stored pictures, one entry each."""
+class ImageDescriptors:
+    """Descriptors of stored images, one entry each."""
 
-    near: Float32
-    """(stored, d) unit rows by which pictures to be compared are found."""
+    global_rows: Float32
+    """(stored, d) unit rows by which the images to verify are found."""
     points: Sequence[Keypoints]
-    lab: npt.NDArray[np.uint8]
-    """(stored, 128, 128, 3), as `lab_small` makes them."""
+    lab: UInt8
+    """(stored, 128, 128, 3), as `lab_thumbnail` makes them."""
     side: int
-    """Of the pictures that the keypoints are places in, in pixels."""
+    """Of the images in which the keypoints lie, in pixels."""
 
 
 RATIO = 0.8
-"""A match must be so much nearer than the second nearest (Lowe 2004)."""
-LEAST_MATCHES = 4
-COLOUR_SIDE = 128
-HALF_AGREEING, CHROMA_SCALE = 10.0, 20.0
+"""Ratio test: the nearest keypoint must be this much nearer than the second nearest (Lowe 2004)."""
+MIN_MATCHES = 4
+LAB_SIDE = 128
+HALF_INLIERS, CHROMA_SCALE = 10.0, 20.0
+"""The score is inliers / (inliers + 10) * exp(-chroma / 20)."""
 
 
-def aligned_details(one: Keypoints, other: Keypoints, labs: tuple[Lab, Lab], side: int) -> list[float]:
-    """`DETAILS` of two pictures; NaN what cannot be told.
+def verify(one: Keypoints, other: Keypoints, labs: tuple[UInt8, UInt8], side: int) -> list[float]:
+    """`DETAILS` of two images; NaN where a value is undefined.
 
     Parameters
     ----------
-    labs : both pictures in Lab, (128, 128, 3).
-    side : of the pictures that the keypoints are places in, in pixels.
+    labs : both images in Lab, (128, 128, 3).
+    side : of the images in which the keypoints lie, in pixels.
     """
     unknown = float("nan")
-    if min(len(one.place), len(other.place)) < 2:
+    if min(len(one.xy), len(other.xy)) < 2:
         return [0.0, 0.0, *[unknown] * 5]
     here, there = _matches(one, other)
-    if len(here) < LEAST_MATCHES:
+    if len(here) < MIN_MATCHES:
         return [float(len(here)), 0.0, *[unknown] * 5]
-    source, target = one.place[here], other.place[there]
-    transform, inside = cv2.estimateAffinePartial2D(
+    source, target = one.xy[here], other.xy[there]
+    transform, inlier_mask = cv2.estimateAffinePartial2D(
         source, target, method=cv2.RANSAC, ransacReprojThreshold=side / 32, maxIters=200
     )
     if transform is None:
         return [float(len(here)), 0.0, *[unknown] * 5]
-    agreeing = inside.ravel() > 0
+    inliers = inlier_mask.ravel() > 0
     scale = float(np.hypot(transform[0, 0], transform[1, 0]))
     found = [
         float(len(here)),
-        float(agreeing.sum()),
+        float(inliers.sum()),
         abs(float(np.log(max(scale, 1e-3)))),
         abs(float(np.arctan2(transform[1, 0], transform[0, 0]))),
     ]
-    if agreeing.sum() < LEAST_MATCHES:
+    if inliers.sum() < MIN_MATCHES:
         return [*found, unknown, unknown, unknown]
-    return [*found, *_colours_inside(transform, target[agreeing], labs, side)]
+    return [*found, *_colour_agreement(transform, target[inliers], labs, side)]
 
 
-def _matches(one: Keypoints, other: Keypoints) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Keypoints that are each other's nearest, and clearly nearer than the second nearest."""
+def _matches(one: Keypoints, other: Keypoints) -> tuple[Int64, Int64]:
+    """Rows of mutual nearest keypoints that pass the ratio test."""
     similarity = (one.descriptor.astype(np.float32) / 255) @ (other.descriptor.astype(np.float32) / 255).T
     rows = np.arange(len(similarity))
     best = similarity.argmax(axis=1)
     top = similarity[rows, best]
     mutual = similarity.argmax(axis=0)[best] == rows
     similarity[rows, best] = -1
-    clear = 1 - top < RATIO * (1 - similarity.max(axis=1))
-    here = np.flatnonzero(mutual & clear)
+    distinct = 1 - top < RATIO * (1 - similarity.max(axis=1))
+    here = np.flatnonzero(mutual & distinct)
     return here, best[here]
 
 
-def _colours_inside(
-    transform: npt.NDArray[Any], target: Float32, labs: tuple[Lab, Lab], side: int
+def _colour_agreement(
+    transform: AnyArray, target: Float32, labs: tuple[UInt8, UInt8], side: int
 ) -> list[float]:
-    shrink = COLOUR_SIDE / side
+    """Chroma distance, lightness correlation and area inside the bounding box of the inliers."""
+    # The transform maps pixels of the keypoints' image; here it warps the 128-pixel thumbnail.
+    shrink = LAB_SIDE / side
     small = transform.copy()
     small[:, 2] *= shrink
-    laid = cv2.warpAffine(
-        labs[0].astype(np.float32), small, (COLOUR_SIDE, COLOUR_SIDE), borderValue=(-1, -1, -1)
-    )
+    warped = cv2.warpAffine(labs[0].astype(np.float32), small, (LAB_SIDE, LAB_SIDE), borderValue=(-1, -1, -1))
     left, top = np.maximum((target.min(axis=0) * shrink).astype(int), 0)
     right, bottom = (target.max(axis=0) * shrink).astype(int) + 1
-    over, under = laid[top:bottom, left:right], labs[1][top:bottom, left:right].astype(np.float32)
+    over, under = warped[top:bottom, left:right], labs[1][top:bottom, left:right].astype(np.float32)
     covered = over[..., 0] >= 0
     if covered.sum() < 20:
         return [float("nan")] * 3
     over, under = over[covered], under[covered]
-    light, dark = over[:, 0] - over[:, 0].mean(), under[:, 0] - under[:, 0].mean()
-    correlation = float((light * dark).sum() / np.sqrt((light**2).sum() * (dark**2).sum() + 1e-6))
+    l_over, l_under = over[:, 0] - over[:, 0].mean(), under[:, 0] - under[:, 0].mean()
+    correlation = float((l_over * l_under).sum() / np.sqrt((l_over**2).sum() * (l_under**2).sum() + 1e-6))
     chroma = float(np.abs(over[:, 1:] - under[:, 1:]).mean())
-    return [chroma, correlation, float(covered.sum()) / COLOUR_SIDE**2]
+    return [chroma, correlation, float(covered.sum()) / LAB_SIDE**2]
 
 
-def lab_small(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """(128, 128, 3) Lab of a picture, slightly blurred."""
-    small = cv2.resize(picture, (COLOUR_SIDE, COLOUR_SIDE), interpolation=cv2.INTER_AREA)
+def lab_thumbnail(image: UInt8) -> UInt8:
+    """(128, 128, 3) Lab of an RGB image, slightly blurred."""
+    small = cv2.resize(image, (LAB_SIDE, LAB_SIDE), interpolation=cv2.INTER_AREA)
     blurred = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2LAB), (5, 5), 0)
     return blurred.astype(np.uint8)
 
 
-def aligned_pairs(
-    described: DescribedPictures,
-    picture: npt.NDArray[np.int32],
-    checked: int,
-    experiment: str,
-    new: int = 0,
+def verified_pairs(
+    descriptors: ImageDescriptors, image_row: Int32, top_k: int, experiment: str, first_new: int = 0
 ) -> CandidatePairs:
-    """Pairs of listings whose pictures can be laid over each other, both directions, with all `DETAILS`.
+    """Pairs of listings whose images were verified, both directions, with all `DETAILS`.
 
     Parameters
     ----------
-    picture : (n,) stored picture of each listing; -1 without one.
-    checked : nearest pictures that each one is compared with.
-    new : only stored pictures from this row on look for others.
+    image_row : (n,) stored image of each listing; -1 without one.
+    top_k : nearest images, by the global descriptors, that each image is compared with.
+    first_new : only stored images from this row on search for others.
     """
-    stored = np.unique(picture[picture >= 0])
-    asking = np.flatnonzero(stored >= new)
+    stored = np.unique(image_row[image_row >= 0])
+    asking = np.flatnonzero(stored >= first_new)
     if len(stored) < 2 or not len(asking):
         return no_pairs(experiment, DETAILS)
-    near, _ = nearest(described.near[stored], asking, checked)
+    near, _ = nearest(descriptors.global_rows[stored], asking, top_k)
     both = np.sort(np.stack([np.repeat(asking, near.shape[1]), near.ravel()], axis=1), axis=1)
     compared = np.unique(both, axis=0)
+    points, lab = descriptors.points, descriptors.lab
     details = np.array(
         [
-            aligned_details(
-                described.points[a], described.points[b], (described.lab[a], described.lab[b]), described.side
-            )
-            for a, b in progress(stored[compared].tolist(), "laying pictures over each other", "pairs")
+            verify(points[a], points[b], (lab[a], lab[b]), descriptors.side)
+            for a, b in progress(stored[compared].tolist(), "verifying images geometrically", "pairs")
         ],
         dtype=np.float32,
     )
-    return _of_listings(stored[compared], details, picture, experiment)
+    return _of_listings(stored[compared], details, image_row, experiment)
 
 
-def _of_listings(
-    compared: npt.NDArray[np.integer], details: Float32, picture: npt.NDArray[np.int32], experiment: str
-) -> CandidatePairs:
-    """Directed pairs of listings from undirected pairs of pictures."""
-    order = np.argsort(picture, kind="stable")
-    starts = np.searchsorted(picture[order], np.arange(picture.max() + 2))
-    query: list[npt.NDArray[np.int64]] = []
-    match: list[npt.NDArray[np.int64]] = []
-    place: list[npt.NDArray[np.int64]] = []
+def _of_listings(compared: Integers, details: Float32, image_row: Int32, experiment: str) -> CandidatePairs:
+    """Directed pairs of listings from undirected pairs of images, (compared, 2) stored rows."""
+    # Listings of image i are order[starts[i] : starts[i + 1]].
+    order = np.argsort(image_row, kind="stable")
+    starts = np.searchsorted(image_row[order], np.arange(image_row.max() + 2))
+    query: list[Int64] = []
+    match: list[Int64] = []
+    place: list[Int64] = []
     for row, (a, b) in enumerate(compared.tolist()):
         ours, theirs = order[starts[a] : starts[a + 1]], order[starts[b] : starts[b + 1]]
         one, other = np.repeat(ours, len(theirs)), np.tile(theirs, len(ours))
@@ -169,8 +159,8 @@ def _of_listings(
     queries, matches, rows = np.concatenate(query), np.concatenate(match), np.concatenate(place)
     order = np.lexsort((matches, queries))
     chosen = details[rows[order]]
-    agreeing, chroma = chosen[:, DETAILS.index("agreeing")], chosen[:, DETAILS.index("chroma")]
-    score = agreeing / (agreeing + HALF_AGREEING) * np.exp(-np.nan_to_num(chroma, nan=99.0) / CHROMA_SCALE)
+    inliers, chroma = chosen[:, DETAILS.index("inliers")], chosen[:, DETAILS.index("chroma")]
+    score = inliers / (inliers + HALF_INLIERS) * np.exp(-np.nan_to_num(chroma, nan=99.0) / CHROMA_SCALE)
     scores = {experiment: score.astype(np.float32)}
     scores |= {f"{experiment}/{name}": chosen[:, place] for place, name in enumerate(DETAILS)}
     return CandidatePairs(queries[order].astype(np.int32), matches[order].astype(np.int32), scores)

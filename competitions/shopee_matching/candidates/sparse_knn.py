@@ -1,8 +1,8 @@
-"""The most similar rows of a sparse matrix, without ever holding the product of the matrix with itself.
+"""Top-k rows of a sparse matrix by inner product, without the product of the matrix with itself in memory.
 
-Products of sparse matrices, scipy's and sparse_dot_topn's, walk a linked list through memory for each row.
-Titles have so many words in common that it pays to add into a plain array instead, short enough for the
-processor's nearest memory, and to look through it. numba compiles the loop at its first use, in two seconds.
+Sparse products (scipy, sparse_dot_topn) walk a linked list through memory for each row. Titles have so many
+words in common that adding into a dense array is faster, if the array is short enough for the L1 cache. numba
+compiles the loop at its first use, in two seconds.
 """
 
 import os
@@ -12,73 +12,72 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Rows = npt.NDArray[np.int64]
-Scores = npt.NDArray[np.float32]
+from common.learn.arrays import Float32, Int64
 
-COLUMNS_AT_ONCE = 8192
-"""Pool rows whose similarities to one row are held at once: 32 kB."""
-WHOLE_PRODUCT = 4_000_000
-"""Up to so many inner products the whole matrix of them is quicker than compiling."""
+BLOCK_COLUMNS = 8192
+"""Gallery rows whose similarities to one query are held at once: 32 kB."""
+MAX_DENSE_PRODUCT = 4_000_000
+"""Up to this many inner products the dense matrix of them is faster than compiling."""
 LANES = 32
-"""Columns that are compared at once; mostly none of them passes."""
-CHUNKS_A_THREAD = 8
-"""More parts than threads, so that none waits long for the last."""
+"""Columns that are compared with the threshold at once (SIMD); mostly none of them passes."""
+CHUNKS_PER_THREAD = 8
+"""More chunks than threads, so that no thread waits long for the last."""
 
 
 def most_similar_rows(
-    vectors: Any, queries: Rows, most: int, smallest: float, threads: int | None = None
-) -> tuple[Rows, Rows, Scores]:
-    """For each query the rows of the pool with the highest inner product, itself among them.
+    vectors: Any, queries: Int64, k: int, min_similarity: float, threads: int | None = None
+) -> tuple[Int64, Int64, Float32]:
+    """For each query the `k` gallery rows of highest inner product, itself among them.
 
     Parameters
     ----------
-    vectors : (pool, features) CSR matrix of float32.
-    queries : rows of the pool.
-    most : how many are kept of a query; of equals at the end the first rows.
-    smallest : inner products below are left out; above 0.
+    vectors : (gallery, features) CSR matrix of float32.
+    queries : rows of the gallery.
+    k : of ties at the end of a list the first rows are kept.
+    min_similarity : smaller inner products are left out; above 0.
 
     Returns
     -------
-    Query row, pool row and inner product of each pair; queries in their order, of each the best first.
+    Query row, gallery row and inner product of each pair; queries in their order, best first.
     """
-    pool, asked = vectors.shape[0], vectors[queries]
-    if len(queries) * pool <= WHOLE_PRODUCT:
-        return _of_the_whole_product(asked, vectors, queries, most, smallest)
-    starts = list(range(0, pool, COLUMNS_AT_ONCE))
-    blocks = [vectors[start : start + COLUMNS_AT_ONCE].T.tocsr() for start in starts]
-    best = np.full((len(queries), most), -1, np.int64)
-    score = np.zeros((len(queries), most), np.float32)
+    gallery, asked = vectors.shape[0], vectors[queries]
+    if len(queries) * gallery <= MAX_DENSE_PRODUCT:
+        return _dense_top_k(asked, vectors, queries, k, min_similarity)
+    starts = list(range(0, gallery, BLOCK_COLUMNS))
+    # Transposed blocks: row f of a block lists the gallery rows that have feature f.
+    blocks = [vectors[start : start + BLOCK_COLUMNS].T.tocsr() for start in starts]
+    best = np.full((len(queries), k), -1, np.int64)
+    score = np.zeros((len(queries), k), np.float32)
     found = np.zeros(len(queries), np.int64)
     add = _compiled()
     threads = threads or os.cpu_count() or 1
-    parts = np.linspace(0, len(queries), threads * CHUNKS_A_THREAD + 1).astype(np.int64)
+    chunks = np.linspace(0, len(queries), threads * CHUNKS_PER_THREAD + 1).astype(np.int64)
 
-    def search(part: int) -> None:
-        rows = slice(parts[part], parts[part + 1])
+    def search(chunk: int) -> None:
+        rows = slice(chunks[chunk], chunks[chunk + 1])
         for start, block in zip(starts, blocks, strict=True):
             add(
-                asked.indptr[parts[part] : parts[part + 1] + 1], asked.indices, asked.data,
+                asked.indptr[chunks[chunk] : chunks[chunk + 1] + 1], asked.indices, asked.data,
                 block.indptr, block.indices, block.data, block.shape[1],
-                start, np.float32(smallest), best[rows], score[rows], found[rows],
+                start, np.float32(min_similarity), best[rows], score[rows], found[rows],
             )  # fmt: skip
 
     with ThreadPoolExecutor(threads) as threaded:
-        list(threaded.map(search, range(len(parts) - 1)))
+        list(threaded.map(search, range(len(chunks) - 1)))
     order = np.lexsort((best, -score), axis=1)
-    kept = np.arange(most)[None] < found[:, None]
-    # What is not found has score 0, below all that are.
+    kept = np.arange(k)[None] < found[:, None]
+    # Empty places of a list have score 0, below all found ones, so sorting puts them last.
     best, score = np.take_along_axis(best, order, 1), np.take_along_axis(score, order, 1)
     return np.repeat(queries, found), best[kept], score[kept]
 
 
-def _of_the_whole_product(
-    asked: Any, vectors: Any, queries: Rows, most: int, smallest: float
-) -> tuple[Rows, Rows, Scores]:
+def _dense_top_k(
+    asked: Any, vectors: Any, queries: Int64, k: int, min_similarity: float
+) -> tuple[Int64, Int64, Float32]:
     product = (asked @ vectors.T).toarray()
-    product[product < np.float32(smallest)] = 0
-    best = np.argsort(-product, axis=1, kind="stable")[:, :most]
+    product[product < np.float32(min_similarity)] = 0
+    best = np.argsort(-product, axis=1, kind="stable")[:, :k]
     score = np.take_along_axis(product, best, 1)
     kept = score > 0
     return np.repeat(queries, kept.sum(axis=1)), best[kept], score[kept]
@@ -86,7 +85,7 @@ def _of_the_whole_product(
 
 @cache
 def _compiled() -> Callable[..., None]:
-    """Adds one block of the pool to the best rows of some queries; lets other threads run meanwhile."""
+    """Kernel: updates the top-k lists of some queries with one block of the gallery; releases the GIL."""
     import numba
 
     @numba.njit(nogil=True)
@@ -94,28 +93,30 @@ def _compiled() -> Callable[..., None]:
         starts,
         features,
         values,
-        pool_starts,
-        pool_rows,
-        pool_values,
+        block_starts,
+        block_rows,
+        block_values,
         columns,
         first,
-        smallest,
+        min_similarity,
         best,
         score,
         found,
     ):
         product = np.zeros(columns, np.float32)
         passing = np.empty(columns, np.int64)
-        most = best.shape[1]
+        k = best.shape[1]
         for query in range(len(starts) - 1):
+            # Inner products of the query with every row of the block, feature by feature.
             product[:] = 0
             for place in range(starts[query], starts[query + 1]):
                 value = values[place]
-                for other in range(pool_starts[features[place]], pool_starts[features[place] + 1]):
-                    product[pool_rows[other]] += value * pool_values[other]
-            # Full lists are heaps, the worst of a list at its top.
-            full = found[query] == most
-            floor = score[query, 0] if full else smallest
+                for other in range(block_starts[features[place]], block_starts[features[place] + 1]):
+                    product[block_rows[other]] += value * block_values[other]
+            # A list is a min-heap: its worst entry is at place 0 and is the threshold of a full list.
+            full = found[query] == k
+            floor = score[query, 0] if full else min_similarity
+            # Collect the columns that pass, without a jump per column.
             number = 0
             for begin in range(0, columns, LANES):
                 end = min(begin + LANES, columns)
@@ -129,20 +130,20 @@ def _compiled() -> Callable[..., None]:
             for place in range(number):
                 value, row = product[passing[place]], first + passing[place]
                 held = found[query]
-                if held < most:
+                if held < k:  # append and sift up
                     at = held
                     found[query] = held + 1
                     while at > 0 and score[query, (at - 1) // 2] > value:
                         above = (at - 1) // 2
                         score[query, at], best[query, at] = score[query, above], best[query, above]
                         at = above
-                elif value > score[query, 0]:
+                elif value > score[query, 0]:  # replace the worst and sift down
                     at = 0
                     while True:
                         below = 2 * at + 1
-                        if below >= most:
+                        if below >= k:
                             break
-                        if below + 1 < most and score[query, below + 1] < score[query, below]:
+                        if below + 1 < k and score[query, below + 1] < score[query, below]:
                             below += 1
                         if score[query, below] >= value:
                             break

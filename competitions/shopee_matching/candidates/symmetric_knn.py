@@ -1,77 +1,78 @@
-"""Exact nearest neighbours of all rows among themselves, at half the work: a cosine serves both rows."""
+"""Exact k nearest neighbours of all rows among themselves; each cosine is computed once for both rows."""
 
 import numpy as np
-import numpy.typing as npt
 
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
+from common.learn.arrays import Float32, Int64
+
 BLOCK = 4096
 """Rows of a block: 67 MB of cosines at a time."""
 
 
-def mutual_neighbours(vectors: Float32, most: int) -> tuple[Int64, Float32]:
-    """The `most` nearest others of each row, by cosine.
+def symmetric_neighbours(vectors: Float32, k: int) -> tuple[Int64, Float32]:
+    """The `k` nearest others of each row, by cosine.
 
-    The square of cosines is symmetric. So each block on and above its diagonal is made once, and tells its
-    rows and its columns what is nearer than the farthest that they hold so far.
+    The (n, n) matrix of cosines is symmetric. Each block on and above its diagonal is computed once, and
+    updates the neighbour lists of its rows and of its columns. The whole matrix is never in memory.
 
     Parameters
     ----------
     vectors : (n, d) rows of unit length.
-    most : k, fewer than n.
+    k : fewer than n.
 
     Returns
     -------
-    (n, k) rows and cosines, nearest first; equally near ones in the order of rows.
+    (n, k) rows and cosines, nearest first; ties in the order of rows.
     """
     count = len(vectors)
-    rows = np.full((count, most), -1, dtype=np.int64)
-    cosines = np.full((count, most), -np.inf, dtype=np.float32)
+    rows = np.full((count, k), -1, dtype=np.int64)
+    cosines = np.full((count, k), -np.inf, dtype=np.float32)
     starts = range(0, count, BLOCK)
     for above in starts:
         for left in range(above, count, BLOCK):
             block = vectors[above : above + BLOCK] @ vectors[left : left + BLOCK].T
             if left == above:
                 np.fill_diagonal(block, -np.inf)
-            one, other = _worth_holding(block, cosines[above : above + BLOCK, -1], 1, most)
-            _hold(rows, cosines, one + above, other + left, block[one, other])
+            one, other = _candidates(block, cosines[above : above + BLOCK, -1], 1, k)
+            _update(rows, cosines, one + above, other + left, block[one, other])
             if left > above:
-                one, other = _worth_holding(block, cosines[left : left + BLOCK, -1], 0, most)
-                _hold(rows, cosines, other + left, one + above, block[one, other])
+                one, other = _candidates(block, cosines[left : left + BLOCK, -1], 0, k)
+                _update(rows, cosines, other + left, one + above, block[one, other])
     return rows, cosines
 
 
-def _worth_holding(block: Float32, farthest: Float32, axis: int, most: int) -> tuple[Int64, Int64]:
-    """Places of cosines that may be among the `most` highest along `axis`, in the block's order.
+def _candidates(block: Float32, farthest: Float32, axis: int, k: int) -> tuple[Int64, Int64]:
+    """Row and column of cosines that may be among the `k` highest along `axis`, in the block's order.
 
     Parameters
     ----------
-    farthest : the lowest cosine held so far, of each row (axis 1) or column (axis 0); all are minus infinity
-        where nothing is held yet.
+    farthest : lowest cosine in the current list of each row (axis 1) or column (axis 0); minus infinity while
+        a list is empty.
     """
+    # A cosine equal to the farthest one held comes later in the order of rows, so it is not needed.
     least = np.nextafter(farthest, np.float32(np.inf))
-    if np.isneginf(farthest).any() and block.shape[axis] > most:
-        least = np.maximum(least, np.partition(block, -most, axis=axis).take(-most, axis=axis))
+    if np.isneginf(farthest).any() and block.shape[axis] > k:
+        least = np.maximum(least, np.partition(block, -k, axis=axis).take(-k, axis=axis))
     one, other = np.divmod(np.flatnonzero(block >= np.expand_dims(least, axis)), block.shape[1])
     return one, other
 
 
-def _hold(rows: Int64, cosines: Float32, query: Int64, match: Int64, cosine: Float32) -> None:
-    """Put new neighbours among those that are held, and keep the nearest.
+def _update(rows: Int64, cosines: Float32, query: Int64, match: Int64, cosine: Float32) -> None:
+    """Merge new neighbours into the lists in place, and keep the k nearest.
 
-    Blocks come in the order of rows, so what is held stands before what is as near and new.
+    Blocks come in the order of rows and the sort is stable, so of equal cosines the lower row comes first.
     """
     if not len(query):
         return
     order = np.argsort(query, kind="stable")
+    # The new neighbours of each query as one row of a padded (queries, widest) table.
     asked, starts, counts = np.unique(query[order], return_index=True, return_counts=True)
     place = np.repeat(np.arange(len(asked)), counts), np.arange(len(query)) - np.repeat(starts, counts)
-    most, widest = rows.shape[1], int(counts.max())
+    k, widest = rows.shape[1], int(counts.max())
     new_rows = np.full((len(asked), widest), -1, dtype=np.int64)
     new_cosines = np.full((len(asked), widest), -np.inf, dtype=np.float32)
     new_rows[place], new_cosines[place] = match[order], cosine[order]
     all_rows = np.concatenate([rows[asked], new_rows], axis=1)
     all_cosines = np.concatenate([cosines[asked], new_cosines], axis=1)
-    nearest = np.argsort(-all_cosines, axis=1, kind="stable")[:, :most]
+    nearest = np.argsort(-all_cosines, axis=1, kind="stable")[:, :k]
     rows[asked] = np.take_along_axis(all_rows, nearest, axis=1)
     cosines[asked] = np.take_along_axis(all_cosines, nearest, axis=1)

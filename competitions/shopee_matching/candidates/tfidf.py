@@ -1,57 +1,54 @@
-"""Pairs of listings with similar titles: cosine of TF-IDF vectors over words, or over runs of signs."""
+"""Retriever `tfidf`: titles with a high cosine of TF-IDF vectors over words or character n-grams."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.feature_extraction.text import TfidfVectorizer
 
+from common.learn.arrays import Int64
+from competitions.shopee_matching.candidates.base import Gallery, Retriever
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs, sorted_pairs
+from competitions.shopee_matching.candidates.registry import RETRIEVERS
 from competitions.shopee_matching.candidates.sparse_knn import most_similar_rows
-from competitions.shopee_matching.data.availability import MOST_NAMES, informative_titles
-from competitions.shopee_matching.experiment import Titles
+from competitions.shopee_matching.data.availability import MAX_MATCHES, informative_titles
+from competitions.shopee_matching.data.vectors import tfidf_vectors
+from competitions.shopee_matching.experiment import TfidfSettings
+
+
+@RETRIEVERS.register("tfidf")
+class TfidfRetriever(Retriever):
+    """Word frequencies come from the gallery and from `Gallery.corpus`."""
+
+    READS = ("titles",)
+
+    def candidates(self, gallery: Gallery, queries: Int64) -> CandidatePairs:
+        """Pairs from `tfidf.min_similarity` on, the 50 best of each query."""
+        titles = gallery.listings.title
+        return title_pairs(titles, queries, self.settings.tfidf, self.name, gallery.corpus)
 
 
 def title_pairs(
     titles: Sequence[str],
-    queries: npt.NDArray[np.int64],
-    settings: Titles,
+    queries: Int64,
+    settings: TfidfSettings,
     experiment: str,
-    further: Sequence[str] = (),
+    corpus: Sequence[str] = (),
 ) -> CandidatePairs:
-    """Candidates from `settings.smallest_similarity` on, at most 50 a listing.
+    """Candidates from `settings.min_similarity` on, at most 50 per query.
 
-    A title that more than 51 listings share names no product and gets no candidates.
+    A title that more than 51 listings share identifies no product and gets no candidates.
 
     Parameters
     ----------
-    titles : of the whole pool, decoded.
-    queries : rows of the pool to look for.
-    further : titles outside the pool, from which word frequencies are learned too.
+    titles : of the gallery, decoded.
+    queries : rows of the gallery.
+    corpus : titles outside the gallery that also count for word frequencies.
     """
-    vectors = title_vectors([*titles, *further], settings)
+    vectors = tfidf_vectors([*titles, *corpus], settings)
     if vectors is None or not len(queries):
         return no_pairs(experiment)
-    pool = vectors[: len(titles)].multiply(informative_titles(titles)[:, None]).tocsr()
-    smallest = np.nextafter(np.float32(settings.smallest_similarity), np.float32(0))
-    query, match, score = most_similar_rows(pool, queries, min(MOST_NAMES, len(titles)), float(smallest))
+    known = vectors[: len(titles)].multiply(informative_titles(titles)[:, None]).tocsr()
+    # The similarity itself is included, so the bound is the next smaller number.
+    smallest = np.nextafter(np.float32(settings.min_similarity), np.float32(0))
+    query, match, score = most_similar_rows(known, queries, min(MAX_MATCHES, len(titles)), float(smallest))
     other = query != match
     return sorted_pairs(query[other], match[other], np.minimum(score[other], np.float32(1)), experiment)
-
-
-def title_vectors(titles: list[str], settings: Titles) -> Any:
-    """(titles, units) sparse rows of unit length; None when no title has a unit."""
-    kinds: dict[str, dict[str, Any]] = {
-        "words": {"token_pattern": settings.word_pattern, "binary": True},
-        "signs": {"analyzer": "char_wb", "ngram_range": (3, 4), "sublinear_tf": True},
-    }
-    vectorizer = TfidfVectorizer(
-        max_features=settings.most_units, strip_accents="unicode", dtype=np.float32, **kinds[settings.units]
-    )
-    try:
-        return vectorizer.fit_transform(titles)
-    except ValueError as fault:
-        if "empty vocabulary" in str(fault):
-            return None
-        raise

@@ -1,40 +1,41 @@
-"""Which branches the given data can feed at all; looks at inputs, never at labels."""
+"""Which parts of the listings the given data can feed at all; looks at inputs, never at labels."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-MOST_NAMES = 51
-"""A match list holds a listing and at most 50 others that are of use."""
-LEAST_SHARE = 0.5
-"""A branch that says something of fewer listings than this is left out."""
+from common.learn.arrays import Bools, Int32
+
+MAX_MATCHES = 51
+"""Names in one match list that the metric can reward, the listing itself among them."""
+MIN_SHARE = 0.5
+"""A modality that fewer listings than this share have is left out."""
 
 
-def informative_titles(titles: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which titles can name one product: not empty, shared by no more listings than a match list holds."""
+def informative_titles(titles: Sequence[str]) -> Bools:
+    """(n,) which titles can identify a product: not empty, shared by at most 51 listings."""
     counts = Counter(titles)
-    return np.array([bool(title.strip()) and counts[title] <= MOST_NAMES for title in titles], dtype=bool)
+    return np.array([bool(title.strip()) and counts[title] <= MAX_MATCHES for title in titles], dtype=bool)
 
 
-def titles_without_information(titles: Sequence[str]) -> str | None:
+def titles_unavailable(titles: Sequence[str]) -> str | None:
     """Why the test titles are of no use, in one line; None when they are."""
     informative = informative_titles(titles)
-    if informative.mean() >= LEAST_SHARE:
+    if informative.mean() >= MIN_SHARE:
         return None
     title, count = Counter(titles).most_common(1)[0]
     return (
-        f"{(~informative).sum()} of {len(titles)} test titles name no product "
+        f"{(~informative).sum()} of {len(titles)} test titles identify no product "
         f"({count} are {title[:40]!r}), so titles are not used"
     )
 
 
-def pictures_without_information(picture: npt.NDArray[np.int32], split: str) -> str | None:
-    """Why the pictures of a split are of no use, in one line; None when they are."""
-    readable = int((picture >= 0).sum())
-    if readable >= LEAST_SHARE * len(picture):
+def images_unavailable(image_row: Int32, split: str) -> str | None:
+    """Why the images of a split are of no use, in one line; None when they are."""
+    readable = int((image_row >= 0).sum())
+    if readable >= MIN_SHARE * len(image_row):
         return None
     return (
-        f"{readable} of {len(picture)} {split} listings have a readable picture, so pictures are not compared"
+        f"{readable} of {len(image_row)} {split} listings have a readable image, so images are not compared"
     )

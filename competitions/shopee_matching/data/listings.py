@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.learn.arrays import Int16, Int32, Int64, UInt64
 
 TEST_COLUMNS = ("posting_id", "image", "image_phash", "title")
 TRAIN_COLUMNS = (*TEST_COLUMNS, "label_group")
 ESCAPED_BYTES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
-ESCAPED_SIGN = re.compile(r"\\([\\'\"ntr])")
-SIGNS = {"n": " ", "t": " ", "r": " "}
+ESCAPED_CHARACTER = re.compile(r"\\([\\'\"ntr])")
+UNESCAPED = {"n": " ", "t": " ", "r": " "}
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Listings:
 
     posting_id: list[str]
     image: list[str]
-    """File name of the picture."""
+    """File name."""
     title: list[str]
     """Decoded."""
-    phash: npt.NDArray[np.uint64]
-    """Perceptual hash of the picture, 64 bits."""
-    label_group: npt.NDArray[np.int64]
+    phash: UInt64
+    """Perceptual hash (pHash) of the image, 64 bits."""
+    label_group: Int64
     """Product; -1 where it is unknown (the test split)."""
-    fold: npt.NDArray[np.int16]
+    fold: Int16
     """-1 in the test split."""
-    picture: npt.NDArray[np.int32]
-    """Row in the split's array of pictures; -1 without a readable picture."""
+    image_row: Int32
+    """Row in the split's array of images; -1 without a readable image."""
 
     def __len__(self) -> int:
         return len(self.posting_id)
@@ -56,7 +56,7 @@ def decode_title(raw: str) -> str:
     if "\\" not in text:
         return text
     text = ESCAPED_BYTES.sub(_decoded_bytes, text)
-    return ESCAPED_SIGN.sub(lambda found: SIGNS.get(found[1], found[1]), text)
+    return ESCAPED_CHARACTER.sub(lambda found: UNESCAPED.get(found[1], found[1]), text)
 
 
 def _decoded_bytes(found: re.Match[str]) -> str:
@@ -67,20 +67,21 @@ def _decoded_bytes(found: re.Match[str]) -> str:
 
 
 def read_listings(path: Path, labelled: bool) -> Listings:
-    """Read train.csv (`labelled`) or test.csv; folds and pictures are left at -1.
+    """Read train.csv (`labelled`) or test.csv; folds and image rows are left at -1.
 
     Raises
     ------
-    InputError : the file is missing or cut short, a column is missing, an id occurs twice, a number is none.
+    InputError : the file is missing or cut short, a column is missing, an id occurs twice, a hash or label is
+        no number.
     """
     columns = TRAIN_COLUMNS if labelled else TEST_COLUMNS
-    rows = read_rows(path, columns)
-    ids = checked_ids(path, [row["posting_id"] for row in rows])
-    phash = [hash_number(path, line, "image_phash", row["image_phash"]) for line, row in enumerate(rows, 2)]
+    rows, where = read_rows(path, columns), display_path(path)
+    ids = checked_ids(where, [row["posting_id"] for row in rows])
+    phash = [hash_number(where, line, "image_phash", row["image_phash"]) for line, row in enumerate(rows, 2)]
     groups = [-1] * len(rows)
     if labelled:
         groups = [
-            _number(path, line, "label_group", row["label_group"], 10) for line, row in enumerate(rows, 2)
+            _number(where, line, "label_group", row["label_group"], 10) for line, row in enumerate(rows, 2)
         ]
     return Listings(
         posting_id=ids,
@@ -89,30 +90,30 @@ def read_listings(path: Path, labelled: bool) -> Listings:
         phash=np.array(phash, dtype=np.uint64),
         label_group=np.array(groups, dtype=np.int64),
         fold=np.full(len(rows), -1, dtype=np.int16),
-        picture=np.full(len(rows), -1, dtype=np.int32),
+        image_row=np.full(len(rows), -1, dtype=np.int32),
     )
 
 
-def checked_ids(path: Path, ids: list[str]) -> list[str]:
-    """The ids, which name each listing once; InputError when one is empty, has spaces or occurs twice."""
+def checked_ids(where: str, ids: list[str]) -> list[str]:
+    """The ids of the table `where`; InputError when one is empty, has spaces or occurs twice."""
     twice = [name for name, count in Counter(ids).items() if count > 1]
     if twice:
         raise InputError(
-            f"{display_path(path)}: {len(twice)} posting_ids occur more than once ({twice[0]}, ...); "
+            f"{where}: {len(twice)} posting_ids occur more than once ({twice[0]}, ...); "
             f"each listing has one row"
         )
     unusable = [name for name in ids if not name or name.split() != [name]]
     if unusable:
         raise InputError(
-            f"{display_path(path)}: posting_id {unusable[0]!r} is empty or has spaces; "
+            f"{where}: posting_id {unusable[0]!r} is empty or has spaces; "
             f"the submission separates ids by spaces"
         )
     return ids
 
 
-def hash_number(path: Path, line: int, column: str, text: str) -> int:
-    """A perceptual hash as a number; InputError when it is no 16 hexadecimal digits."""
-    return _number(path, line, column, text, 16)
+def hash_number(where: str, line: int, column: str, text: str) -> int:
+    """A perceptual hash as a number; InputError when it is not 16 hexadecimal digits."""
+    return _number(where, line, column, text, 16)
 
 
 def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -151,7 +152,7 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
     return [{name: cells[place] for name, place in places.items()} for cells in table[1:]]
 
 
-def _number(path: Path, line: int, column: str, text: str, base: int) -> int:
+def _number(where: str, line: int, column: str, text: str, base: int) -> int:
     try:
         number = int(text, base)
         if 0 <= number < (2**64 if base == 16 else 2**63):
@@ -159,11 +160,11 @@ def _number(path: Path, line: int, column: str, text: str, base: int) -> int:
     except ValueError:
         pass
     kind = "16 hexadecimal digits" if base == 16 else "a whole number"
-    raise InputError(f"{display_path(path)}: row {line - 1}, {column} is {text[:40]!r}; expected {kind}")
+    raise InputError(f"{where}: row {line - 1}, {column} is {text[:40]!r}; expected {kind}")
 
 
-def picture_path(folder: Path, name: str, table: Path) -> Path:
-    """Path of a picture named by a CSV file, which is not trusted: the picture must lie in `folder`.
+def picture_path(folder: Path, name: str, where: str) -> Path:
+    """Path of a picture named by the table `where`, which is not trusted: the picture must lie in `folder`.
 
     Raises
     ------
@@ -173,14 +174,13 @@ def picture_path(folder: Path, name: str, table: Path) -> Path:
     odd = not parts or ".." in parts or "\\" in name or "\0" in name
     if odd or PurePosixPath(name).is_absolute() or PureWindowsPath(name).drive:
         raise InputError(
-            f"{display_path(table)}: image {name[:80]!r} is refused; "
-            f"expected the plain name of a file in {folder.name}/"
+            f"{where}: image {name[:80]!r} is refused; expected the plain name of a file in {folder.name}/"
         )
     path = folder / name
     root = os.path.realpath(folder)
     if os.path.commonpath([root, os.path.realpath(path)]) != root:
         raise InputError(
-            f"{display_path(table)}: image {name[:80]!r} is refused; it is a link that leads out of {folder.name}/"
+            f"{where}: image {name[:80]!r} is refused; it is a link that leads out of {folder.name}/"
         )
     return path
 
@@ -203,5 +203,5 @@ def load_listings(path: Path) -> Listings:
         phash=table["phash"].to_numpy(),
         label_group=table["label_group"].to_numpy(),
         fold=table["fold"].to_numpy(),
-        picture=table["picture"].to_numpy(),
+        image_row=table["image_row"].to_numpy(),
     )

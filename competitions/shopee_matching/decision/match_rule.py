@@ -1,69 +1,74 @@
-"""From candidate pairs to matches: thresholds or expected F1, and what to do with rows left alone."""
+"""From candidate pairs to matches: thresholds or expected F1, min-2, group-size prior."""
 
-from typing import Literal
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from common.learn.arrays import Bools, Float64, Int32, Int64
 from common.run.experiments import Settings
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, rank_in_query
-from competitions.shopee_matching.data.availability import MOST_NAMES
-from competitions.shopee_matching.decision.expected_f1 import expected_f1_lists, shifted
+from competitions.shopee_matching.data.availability import MAX_MATCHES
+from competitions.shopee_matching.decision.expected_f1 import expected_f1_lists, shift_log_odds
+from competitions.shopee_matching.experiment import Selection
 
-Matches = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]
+Matches = tuple[Int32, Int32]
 SLACK = 1 / 64
-"""Keeps the strength finite for a threshold of 1."""
+"""Keeps the margin finite for a threshold of 1."""
 
 
 class MatchRule(Settings):
     """Which candidates are matches."""
 
     thresholds: dict[str, float]
-    """Experiment -> smallest score that matches; experiments that are not listed are not used. Where rows are
-    chosen by expected F1: experiment -> what is added to the log odds of its chances."""
-    at_least_two: bool
-    """Whether a listing without any match takes its strongest candidate."""
+    """Experiment -> smallest score of a match; experiments not listed are not used. With selection by
+    expected F1: experiment -> shift of the log odds of its probabilities."""
+    min2: bool
+    """Whether a listing without a match takes its best candidate."""
     tuned: bool
-    """False when there were no labelled listings, and the thresholds are the defaults of experiments.toml."""
-    pool: int
-    """Number of listings in the pool that the thresholds were tuned on; F1 falls as the pool grows."""
-    slopes: dict[str, float] = Field(default_factory=dict)
-    """Experiment -> rise of its threshold when the pool grows e-fold, measured on parts of the pool."""
-    selection: Literal["threshold", "expected_f1"] = "threshold"
-    """One threshold a branch, or per row the list of highest expected F1."""
-    most: int = MOST_NAMES - 1
-    """Only so many strongest candidates of a row can be matches."""
-    sizes: list[float] = Field(default_factory=list)
-    """Share of training rows with at least 1, 2, ... others: rows get these lengths, if given."""
+    """False without labelled listings: the thresholds are the defaults of experiments.toml."""
+    gallery_size: int
+    """Listings in the gallery that the thresholds were tuned on; F1 falls as the gallery grows."""
+    gallery_slopes: dict[str, float] = Field(default_factory=dict)
+    """Experiment -> rise of its threshold when the gallery grows e-fold, measured on smaller galleries."""
+    selection: Selection = "threshold"
+    max_matches: int = MAX_MATCHES - 1
+    """Others in a match list, at most."""
+    group_size_prior: list[float] = Field(default_factory=list)
+    """Share of training listings with at least 1, 2, ... others; match lists get these lengths, if given."""
 
-    def for_pool(self, rows: int) -> "MatchRule":
-        """The rule for a pool of `rows` listings: thresholds move along their slopes."""
-        if not self.pool or not self.slopes:
+    def for_gallery(self, rows: int) -> "MatchRule":
+        """The rule for a gallery of `rows` listings: thresholds move along their slopes."""
+        if not self.gallery_size or not self.gallery_slopes:
             return self
-        growth = float(np.log(rows / self.pool))
+        growth = float(np.log(rows / self.gallery_size))
         moved = {
-            name: threshold + self.slopes.get(name, 0.0) * growth
+            name: threshold + self.gallery_slopes.get(name, 0.0) * growth
             for name, threshold in self.thresholds.items()
         }
         return self.model_copy(update={"thresholds": moved})
 
-    def fitted_to(self, label_group: npt.NDArray[np.int64], training_sizes: bool) -> "MatchRule":
-        """The rule with the labelled pool's size and, if so wished, its distribution of group sizes."""
-        sizes = size_shares(label_group) if training_sizes else []
-        return self.model_copy(update={"pool": len(label_group), "sizes": sizes})
+    def fitted_to(self, label_group: Int64, group_size_prior: bool) -> "MatchRule":
+        """The rule with the size of the labelled gallery and, optionally, its distribution of group sizes."""
+        prior = size_shares(label_group) if group_size_prior else []
+        return self.model_copy(update={"gallery_size": len(label_group), "group_size_prior": prior})
 
 
-def strengths(pairs: CandidatePairs, rule: MatchRule) -> npt.NDArray[np.float64]:
-    """(pairs,) how far the best branch is above its threshold; -inf where no branch in use has the pair.
+def rule_of(decision: dict[str, Any]) -> MatchRule:
+    """The rule in the decision that the training stage recorded."""
+    return MatchRule.model_validate({key: decision[key] for key in MatchRule.model_fields})
 
-    Where rows are chosen by expected F1: the chance, its odds shifted by the rule, less 1.
+
+def margins(pairs: CandidatePairs, rule: MatchRule) -> Float64:
+    """(pairs,) largest relative excess of a score over its threshold; -inf where no score in use is known.
+
+    With selection by expected F1: the probability, its log odds shifted by the rule, less 1.
     """
     best = np.full(len(pairs), -np.inf)
     for experiment, threshold in rule.thresholds.items():
         score = pairs.scores[experiment].astype(np.float64)
         if rule.selection == "expected_f1":
-            above = np.where(np.isnan(score), np.nan, shifted(score, threshold) - 1)
+            above = np.where(np.isnan(score), np.nan, shift_log_odds(score, threshold) - 1)
         else:
             above = (score - threshold) / (1 - threshold + SLACK)
         np.fmax(best, above, out=best)
@@ -71,60 +76,59 @@ def strengths(pairs: CandidatePairs, rule: MatchRule) -> npt.NDArray[np.float64]
 
 
 def select_matches(pairs: CandidatePairs, rule: MatchRule, rows: int | None = None) -> Matches:
-    """Query and match of all matches by `rule`, sorted by query, the strongest first, at most 50 a query.
+    """Query and match of all matches by `rule`, sorted by query, best first, at most 50 per query.
 
     Parameters
     ----------
-    rows : number of listings in the pool; None where it is the pool that the rule was tuned on.
+    rows : listings in the gallery; None for the gallery that the rule was tuned on.
     """
-    rule = rule if rows is None else rule.for_pool(rows)
-    strength = strengths(pairs, rule)
-    if rule.sizes:
-        chosen = _by_sizes(pairs, strength, rule.sizes, rule.pool if rows is None else rows)
+    rule = rule if rows is None else rule.for_gallery(rows)
+    margin = margins(pairs, rule)
+    if rule.group_size_prior:
+        chosen = _by_size_prior(
+            pairs, margin, rule.group_size_prior, rule.gallery_size if rows is None else rows
+        )
     elif rule.selection == "expected_f1":
-        chosen = expected_f1_lists(pairs, np.maximum(strength + 1, 0), rule.at_least_two)
+        chosen = expected_f1_lists(pairs, np.maximum(margin + 1, 0), rule.min2)
     else:
-        chosen = strength >= 0
-        if rule.at_least_two:
-            chosen |= _strongest_of_lonely(pairs, strength, chosen)
+        chosen = margin >= 0
+        if rule.min2:
+            chosen |= _forced_top1(pairs, margin, chosen)
     query, match = pairs.query[chosen], pairs.match[chosen]
-    order = np.lexsort((match, -strength[chosen], query))
+    order = np.lexsort((match, -margin[chosen], query))
     query, match = query[order], match[order]
-    kept = rank_in_query(query) < min(rule.most, MOST_NAMES - 1)
+    kept = rank_in_query(query) < min(rule.max_matches, MAX_MATCHES - 1)
     return query[kept], match[kept]
 
 
-def size_shares(label_group: npt.NDArray[np.int64]) -> list[float]:
+def size_shares(label_group: Int64) -> list[float]:
     """Share of rows whose group has at least 1, 2, ... 50 others."""
     _, group, size = np.unique(label_group, return_inverse=True, return_counts=True)
-    return [float((size[group] > others).mean()) for others in range(1, MOST_NAMES)]
+    return [float((size[group] > others).mean()) for others in range(1, MAX_MATCHES)]
 
 
-def _by_sizes(
-    pairs: CandidatePairs, strength: npt.NDArray[np.float64], sizes: list[float], rows: int
-) -> npt.NDArray[np.bool_]:
-    """Candidates such that as many rows have k names as in training: the strongest k-th candidates pass."""
-    order = np.lexsort((pairs.match, -strength, pairs.query))
+def _by_size_prior(pairs: CandidatePairs, margin: Float64, prior: list[float], rows: int) -> Bools:
+    """(pairs,) as many rows get k matches as in training: the k-th candidates of largest margin pass."""
+    order = np.lexsort((pairs.match, -margin, pairs.query))
     rank = rank_in_query(pairs.query[order])
     chosen = np.zeros(len(pairs), dtype=bool)
     passed = np.ones(rows, dtype=bool)
-    for others, share in enumerate(sizes):
+    for others, share in enumerate(prior):
         place = order[rank == others]
-        place = place[passed[pairs.query[place]] & np.isfinite(strength[place])]
-        best = place[np.argsort(-strength[place], kind="stable")][: round(share * rows)]
+        place = place[passed[pairs.query[place]] & np.isfinite(margin[place])]
+        best = place[np.argsort(-margin[place], kind="stable")][: round(share * rows)]
         chosen[best] = True
         passed[:] = False
         passed[pairs.query[best]] = True
     return chosen
 
 
-def _strongest_of_lonely(
-    pairs: CandidatePairs, strength: npt.NDArray[np.float64], chosen: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.bool_]:
-    lonely = np.ones(pairs.query.max(initial=-1) + 1, dtype=bool)
-    lonely[pairs.query[chosen]] = False
-    open_pairs = np.flatnonzero(lonely[pairs.query] & np.isfinite(strength))
-    order = np.lexsort((pairs.match[open_pairs], -strength[open_pairs], pairs.query[open_pairs]))
+def _forced_top1(pairs: CandidatePairs, margin: Float64, chosen: Bools) -> Bools:
+    """(pairs,) the best candidate of each row without a match."""
+    unmatched = np.ones(pairs.query.max(initial=-1) + 1, dtype=bool)
+    unmatched[pairs.query[chosen]] = False
+    open_pairs = np.flatnonzero(unmatched[pairs.query] & np.isfinite(margin))
+    order = np.lexsort((pairs.match[open_pairs], -margin[open_pairs], pairs.query[open_pairs]))
     first = rank_in_query(pairs.query[open_pairs][order]) == 0
     added = np.zeros(len(pairs), dtype=bool)
     added[open_pairs[order[first]]] = True

@@ -1,35 +1,35 @@
-"""The rule with the highest mean F1 on held-out listings, and how it changes with the size of the pool."""
+"""The rule of highest OOF mean F1, and how its thresholds depend on the size of the gallery."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from common.learn.arrays import Bools, Float32, Int64
 from competitions.shopee_matching.candidates.pairs import CandidatePairs
 from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
 from competitions.shopee_matching.experiment import Selection, ShopeeExperiment
 from competitions.shopee_matching.rules.metric import row_f1
 
-FEWEST_A_ROW, MOST_A_ROW, GRID = 0.02, 50.0, 40
-"""Thresholds are tried where they keep from 0.02 to 50 candidates a row, in 40 geometric steps."""
+MIN_PER_ROW, MAX_PER_ROW, GRID = 0.02, 50.0, 40
+"""Thresholds are tried where they keep from 0.02 to 50 candidates per listing, in 40 geometric steps."""
 LOG_ODDS = tuple(float(step) for step in np.round(np.arange(-3, 3.01, 0.25), 2))
-"""What is tried as a shift of the log odds, where rows are chosen by expected F1."""
+"""Shifts of the log odds that are tried with selection by expected F1."""
 ROUNDS = 3
-FINER = 4
+FINE_STEPS = 4
 """Steps that are tried between the best threshold and its neighbours in the grid."""
 PARTS = (0.5, 0.25, 0.125)
-"""Shares of the products whose pools show how a threshold depends on the pool's size."""
-LEAST_PART = 300
-"""Listings that a part needs to show anything."""
+"""Shares of the products that form smaller galleries, to measure how a threshold depends on the size."""
+MIN_PART = 300
+"""Listings that a smaller gallery needs."""
 
 
 def initial_rule(settings: ShopeeExperiment, parents: dict[str, dict[str, Any]], labelled: bool) -> MatchRule:
-    """What tuning begins with: the defaults of experiments.toml, the parents' rules for what joins them.
+    """Starting point of the tuning: the defaults of experiments.toml; for a fusion the parents' thresholds.
 
-    A booster that has no labelled listings to learn from leaves its parents' matches united.
+    A reranker without labelled listings to learn from is the union of its parents' matches.
     """
-    if settings.branch == "union" or (settings.branch == "booster" and not labelled):
+    if settings.fusion == "union" or (settings.fusion == "reranker" and not labelled):
         thresholds = {name: value for each in parents.values() for name, value in each["thresholds"].items()}
         selection: Selection = "threshold"
     else:
@@ -37,41 +37,40 @@ def initial_rule(settings: ShopeeExperiment, parents: dict[str, dict[str, Any]],
         thresholds = {settings.name: 0.0 if selection == "expected_f1" else settings.default_threshold}
     return MatchRule(
         thresholds=thresholds,
-        at_least_two=False,
+        min2=False,
         tuned=False,
-        pool=0,
+        gallery_size=0,
         selection=selection,
-        most=settings.rule.most,
+        max_matches=settings.rule.max_matches,
     )
 
 
-def threshold_grid(scores: npt.NDArray[np.float32], rows: int) -> list[float]:
-    """Scores at which from 0.02 to 50 candidates a row remain, highest first."""
+def threshold_grid(scores: Float32, rows: int) -> list[float]:
+    """Scores that keep from 0.02 to 50 candidates per row, highest first."""
     ordered = np.sort(scores[np.isfinite(scores)])[::-1]
     if not len(ordered):
         return []
-    ranks = (np.geomspace(FEWEST_A_ROW, MOST_A_ROW, GRID) * rows).astype(int)
+    ranks = (np.geomspace(MIN_PER_ROW, MAX_PER_ROW, GRID) * rows).astype(int)
     picked = ordered[ranks[ranks < len(ordered)]]
     return sorted({float(score) for score in (*picked, ordered[-1])}, reverse=True)
 
 
-def tune_rule(
-    pairs: CandidatePairs, label_group: npt.NDArray[np.int64], start: MatchRule, try_two_matches: bool
-) -> MatchRule:
-    """Thresholds, and whether rows take at least two names, with the highest mean F1 on held-out listings.
+def tune_rule(pairs: CandidatePairs, label_group: Int64, start: MatchRule, try_min2: bool) -> MatchRule:
+    """Thresholds, and whether min-2 is used, of the highest OOF mean F1.
 
-    One threshold after the other is moved over its grid, or its branch switched off, until nothing improves.
+    Coordinate ascent: one threshold after the other is moved over its grid, or its retriever switched off,
+    until nothing improves.
 
     Parameters
     ----------
     pairs : candidates of all labelled listings, each found without its label.
-    start : the rule to begin with; its thresholds name the branches.
+    start : the rule to begin with; its thresholds name the experiments whose scores are used.
     """
     rows = len(label_group)
     useful = {
         name: value for name, value in start.thresholds.items() if np.isfinite(pairs.scores[name]).any()
     }
-    rule = start.model_copy(update={"thresholds": useful, "tuned": True, "pool": rows})
+    rule = start.model_copy(update={"thresholds": useful, "tuned": True, "gallery_size": rows})
 
     def mean_f1(candidate: MatchRule) -> float:
         return float(row_f1(*select_matches(pairs, candidate), label_group).mean())
@@ -84,8 +83,8 @@ def tune_rule(
             rule, best = _better(
                 [_moved(rule, name, value) for value in (None, *grids[name])], rule, best, mean_f1
             )
-        if try_two_matches:
-            flipped = rule.model_copy(update={"at_least_two": not rule.at_least_two})
+        if try_min2:
+            flipped = rule.model_copy(update={"min2": not rule.min2})
             rule, best = _better([flipped], rule, best, mean_f1)
         for name in list(rule.thresholds):
             rule, best = _better(
@@ -94,24 +93,23 @@ def tune_rule(
                 best,
                 mean_f1,
             )
-        if best <= before or (len(useful) == 1 and not try_two_matches):
+        if best <= before or (len(useful) == 1 and not try_min2):
             break
     return rule
 
 
-def with_slopes(
-    pairs: CandidatePairs, label_group: npt.NDArray[np.int64], rule: MatchRule, seed: int
-) -> MatchRule:
-    """The rule with the slope of each threshold over the logarithm of the pool's size.
+def with_slopes(pairs: CandidatePairs, label_group: Int64, rule: MatchRule, seed: int) -> MatchRule:
+    """The rule with the slope of each threshold over the logarithm of the gallery's size.
 
-    Half, a quarter and an eighth of the products make smaller pools, in which each threshold is tuned again
-    while the others stand. A line through the whole pool's threshold is fitted to them. False candidates grow
-    with the pool and true ones do not, so a slope of the wrong sign is chance and counts as none.
+    Half, a quarter and an eighth of the products form smaller galleries, in which each threshold is tuned
+    again with the others fixed. A line through the whole gallery's threshold is fitted to them. False
+    candidates grow with the gallery and true ones do not, so a slope of the wrong sign is noise and set to
+    zero.
     """
     growths, thresholds = [], {name: list[float]() for name in rule.thresholds}
     for part in PARTS:
         kept = part_of(label_group, part, seed)
-        if kept.sum() < LEAST_PART:
+        if kept.sum() < MIN_PART:
             continue
         smaller, groups = within(pairs, kept), label_group[kept]
         growths.append(float(np.log(kept.sum() / len(kept))))
@@ -124,12 +122,12 @@ def with_slopes(
     }
     sign = -1 if rule.selection == "expected_f1" else 1
     return rule.model_copy(
-        update={"slopes": {name: sign * max(0.0, sign * slope) for name, slope in slopes.items()}}
+        update={"gallery_slopes": {name: sign * max(0.0, sign * slope) for name, slope in slopes.items()}}
     )
 
 
-def within(pairs: CandidatePairs, kept: npt.NDArray[np.bool_]) -> CandidatePairs:
-    """Pairs among the `kept` (n,) listings, which are numbered anew."""
+def within(pairs: CandidatePairs, kept: Bools) -> CandidatePairs:
+    """Pairs among the `kept` (n,) listings, renumbered from 0."""
     number = np.cumsum(kept, dtype=np.int32) - 1
     both = kept[pairs.query] & kept[pairs.match]
     return CandidatePairs(
@@ -139,17 +137,15 @@ def within(pairs: CandidatePairs, kept: npt.NDArray[np.bool_]) -> CandidatePairs
     )
 
 
-def part_of(label_group: npt.NDArray[np.int64], part: float, seed: int) -> npt.NDArray[np.bool_]:
+def part_of(label_group: Int64, part: float, seed: int) -> Bools:
     """(n,) listings of a share of the products, drawn at random."""
     groups, group = np.unique(label_group, return_inverse=True)
     drawn = np.random.default_rng(seed).permutation(len(groups)) < round(part * len(groups))
     return np.asarray(drawn[group])
 
 
-def _threshold_there(
-    pairs: CandidatePairs, label_group: npt.NDArray[np.int64], rule: MatchRule, name: str
-) -> float:
-    """The threshold of one branch that is best in this pool, the mean of those that are nearly as good."""
+def _threshold_there(pairs: CandidatePairs, label_group: Int64, rule: MatchRule, name: str) -> float:
+    """The best threshold of one experiment in this gallery: the mean of those within 0.001 of the best F1."""
     grid = _grid(pairs, rule, name, len(label_group))
     if not grid:
         return rule.thresholds[name]
@@ -172,7 +168,9 @@ def _between(grid: Sequence[float], chosen: float) -> list[float]:
     place = ordered.index(chosen)
     ends = ordered[max(0, place - 1)], ordered[min(len(ordered) - 1, place + 1)]
     return [
-        float(chosen + (end - chosen) * step / (FINER + 1)) for end in ends for step in range(1, FINER + 1)
+        float(chosen + (end - chosen) * step / (FINE_STEPS + 1))
+        for end in ends
+        for step in range(1, FINE_STEPS + 1)
     ]
 
 

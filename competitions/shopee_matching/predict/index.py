@@ -1,70 +1,122 @@
-"""A catalogue's listings and what is known of them, on disk: new listings are matched against it."""
+"""An index: a catalogue's listings with their descriptors, embeddings and candidates, on disk.
 
-from collections.abc import Sequence
+An update adds new listings. What is known of the older ones is read; the retrievers compute vectors of the
+new ones only, and search the new ones in the whole gallery.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from common.base.atomic import atomic_array
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.run.job import Job
+from common.learn.arrays import AnyArray, Int32, Int64
+from competitions.shopee_matching.candidates.base import Embeddings, Gallery, Retriever
 from competitions.shopee_matching.candidates.descriptor_store import (
-    STORED,
     WORDS_FILE,
-    describe_pictures,
-    described_pictures,
+    append_descriptors,
+    describe_images,
     read_words,
 )
-from competitions.shopee_matching.candidates.knn import embedding_pairs, single_scale
+from competitions.shopee_matching.candidates.embeddings import read_embeddings, write_embeddings
+from competitions.shopee_matching.candidates.knn import score_calibration
 from competitions.shopee_matching.candidates.pairs import (
     CandidatePairs,
     concatenated,
-    joined,
     no_pairs,
     read_pairs,
-    restricted,
     write_pairs,
 )
-from competitions.shopee_matching.candidates.phash import hash_pairs
-from competitions.shopee_matching.candidates.registry import (
-    by_picture,
-    filled,
-    read_embeddings,
-    write_embeddings,
-)
-from competitions.shopee_matching.candidates.sift_matching import DETAILS, aligned_pairs
-from competitions.shopee_matching.candidates.tfidf import title_pairs
 from competitions.shopee_matching.data.listings import Listings, load_listings, write_listings
 from competitions.shopee_matching.data.pictures import store_pictures
-from competitions.shopee_matching.experiment import DESCRIBED, LEARNT, ShopeeExperiment
-from competitions.shopee_matching.models.reranker.features import PairFeatures
-from competitions.shopee_matching.models.reranker.gbdt import SecondLook, both_ways, chances, load_booster
-from competitions.shopee_matching.predict.catalogue import with_hashes
+from competitions.shopee_matching.decision.fusion import Member
+from competitions.shopee_matching.predict.catalogue import image_hashes, no_common_ids
 
-POOL = "pool"
-"""How the arrays of an index are called, where those of a split are called train and test."""
-Int64 = npt.NDArray[np.int64]
+SPLIT = "gallery"
+"""Prefix of an index's arrays, where those of a split are called train and test."""
+Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Growth:
+class IndexUpdate:
     """New listings on their way into an index."""
 
-    job: Job
     listings: Listings
-    """All of them: those of the older index first."""
+    """The gallery: listings of the older index first."""
     new: Int64
     """Rows of the new ones."""
     folder: Path
-    """Of the index that is made."""
+    """The new index."""
     older: Path | None
-    """The index that is built upon."""
-    fresh: npt.NDArray[np.int32]
-    """(new,) row of each new listing's picture among the new pictures; -1 without one."""
+    """The index that is extended."""
+    scratch: Path
+    """Folder for the images of the new listings."""
+    image_row: Int32
+    """(new,) row of each new listing's image among the new images; -1 without one."""
+
+    @property
+    def new_listings(self) -> Listings:
+        """The new listings alone, with the rows of the new images."""
+        rows: dict[str, Any] = {
+            name: [values[row] for row in self.new] if isinstance(values, list) else values[self.new]
+            for name, values in vars(self.listings).items()
+        }
+        return Listings(**(rows | {"image_row": self.image_row}))
+
+
+def begin_update(
+    new: Listings,
+    paths: dict[str, Path],
+    folder: Path,
+    older: Path | None,
+    scratch: Path,
+    warn: Warn,
+    retrievers: Sequence[Retriever],
+) -> IndexUpdate:
+    """Read the new pictures, hash and describe them as the retrievers need; write the listings of the index.
+
+    Parameters
+    ----------
+    paths : name -> path of each picture that the new listings name.
+
+    Raises
+    ------
+    InputError : `older` is no index, or holds the id of a new listing.
+    """
+    listings = merged_listings(older, new)
+    known = len(listings) - len(new)
+    no_common_ids(new.posting_id, listings.posting_id[:known])
+    folder.mkdir(parents=True)
+    # Hashes and descriptors share one size; image networks may have others.
+    size = retrievers[0].settings.descriptors.size
+    stored = store_pictures(paths, new.image, size, _images_file(scratch, size))
+    sizes = {each.settings.image.size for each in retrievers if each.settings.reads == "images"}
+    for other in sizes - {size}:
+        store_pictures(paths, new.image, other, _images_file(scratch, other))
+    for fault in stored.corrupt:
+        warn(fault)
+    if stored.missing:
+        names = ", ".join(stored.missing[:3])
+        warn(f"{len(stored.missing)} pictures are missing, their listings are matched by title: {names}, ...")
+    images = np.load(_images_file(scratch, size), mmap_mode="r")
+    first_image = int(listings.image_row.max(initial=-1)) + 1
+    described = [each for each in retrievers if each.settings.reads == "descriptors"]
+    if described:
+        words = read_words(described[0].fold_folders[0] / WORDS_FILE)
+        describe_images(images, words, scratch / "new", SPLIT, seed=0)
+        first_image = append_descriptors(older, scratch / "new", folder, SPLIT)
+    image_row, phash = listings.image_row.copy(), listings.phash.copy()
+    image_row[known:] = np.where(stored.image_row >= 0, stored.image_row + first_image, -1)
+    computed = image_hashes(replace(new, image_row=stored.image_row), images)
+    phash[known:] = np.where(phash[known:] == 0, computed, phash[known:])
+    listings = replace(listings, image_row=image_row, phash=phash)
+    write_listings(folder / "listings.parquet", listings)
+    rows = np.arange(known, len(listings))
+    return IndexUpdate(listings, rows, folder, older, scratch, stored.image_row)
 
 
 def merged_listings(older: Path | None, new: Listings) -> Listings:
@@ -83,169 +135,55 @@ def merged_listings(older: Path | None, new: Listings) -> Listings:
     return Listings(**merged)
 
 
-def grow(
-    growth: Growth, parents: Sequence[ShopeeExperiment], paths: dict[str, Path]
-) -> tuple[Growth, CandidatePairs]:
-    """Find candidates of the new listings by every parent; write all of it to the new index.
-
-    Returns
-    -------
-    growth : with the pictures and hashes of the new listings known.
-    pairs : candidates by all parents of all listings, those of the older index as they were.
-    """
-    growth = _with_pictures(growth, parents, paths)
-    write_listings(growth.folder / "listings.parquet", growth.listings)
-    tables = []
-    for parent in parents:
-        pairs = _candidates(growth, parent)
-        if growth.older is not None:
-            pairs = concatenated([read_pairs(growth.older / f"{parent.name}.parquet"), pairs])
-        write_pairs(growth.folder / f"{parent.name}.parquet", pairs)
-        tables.append(pairs)
-    together = joined(tables)
-    for parent in parents:
-        if parent.branch == "descriptors" and len(parents) > 1:
-            vectors = np.load(growth.folder / f"{POOL}_{parent.descriptors.kind}.npy", mmap_mode="r")
-            rows = by_picture(vectors, growth.listings.picture)
-            together.scores[parent.name] = filled(together, together.scores[parent.name], rows)
-    return growth, together
-
-
-def _with_pictures(growth: Growth, parents: Sequence[ShopeeExperiment], paths: dict[str, Path]) -> Growth:
-    """Describe the new pictures, once for all branches that look at them, and hash those without a hash."""
-    job, new = growth.job, growth.new
-    names = [growth.listings.image[row] for row in new]
-    size = next(parent.descriptors.size for parent in parents)
-    for other in {parent.pictures.size for parent in parents if parent.branch == "pictures"} - {size}:
-        store_pictures(paths, names, other, new_pictures(job, other))
-    stored = store_pictures(paths, names, size, new_pictures(job, size))
-    for fault in stored.corrupt:
-        job.warn(fault)
-    if stored.missing:
-        shown_names = ", ".join(stored.missing[:3])
-        job.warn(f"{len(stored.missing)} pictures are not there, their rows go by title: {shown_names}, ...")
-    pictures = np.load(new_pictures(job, size), mmap_mode="r")
-    older = growth.older
-    known = len(np.load(older / f"{POOL}_colours.npy", mmap_mode="r")) if older else 0
-    words = read_words(_words_file(growth, parents))
-    fresh = job.resume_dir / "fresh"
-    describe_pictures(pictures, words, fresh, POOL, job.seed)
-    for name in STORED:
-        parts = [np.load(folder / f"{POOL}_{name}.npy", mmap_mode="r") for folder in (older, fresh) if folder]
-        shape = (sum(len(part) for part in parts), *parts[0].shape[1:])
-        with atomic_array(growth.folder / f"{POOL}_{name}.npy", shape, parts[0].dtype) as together:
-            start = 0
-            for part in parts:
-                together[start : start + len(part)] = part
-                start += len(part)
-    picture, phash = growth.listings.picture.copy(), growth.listings.phash.copy()
-    newcomers = taken(growth.listings, new, stored.picture)
-    unhashed = phash[new] == 0
-    phash[new[unhashed]] = with_hashes(newcomers, pictures)[unhashed]
-    picture[new] = np.where(stored.picture >= 0, stored.picture + known, -1)
-    return replace(
-        growth, listings=replace(growth.listings, picture=picture, phash=phash), fresh=stored.picture
-    )
-
-
-def new_pictures(job: Job, size: int) -> Path:
-    """Where the new pictures are stored at one size."""
-    return job.resume_dir / f"new{size}px.npy"
-
-
-def taken(listings: Listings, rows: Int64, picture: npt.NDArray[np.int32]) -> Listings:
-    """The listings at `rows` alone, with other rows of pictures."""
-    values_at: dict[str, Any] = {
-        name: [values[row] for row in rows] if isinstance(values, list) else values[rows]
-        for name, values in vars(listings).items()
-    }
-    return Listings(**(values_at | {"picture": picture}))
-
-
-def _words_file(growth: Growth, parents: Sequence[ShopeeExperiment]) -> Path:
-    described = [parent for parent in parents if parent.branch in DESCRIBED]
-    if not described:
-        raise InputError(
-            f"--catalogue: {growth.job.settings.name} has no branch with hand-made descriptors; use champion"
+def add_member(update: IndexUpdate, retriever: Retriever) -> Member:
+    """Candidates of the older index and of the new listings by one retriever, kept in the new index."""
+    size = retriever.settings.image.size
+    gallery = Gallery(update.listings, update.folder, SPLIT)
+    if retriever.fitted:
+        embeddings = retriever.embed(
+            Gallery(update.new_listings, _images_file(update.scratch, size).parent, SPLIT)
         )
-    return growth.job.paths.processed(described[0].processed_variant()) / WORDS_FILE
-
-
-def _candidates(growth: Growth, parent: ShopeeExperiment) -> CandidatePairs:
-    """Candidates of the new listings by one parent, in the whole pool."""
-    listings, new, folder = growth.listings, growth.new, growth.folder
-    if parent.branch == "phash":
-        return hash_pairs(listings.phash, new, parent.phash.largest_distance, parent.name)
-    if parent.branch == "titles":
-        return title_pairs(listings.title, new, parent.titles, parent.name)
-    if parent.branch == "descriptors":
-        vectors = np.load(folder / f"{POOL}_{parent.descriptors.kind}.npy", mmap_mode="r")
-        return embedding_pairs([by_picture(vectors, listings.picture)], new, parent.name)
-    if parent.branch == "alignment":
-        if len(np.unique(listings.picture)) > parent.descriptors.most_pictures:
-            return no_pairs(parent.name, DETAILS)
-        described = described_pictures(folder, POOL, parent.descriptors.size)
-        first = listings.picture[new]
-        first_new = int(first[first >= 0].min(initial=len(described.points)))
-        pairs = aligned_pairs(described, listings.picture, parent.descriptors.checked, parent.name, first_new)
-        return restricted(pairs, np.isin(pairs.query, new))
-    if parent.branch in LEARNT:
-        return _by_networks(growth, parent)
-    if parent.branch == "concat":
-        raise InputError(f"--catalogue: {parent.name} joins embeddings; use an experiment of single branches")
-    raise InputError(f"--catalogue: {parent.name} joins other experiments; use champion or a single branch")
-
-
-def _by_networks(growth: Growth, parent: ShopeeExperiment) -> CandidatePairs:
-    from competitions.shopee_matching.models.encoders.fold_models import network_rows
-
-    fold0 = growth.job.paths.fold(parent.name, 0)
-    if parent.training().loss != "none" and not (fold0 / "checkpoint.safetensors").is_file():
-        return no_pairs(parent.name)  # left out in training, where the data said nothing to it
-    scale_file, file = (
-        growth.folder / f"{parent.name}_scale.npy",
-        growth.folder / f"{parent.name}_embeddings.npy",
-    )
-    newcomers = taken(growth.listings, growth.new, growth.fresh)
-    models = network_rows(growth.job, parent, newcomers, new_pictures(growth.job, parent.pictures.size))
-    if growth.older is not None:
-        old = read_embeddings(growth.older / file.name)
-        models = [np.concatenate([one, other]) for one, other in zip(old, models, strict=True)]
-        scale = np.load(growth.older / scale_file.name)
+        if embeddings is not None:
+            gallery = replace(gallery, embeddings=_all_embeddings(update, retriever.name, embeddings))
+        pairs = retriever.candidates(gallery, update.new)
     else:
-        there = [model[model.any(axis=1)] for model in models]
-        scale = single_scale(there) if len(there[0]) > 1 else np.zeros((2, 1), dtype=np.float32)
-    write_embeddings(file, models)
-    with atomic_array(scale_file, scale.shape, np.float32) as stored:
-        stored[:] = scale
-    return embedding_pairs(read_embeddings(file), growth.new, parent.name, scale)
+        pairs = no_pairs(retriever.name)  # left out in training, because the data had nothing to learn from
+    return Member(retriever, gallery, keep_pairs(update, retriever.name, pairs))
 
 
-def judged(
-    growth: Growth, settings: ShopeeExperiment, pairs: CandidatePairs, without: Sequence[str]
-) -> CandidatePairs:
-    """Chances of all pairs by the boosters, those of the older index as they were; written to the index."""
-    job = growth.job
-    features = PairFeatures(pairs, growth.listings, "titles" not in without, "phash" not in without)
-    is_new = np.isin(pairs.query, growth.new)
-    first, final = np.zeros((2, len(pairs)), dtype=np.float32)
-    if growth.older is not None:
-        before = read_pairs(growth.older / f"{settings.name}.parquet")
-        first[~is_new], final[~is_new] = before.scores["first"], before.scores[settings.name]
-    places = np.flatnonzero(is_new)
-    first[places] = chances(
-        [load_booster(folder / "first_look.txt") for folder in job.fold_folders], features, places
-    )
-    final[places] = first[places]
-    if settings.booster.second_look:
-        look = SecondLook(features, first)
-        folder = job.paths.experiment(settings.name)
-        boosters = [load_booster(folder / f"second_look{fold}.txt") for fold in range(settings.folds)]
-        places = np.flatnonzero(is_new & look.worth_it())
-        final[places] = chances(boosters, look, places)
-        final[is_new] = both_ways(pairs, final)[is_new]
-    write_pairs(
-        growth.folder / f"{settings.name}.parquet",
-        CandidatePairs(pairs.query, pairs.match, {"first": first, settings.name: final}),
-    )
-    return CandidatePairs(pairs.query, pairs.match, {settings.name: final})
+def keep_pairs(update: IndexUpdate, name: str, pairs: CandidatePairs) -> CandidatePairs:
+    """Pairs of the new listings after those of the older index, written to the index."""
+    if update.older is not None:
+        pairs = concatenated([read_pairs(update.older / f"{name}.parquet"), pairs])
+    write_pairs(update.folder / f"{name}.parquet", pairs)
+    return pairs
+
+
+def _all_embeddings(update: IndexUpdate, name: str, new: Embeddings) -> Embeddings:
+    """Embeddings of the whole gallery; the calibration stays that of the first catalogue."""
+    file, calibration_file = f"{name}_embeddings.npy", f"{name}_calibration.npy"
+    models, classes = new.models, new.classes
+    if update.older is None:
+        known = [model[model.any(axis=1)] for model in models]
+        calibration = score_calibration(known) if len(known[0]) > 1 else np.zeros((2, 1), dtype=np.float32)
+    else:
+        calibration = np.load(update.older / calibration_file)
+        old = read_embeddings(update.older / file)
+        models = [np.concatenate([one, other]) for one, other in zip(old, models, strict=True)]
+    write_embeddings(update.folder / file, models)
+    _write_array(update.folder / calibration_file, calibration)
+    if classes is not None:
+        classes_file = f"{name}_classes.npy"
+        if update.older is not None:
+            classes = np.concatenate([np.load(update.older / classes_file), classes])
+        _write_array(update.folder / classes_file, classes)
+    return Embeddings(read_embeddings(update.folder / file), calibration, classes)
+
+
+def _write_array(path: Path, array: AnyArray) -> None:
+    with atomic_array(path, array.shape, array.dtype) as stored:
+        stored[:] = array
+
+
+def _images_file(scratch: Path, size: int) -> Path:
+    return scratch / f"{size}px" / f"{SPLIT}_pictures.npy"

@@ -1,10 +1,10 @@
-"""The table of what each part of the recipe adds, from kept results; and thresholds tried on a larger pool.
+"""The ablation table from kept results; and a trial of thresholds that are tuned on a smaller gallery.
 
     python -m competitions.shopee_matching.report.ablation              # fills the table of the README
-    python -m competitions.shopee_matching.report.ablation --work DIR   # tunes on a quarter of that run's pool
+    python -m competitions.shopee_matching.report.ablation --work DIR   # tunes on a quarter of a run
 
-The second form tunes on a quarter of the products, moves the thresholds to the size of the whole pool along
-the slopes that this quarter shows, and compares: thresholds as they are, moved, tuned on the whole pool.
+The second form tunes on a quarter of the products, adjusts the thresholds to the size of the whole gallery
+along the slopes that this quarter shows, and compares fixed, adjusted and fully tuned thresholds.
 """
 
 import argparse
@@ -22,67 +22,67 @@ from common.run.run_record import read_record
 from competitions.shopee_matching.candidates.pairs import read_pairs
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.data.listings import load_listings
-from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
+from competitions.shopee_matching.decision.match_rule import MatchRule, rule_of, select_matches
 from competitions.shopee_matching.decision.tuning import part_of, tune_rule, with_slopes, within
 from competitions.shopee_matching.experiment import ShopeeExperiment
 from competitions.shopee_matching.rules.metric import row_f1
 
 MARKERS = ("<!-- ablation -->", "<!-- /ablation -->")
-PARTS_OF_THE_RECIPE = (
-    "phash_equal",
+ROWS = (
+    "phash_exact",
     "phash",
     "tfidf",
-    "tfidf_signs",
-    "bert_untrained_tuned",
+    "tfidf_char_ngrams",
+    "bert_pretrained_tuned",
     "minilm",
-    "minilm_blended",
-    "colours",
-    "keypoints",
-    "aligned",
+    "minilm_inb",
+    "lab_histogram",
+    "sift_vlad",
+    "sift_ransac",
     "concat",
-    "concat_blended",
-    "union_plain",
-    "union_two",
-    "union_veto",
-    "union_sizes",
+    "concat_inb",
+    "union",
+    "union_min2",
+    "union_unit_filter",
+    "union_size_prior",
     "union_all",
     "champion_light",
-    "booster_first_look",
+    "reranker_first_stage",
     "champion",
-    "booster_expected_f1",
-    "booster_sizes",
+    "reranker_expected_f1",
+    "reranker_size_prior",
 )
 PART = 0.25
 
 
 def ablation_table(results: list[ResultRow]) -> str:
-    """Markdown: out-of-fold F1 of each part alone and of what joins them, one column a data set."""
-    kept = {(row.experiment, row.data): row for row in results if row.out_of_fold is not None}
+    """Markdown: OOF F1 of each retriever and of their fusions, one column per data set."""
+    kept = {(row.experiment, row.data): row for row in results if row.oof is not None}
     data = list(dict.fromkeys(row.data for row in results if (row.experiment, row.data) in kept))
-    about = read_experiments(COMPETITION.experiments_file)["experiments"]
+    about = read_experiments(COMPETITION.experiments_file)
     lines = [
         "| experiment | idea | " + " | ".join(data) + " |",
         "|---|---|" + "---|" * len(data),
     ]
-    for name in PARTS_OF_THE_RECIPE:
+    for name in ROWS:
         rows = [kept.get((name, each)) for each in data]
-        cells = [figure(row.out_of_fold) if row else "not run" for row in rows]
+        cells = [figure(row.oof) if row else "not run" for row in rows]
         lines.append(f"| `{name}` | {about[name]['about']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def threshold_trial(work: Path, name: str, seed: int = 0) -> dict[str, float]:
-    """Mean F1 on the whole held-out pool of rules that were tuned on a quarter of it, and on all of it."""
+    """OOF mean F1 in the whole gallery of rules tuned on a quarter of it, and on all of it."""
     paths = WorkPaths(work)
     record = read_record(paths.oof_record(name))
     settings = ShopeeExperiment.model_validate(record.experiment)
-    listings = load_listings(paths.processed(settings.processed_variant()) / "train.parquet")
+    listings = load_listings(paths.processed(settings.processed_folder()) / "train.parquet")
     pairs, groups = read_pairs(paths.experiment(name) / "oof.parquet"), listings.label_group
-    whole = MatchRule.model_validate(record.decision)
+    whole = rule_of(record.decision)
     kept = part_of(groups, PART, seed)
-    smaller, some = within(pairs, kept), groups[kept]
-    tuned = tune_rule(smaller, some, whole, settings.rule.try_two_matches)
-    rule = with_slopes(smaller, some, tuned, seed)
+    smaller, smaller_groups = within(pairs, kept), groups[kept]
+    tuned = tune_rule(smaller, smaller_groups, whole, settings.rule.min2)
+    rule = with_slopes(smaller, smaller_groups, tuned, seed)
 
     def f1(candidate: MatchRule, rows: int | None) -> float:
         return float(row_f1(*select_matches(pairs, candidate, rows), groups).mean())
@@ -90,14 +90,14 @@ def threshold_trial(work: Path, name: str, seed: int = 0) -> dict[str, float]:
     return {
         "listings tuned on": float(kept.sum()),
         "listings scored on": float(len(kept)),
-        "thresholds as they are": f1(rule, None),
-        "thresholds moved": f1(rule, len(kept)),
-        "tuned on the whole pool": f1(whole, None),
+        "thresholds fixed": f1(rule, None),
+        "thresholds adjusted": f1(rule, len(kept)),
+        "tuned on the whole gallery": f1(whole, None),
     }
 
 
 def main() -> int:
-    """Fill the table, or try thresholds of a quarter on the whole."""
+    """Fill the table, or run the trial."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

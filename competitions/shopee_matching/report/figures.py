@@ -1,18 +1,18 @@
-"""The report's pictures: matched products, F1 over the threshold, sizes of the match lists."""
+"""The report's figures: matched products, F1 vs threshold and gallery size, lengths of match lists."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
-import numpy.typing as npt
 
 from common.base.paths import WorkPaths
+from common.learn.arrays import Integers
 from common.report.evaluation import stage_record
 from common.run.competition import Figure, Finished
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, read_pairs
 from competitions.shopee_matching.data.listings import Listings, load_listings
-from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
+from competitions.shopee_matching.decision.match_rule import MatchRule, rule_of, select_matches
 from competitions.shopee_matching.decision.tuning import PARTS, part_of, threshold_grid, within
 from competitions.shopee_matching.experiment import ShopeeExperiment
 from competitions.shopee_matching.report.gallery import draw_gallery
@@ -24,8 +24,8 @@ COLOURS = ("#3b6fb6", "#d1495b", "#2a9d6f", "#8d6cab", "#e09f3e")
 
 
 @dataclass(frozen=True)
-class HeldOut:
-    """The labelled pool, its candidates, and the rule that was tuned on them."""
+class OofCandidates:
+    """The labelled gallery, its OOF candidates, and the rule that was tuned on them."""
 
     listings: Listings
     pairs: CandidatePairs
@@ -33,15 +33,15 @@ class HeldOut:
 
 
 def draw_figures(finished: Finished, out: Path) -> list[Figure]:
-    """Draw the gallery of test matches and, where there are labels, F1 over the threshold and list sizes."""
+    """Draw the gallery of test matches and, where there are labels, F1 over thresholds and list lengths."""
     submission = stage_record(finished, "make_submission")
     oof = stage_record(finished, "out_of_fold")
     if submission is None or oof is None:
         return []
     settings = ShopeeExperiment.model_validate(submission.experiment)
     paths = WorkPaths(finished.work)
-    processed = paths.processed(settings.processed_variant())
-    rule = MatchRule.model_validate(oof.decision)
+    processed = paths.processed(settings.processed_folder())
+    rule = rule_of(oof.decision)
     out.mkdir(parents=True, exist_ok=True)
 
     test = load_listings(processed / "test.parquet")
@@ -49,72 +49,67 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     pairs = read_pairs(paths.test(settings.name, ".parquet"))
     gallery = out / "matches.jpg"
     draw_gallery(gallery, test, finished.data / "test_images", pairs, rule, groups)
-    judged = "green: right, red: wrong" if groups is not None else "the test labels are withheld"
+    frames = "green: right, red: wrong" if groups is not None else "test labels hidden"
     figures = [
         Figure(
-            gallery, "Matched products", f"Test listings (left) and what {settings.name} matched; {judged}."
+            gallery, "Matched products", f"Test listings (left) and what {settings.name} matched; {frames}."
         )
     ]
     if not rule.tuned:
         return figures
 
-    pool = HeldOut(
+    found = OofCandidates(
         load_listings(processed / "train.parquet"),
         read_pairs(paths.experiment(settings.name) / "oof.parquet"),
         rule,
     )
     curves, sizes, wrong = out / "threshold.png", out / "list_sizes.png", out / "mistakes.jpg"
-    draw_threshold_curves(curves, pool)
-    draw_list_sizes(sizes, pool)
-    pooled = f"Held-out listings, searched in one pool of {len(pool.listings):,}."
-    labels = pool.listings.label_group
+    draw_threshold_curves(curves, found)
+    draw_list_sizes(sizes, found)
+    searched = f"OOF candidates, searched in one gallery of {len(found.listings):,} listings."
+    labels = found.listings.label_group
     draw_gallery(
-        wrong, pool.listings, finished.data / "train_images", pool.pairs, rule, labels, mistakes=True
+        wrong, found.listings, finished.data / "train_images", found.pairs, rule, labels, mistakes=True
+    )
+    figures.append(Figure(wrong, "False positives", f"{searched} Only listings with a wrong match (red)."))
+    if rule.gallery_slopes:
+        growth = out / "gallery_size.png"
+        draw_gallery_sizes(growth, found)
+        adjusted = "Solid: thresholds adjusted to the gallery size; dashed: thresholds of the whole gallery."
+        figures.append(Figure(growth, "F1 vs gallery size", f"Galleries of some of the products. {adjusted}"))
+    figures.append(
+        Figure(curves, "F1 vs threshold", f"{searched} Each score alone; the line is the tuned rule.")
     )
     figures.append(
-        Figure(wrong, "Wrongly matched products", f"{pooled} Only listings with a wrong match (red).")
-    )
-    if rule.slopes:
-        growth = out / "pool_size.png"
-        draw_pool_sizes(growth, pool)
-        moved = (
-            "Solid: the thresholds move with the pool's size; dashed: they stay as the whole pool has them."
+        Figure(
+            sizes,
+            "Predicted matches per listing",
+            f"{searched} Lengths of the match lists, predicted and true; the listing itself counts.",
         )
-        figures.append(
-            Figure(growth, "F1 over the size of the pool", f"Parts of the held-out products. {moved}")
-        )
-    figures.append(
-        Figure(curves, "F1 over the threshold", f"{pooled} Each branch alone; the line is the tuned rule.")
-    )
-    figures.append(
-        Figure(sizes, "Names in a row", f"{pooled} Match lists as predicted, and as they should be.")
     )
     return figures
 
 
-def draw_threshold_curves(path: Path, pool: HeldOut) -> None:
-    """One panel a branch: its mean F1 alone over its threshold, beside the tuned rule and only oneself."""
+def draw_threshold_curves(path: Path, oof: OofCandidates) -> None:
+    """One panel per score: mean F1 by its threshold alone; lines for the tuned rule and for only oneself."""
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    group = pool.listings.label_group
-    reached = row_f1(*select_matches(pool.pairs, pool.rule), group).mean()
-    alone = row_f1(pool.pairs.query[:0], pool.pairs.match[:0], group).mean()
-    names = [name for name, scores in pool.pairs.scores.items() if np.isfinite(scores).any()]
+    group = oof.listings.label_group
+    reached = row_f1(*select_matches(oof.pairs, oof.rule), group).mean()
+    alone = row_f1(oof.pairs.query[:0], oof.pairs.match[:0], group).mean()
+    names = [name for name, scores in oof.pairs.scores.items() if np.isfinite(scores).any()]
     figure, axes = pyplot.subplots(
         1, max(1, len(names)), figsize=(3.3 * max(1, len(names)) + 0.6, 3), sharey=True, squeeze=False,
         constrained_layout=True,
     )  # fmt: skip
     for axis, name, colour in zip(axes[0], names, COLOURS, strict=False):
-        grid = threshold_grid(pool.pairs.scores[name], len(group))
-        rules = [
-            pool.rule.model_copy(update={"thresholds": {name: value}, "at_least_two": False})
-            for value in grid
-        ]
-        f1 = [row_f1(*select_matches(pool.pairs, rule), group).mean() for rule in rules]
+        grid = threshold_grid(oof.pairs.scores[name], len(group))
+        rules = [oof.rule.model_copy(update={"thresholds": {name: value}, "min2": False}) for value in grid]
+        f1 = [row_f1(*select_matches(oof.pairs, rule), group).mean() for rule in rules]
         axis.plot(grid, f1, color=colour, marker=".", markersize=3)
-        if name in pool.rule.thresholds:
-            axis.axvline(pool.rule.thresholds[name], color=colour, linestyle=":", linewidth=1)
+        if name in oof.rule.thresholds:
+            axis.axvline(oof.rule.thresholds[name], color=colour, linestyle=":", linewidth=1)
         axis.axhline(reached, color="#222222", linewidth=1)
         axis.axhline(alone, color="#999999", linewidth=1, linestyle="--")
         axis.set_title(f"{name}: best {max(f1):.3f} alone", fontsize=9)
@@ -122,7 +117,7 @@ def draw_threshold_curves(path: Path, pool: HeldOut) -> None:
         axis.tick_params(labelsize=8)
         axis.grid(alpha=0.25)
     first = axes[0][0]
-    first.set_ylabel("out-of-fold mean F1", fontsize=8)
+    first.set_ylabel("OOF mean F1", fontsize=8)
     first.text(
         0.02,
         reached,
@@ -143,25 +138,27 @@ def draw_threshold_curves(path: Path, pool: HeldOut) -> None:
     pyplot.close(figure)
 
 
-def draw_pool_sizes(path: Path, pool: HeldOut) -> None:
-    """Mean F1 in pools of some of the products, with the thresholds moved to their size and as they are."""
+def draw_gallery_sizes(path: Path, oof: OofCandidates) -> None:
+    """Mean F1 in galleries of some of the products, with adjusted and with fixed thresholds."""
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    label_group = pool.listings.label_group
-    rows, moved, fixed = [], [], []
+    label_group = oof.listings.label_group
+    rows, adjusted, fixed = [], [], []
     for part in (0.0625, *sorted(PARTS), 1.0):
         kept = part_of(label_group, part, seed=0)
-        smaller, groups = within(pool.pairs, kept), label_group[kept]
+        smaller, groups = within(oof.pairs, kept), label_group[kept]
         rows.append(int(kept.sum()))
-        moved.append(row_f1(*select_matches(smaller, pool.rule, len(groups)), groups).mean())
-        fixed.append(row_f1(*select_matches(smaller, pool.rule), groups).mean())
+        adjusted.append(row_f1(*select_matches(smaller, oof.rule, len(groups)), groups).mean())
+        fixed.append(row_f1(*select_matches(smaller, oof.rule), groups).mean())
     figure, axis = pyplot.subplots(figsize=(5, 2.8), constrained_layout=True)
-    axis.plot(rows, moved, color=COLOURS[0], marker="o", markersize=4, label="moved to the pool's size")
-    axis.plot(rows, fixed, color=COLOURS[1], marker="o", markersize=4, linestyle="--", label="as they are")
+    axis.plot(
+        rows, adjusted, color=COLOURS[0], marker="o", markersize=4, label="adjusted to the gallery size"
+    )
+    axis.plot(rows, fixed, color=COLOURS[1], marker="o", markersize=4, linestyle="--", label="fixed")
     axis.set_xscale("log")
-    axis.set_xlabel("listings in the pool", fontsize=8)
-    axis.set_ylabel("out-of-fold mean F1", fontsize=8)
+    axis.set_xlabel("listings in the gallery", fontsize=8)
+    axis.set_ylabel("OOF mean F1", fontsize=8)
     axis.tick_params(labelsize=8)
     axis.legend(fontsize=8, frameon=False)
     axis.grid(alpha=0.25)
@@ -169,21 +166,21 @@ def draw_pool_sizes(path: Path, pool: HeldOut) -> None:
     pyplot.close(figure)
 
 
-def draw_list_sizes(path: Path, pool: HeldOut) -> None:
-    """Share of listings by the number of names in their row, predicted and true."""
+def draw_list_sizes(path: Path, oof: OofCandidates) -> None:
+    """Share of listings by the length of their match list, predicted and true."""
     mpl.use("Agg")
     from matplotlib import pyplot
 
-    query, _ = select_matches(pool.pairs, pool.rule)
-    predicted = 1 + np.bincount(query, minlength=len(pool.listings))
-    _, group, size = np.unique(pool.listings.label_group, return_inverse=True, return_counts=True)
+    query, _ = select_matches(oof.pairs, oof.rule)
+    predicted = 1 + np.bincount(query, minlength=len(oof.listings))
+    _, group, size = np.unique(oof.listings.label_group, return_inverse=True, return_counts=True)
     figure, axis = pyplot.subplots(figsize=(6, 2.8), constrained_layout=True)
     places = np.arange(len(LIST_SIZES))
     axis.bar(places - 0.2, _shares(predicted), 0.4, label="predicted", color=COLOURS[0])
     axis.bar(places + 0.2, _shares(size[group]), 0.4, label="true", color="#b9b9b9")
     labels = [str(low) if low == high else f"{low} to {high}" for low, high in LIST_SIZES]
     axis.set_xticks(places, labels, fontsize=8)
-    axis.set_xlabel("names in a row, itself included", fontsize=8)
+    axis.set_xlabel("names in the match list, itself included", fontsize=8)
     axis.set_ylabel("share of listings", fontsize=8)
     axis.tick_params(labelsize=8)
     axis.legend(fontsize=8, frameon=False)
@@ -192,5 +189,5 @@ def draw_list_sizes(path: Path, pool: HeldOut) -> None:
     pyplot.close(figure)
 
 
-def _shares(sizes: npt.NDArray[np.integer]) -> list[float]:
+def _shares(sizes: Integers) -> list[float]:
     return [float(((sizes >= low) & (sizes <= high)).mean()) for low, high in LIST_SIZES]

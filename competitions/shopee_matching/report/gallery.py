@@ -6,11 +6,11 @@ from pathlib import Path
 
 import matplotlib
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from common.base.atomic import atomic_write
 from common.files.pictures import UnreadablePictureError, open_rgb
+from common.learn.arrays import Int64
 from competitions.shopee_matching.candidates.pairs import CandidatePairs
 from competitions.shopee_matching.data.listings import Listings, picture_path
 from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
@@ -39,7 +39,7 @@ def draw_gallery(
     folder: Path,
     pairs: CandidatePairs,
     rule: MatchRule,
-    label_group: npt.NDArray[np.int64] | None,
+    label_group: Int64 | None,
     mistakes: bool = False,
 ) -> None:
     """Draw five listings with up to four matches each; frames tell right from wrong if labels are known.
@@ -55,7 +55,7 @@ def draw_gallery(
     drawing = ImageDraw.Draw(canvas)
     drawing.text((MARGIN, 12), "listing", fill=QUERY, font=_font(15, bold=True))
     drawing.text((2 * MARGIN + cell, 12), "matched listings", fill=INK, font=_font(15, bold=True))
-    drawing.text((2 * MARGIN + cell + 156, 17), "below each: what found it", fill=SOFT, font=_font(11))
+    drawing.text((2 * MARGIN + cell + 156, 17), "below each: retriever", fill=SOFT, font=_font(11))
     if label_group is not None:
         drawing.text((2 * MARGIN + cell + 330, 16), "right", fill=RIGHT, font=_font(12, bold=True))
         drawing.text((2 * MARGIN + cell + 378, 16), "wrong", fill=WRONG, font=_font(12, bold=True))
@@ -80,10 +80,10 @@ def gallery_rows(
     pairs: CandidatePairs,
     rule: MatchRule,
     listings: Listings,
-    label_group: npt.NDArray[np.int64] | None,
+    label_group: Int64 | None,
     mistakes: bool = False,
 ) -> list[GalleryRow]:
-    """Listings of different products with two to four matches, found by as many branches as possible.
+    """Listings of different products with two to four matches, found by as many retrievers as possible.
 
     Where labels are known, the last one has a wrong match: a gallery of successes alone would mislead.
     """
@@ -111,7 +111,7 @@ def gallery_rows(
 
 
 def _different(
-    rows: list[int], found: dict[int, list[int]], label_group: npt.NDArray[np.int64] | None, most: int
+    rows: list[int], found: dict[int, list[int]], label_group: Int64 | None, most: int
 ) -> list[int]:
     """The first `most` rows that share neither a match nor a product."""
     kept: list[int] = []
@@ -126,7 +126,7 @@ def _different(
     return kept
 
 
-def _found(row: GalleryRow, label_group: npt.NDArray[np.int64] | None) -> str:
+def _found(row: GalleryRow, label_group: Int64 | None) -> str:
     if label_group is None or row.others is None:
         return f"{len(row.matches)} matched"
     right = int((label_group[row.matches] == label_group[row.query]).sum())
@@ -134,7 +134,7 @@ def _found(row: GalleryRow, label_group: npt.NDArray[np.int64] | None) -> str:
 
 
 def _reasons(pairs: CandidatePairs, rule: MatchRule) -> dict[tuple[int, int], str]:
-    """(query, match) -> the branches whose threshold the pair reaches; of a single branch, the score."""
+    """(query, match) -> the experiments whose threshold the pair reaches; of a single one, the score."""
     query, match = pairs.query.tolist(), pairs.match.tolist()
     if len(rule.thresholds) == 1:
         ((name, _),) = rule.thresholds.items()
@@ -163,7 +163,7 @@ def _card(
     """One framed photo with its title in two lines and a note."""
     drawing = ImageDraw.Draw(canvas)
     try:
-        photo = open_rgb(picture_path(folder, listings.image[row], folder))
+        photo = open_rgb(picture_path(folder, listings.image[row], folder.name))
         photo = ImageOps.fit(photo, (PHOTO, PHOTO), Image.Resampling.LANCZOS)
         canvas.paste(photo, (left, top))
     except UnreadablePictureError:

@@ -1,4 +1,4 @@
-"""What is reached without any learning or tuning."""
+"""Baseline scores without any learning or tuning."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from competitions.shopee_matching.rules.metric import row_f1
 from competitions.shopee_matching.rules.submission import read_truth
 
 
-def naive_scores(data: Path, truth: Path) -> dict[str, float]:
-    """Mean F1 on the test split of naming only oneself, and of naming the listings with the same hash."""
+def baseline_scores(data: Path, truth: Path) -> dict[str, float]:
+    """Mean F1 on the test split of matching nothing (only oneself), and of matching equal picture hashes."""
     ids, label_group = read_truth(truth)
     listings = read_listings(data / "test.csv", labelled=False)
     if ids != listings.posting_id:

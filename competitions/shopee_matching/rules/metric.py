@@ -1,22 +1,18 @@
 """The official metric: F1 of each listing's match list, averaged over listings."""
 
 import numpy as np
-import numpy.typing as npt
 
+from common.learn.arrays import Float64, Int32, Int64
 from common.learn.bootstrap import bootstrap_interval
 
-Float = npt.NDArray[np.float64]
 
-
-def row_f1(
-    query: npt.NDArray[np.int32], match: npt.NDArray[np.int32], label_group: npt.NDArray[np.int64]
-) -> Float:
+def row_f1(query: Int32, match: Int32, label_group: Int64) -> Float64:
     """F1 = 2 |P and T| / (|P| + |T|) of each listing; a listing always counts among its own matches.
 
     Parameters
     ----------
     query, match : (pairs,) matches other than the listing itself, each pair once.
-    label_group : (n,) product of each listing of the pool.
+    label_group : (n,) product of each listing of the gallery.
 
     Returns
     -------
@@ -30,7 +26,7 @@ def row_f1(
     return 2 * right / (predicted + sizes[group])
 
 
-def group_interval(f1: Float, label_group: npt.NDArray[np.int64], seed: int) -> tuple[float, float]:
+def group_interval(f1: Float64, label_group: Int64, seed: int) -> tuple[float, float]:
     """90 % bootstrap interval of the mean F1 over label groups: rows of one group are not independent."""
     _, group = np.unique(label_group, return_inverse=True)
     totals = np.stack([np.bincount(group, weights=f1), np.bincount(group)], axis=1).astype(np.float64)

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.submission_table import examples, id_faults, read_submission_table
+from common.learn.arrays import Int32, Int64
 from common.run.competition import Score
-from competitions.shopee_matching.data.availability import MOST_NAMES
+from competitions.shopee_matching.data.availability import MAX_MATCHES
 from competitions.shopee_matching.data.listings import read_listings
 from competitions.shopee_matching.rules.metric import group_interval, row_f1
 
@@ -21,9 +21,7 @@ TRUTH_HEADER = ("posting_id", "label_group")
 INTERVAL_SEED = 2021
 
 
-def write_submission(
-    path: Path, posting_id: Sequence[str], query: npt.NDArray[np.int32], match: npt.NDArray[np.int32]
-) -> None:
+def write_submission(path: Path, posting_id: Sequence[str], query: Int32, match: Int32) -> None:
     """Write posting_id,matches in the given order: each listing itself first, then its matches."""
     names = [[name] for name in posting_id]
     for row, other in zip(query.tolist(), match.tolist(), strict=True):
@@ -55,7 +53,7 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
         unknown += [other for other in listed if other not in known]
         if len(set(listed)) < len(listed):
             repeated.append(name)
-        if len(listed) > MOST_NAMES:
+        if len(listed) > MAX_MATCHES:
             too_long.append(f"{name} ({len(listed)})")
         if text != " ".join(listed):
             odd_spaces.append(name)
@@ -64,7 +62,7 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
         (without_itself, listing + "lack the row's own posting_id"),
         (unknown, "{count} names in matches are not in the test split"),
         (repeated, listing + "name a posting_id twice"),
-        (too_long, listing + f"hold more than {MOST_NAMES} names"),
+        (too_long, listing + f"hold more than {MAX_MATCHES} names"),
         (odd_spaces, listing + "are not separated by single spaces"),
     ):
         if rows_at_fault:
@@ -93,17 +91,23 @@ def score_submission(submission: Path, truth: Path) -> Score:
         unknown = [other for other in matches if other not in place]
         if unknown:
             raise InputError(
-                f"{display_path(submission)}: row {name} names {unknown[0]}, which {display_path(truth)} does not hold"
+                f"{display_path(submission)}: row {name} names {unknown[0]}, "
+                f"which {display_path(truth)} does not hold"
             )
         pairs += [(place[name], place[other]) for other in matches]
     query, match = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
     f1 = row_f1(query, match, label_group)
     low, high = group_interval(f1, label_group, INTERVAL_SEED)
-    details = {"low": low, "high": high, "pool": float(len(ids)), "names_a_row": 1 + len(pairs) / len(ids)}
+    details = {
+        "low": low,
+        "high": high,
+        "gallery_size": float(len(ids)),
+        "matches_per_listing": 1 + len(pairs) / len(ids),
+    }
     return Score(float(f1.mean()), details)
 
 
-def read_truth(truth: Path) -> tuple[list[str], npt.NDArray[np.int64]]:
+def read_truth(truth: Path) -> tuple[list[str], Int64]:
     """posting_id and label_group of the test split; InputError when the file is no such table."""
     rows, faults = read_submission_table(truth, TRUTH_HEADER)
     if faults or not rows:

@@ -1,10 +1,10 @@
-"""Titles as sellers write them, in the spelling of the official CSV files."""
+"""Synthetic titles, in the spelling of the official CSV files."""
 
 import re
 
 import numpy as np
 
-from competitions.shopee_matching.sample.drawn_products import Product
+from competitions.shopee_matching.sample.synthetic_products import Product
 
 NAMES = {
     "bottle": (("Botol minum", "Drinking bottle"), ("Sabun cair", "Liquid soap"), ("Shampoo", "Sampo")),
@@ -27,7 +27,7 @@ ONLY_PRAISE, FORGOTTEN_BRAND, MODEL, TYPO, ESCAPED, WRAPPED = 0.12, 0.25, 0.7, 0
 
 
 def write_title(product: Product, random: np.random.Generator) -> str:
-    """One seller's title for a product; other sellers order, translate, shorten and misspell it otherwise."""
+    """One seller's title for a product: words in random order and language, left out or misspelt."""
     names = NAMES[product.kind][len(product.variant + product.brand) % 3]
     words = [names[int(random.integers(2))]]
     style = random.random()
@@ -69,8 +69,9 @@ def _misspelled(title: str, random: np.random.Generator) -> str:
 
 
 def _official(title: str, wrapped: bool) -> str:
-    r"""The body of a Python byte string, as the official files hold it: other signs than ASCII as `\xNN`."""
+    r"""The body of a Python byte string, as the official files hold it: non-ASCII characters as `\xNN`."""
     body = "".join(
-        sign if sign.isascii() else "".join(f"\\x{byte:02x}" for byte in sign.encode()) for sign in title
+        character if character.isascii() else "".join(f"\\x{byte:02x}" for byte in character.encode())
+        for character in title
     )
     return f'b"{body}"' if wrapped else body

@@ -1,13 +1,13 @@
-"""Draw a small synthetic product catalogue in the official layout.
+"""A small synthetic product catalogue in the official layout.
 
     python -m competitions.shopee_matching.sample.sample_data --out DIR [--seed N] [--scale X]
 
-Products are drawn bottles, boxes, pouches, shirts and phones, each with its colours and pattern. Sellers
-photograph them anew (crop, light, background, their own logo), take over a photo as it is, or with a banner
-over it; their titles mix English and Indonesian, with typos, units, emoji as literal escapes and a few
-`b"..."` wrappers, and some of them forget the brand. Traps: one product in two sizes under different labels,
-brands with many products, a picture under two labels, products with up to 30 listings, test products that the
-training split never shows.
+Products are synthetic bottles, boxes, pouches, shirts and phones, each with its colours and pattern. A seller
+takes a new photo (crop, light, background, logo), copies an earlier photo, or copies it with small changes.
+Titles mix English and Indonesian, with typos, units, emoji as literal escapes and a few `b"..."` wrappers;
+some leave out the brand. Traps: one product in two sizes under different labels, brands with many products, a
+picture under two labels, products with up to 30 listings, test products that the training split does not
+contain.
 
 Writes train.csv, test.csv, sample_submission.csv, train_images/, test_images/, and truth/test.csv.
 """
@@ -25,14 +25,19 @@ from PIL import Image
 
 from common.run.sample_data import sample_data_command
 from competitions.shopee_matching.competition import COMPETITION
-from competitions.shopee_matching.sample.drawn_products import Product, draw_photo, draw_product, take_over
 from competitions.shopee_matching.sample.listing_titles import write_title
+from competitions.shopee_matching.sample.synthetic_products import (
+    Product,
+    draw_photo,
+    draw_product,
+    reuse_photo,
+)
 
 TRAIN_ROWS, TEST_ROWS = 400, 200
 LARGEST_GROUP = 30
 TAIL = 1.5
 """Exponent of the group sizes' power law: the median is 2, the mean about 3."""
-SAME_PHOTO, PHOTO_TAKEN_OVER = 0.14, 0.26
+SAME_PHOTO, PHOTO_REUSED = 0.14, 0.26
 UNIT_TWINS = 0.12
 """Share of products that come in a second size, which is another product."""
 MISLABELLED = 0.01
@@ -81,7 +86,7 @@ def draw_split(split: str, rows: int, random: np.random.Generator, folder: Path)
         groups.add(group)
         left = rows - len(listings)
         size = min(left, LARGEST_GROUP, int(1 + np.floor(random.pareto(TAIL) + 1)))
-        # Nobody is left over alone: official products have two listings or more.
+        # No product is left with one listing: official ones have two or more.
         size = left if left - size < 2 else max(2, size)
         photos: list[bytes] = []
         for _ in range(size):
@@ -99,9 +104,9 @@ def _photo(product: Product, earlier: Sequence[bytes], random: np.random.Generat
     draw = random.random()
     if earlier and draw < SAME_PHOTO:
         return earlier[int(random.integers(len(earlier)))]
-    if earlier and draw < SAME_PHOTO + PHOTO_TAKEN_OVER:
+    if earlier and draw < SAME_PHOTO + PHOTO_REUSED:
         with Image.open(io.BytesIO(earlier[int(random.integers(len(earlier)))])) as picture:
-            photo = take_over(picture.convert("RGB"), random)
+            photo = reuse_photo(picture.convert("RGB"), random)
     else:
         photo = draw_photo(product, random)
     file = io.BytesIO()

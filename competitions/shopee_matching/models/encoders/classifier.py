@@ -1,12 +1,10 @@
-"""Training of an embedding network to tell the label groups apart."""
+"""Metric learning on label groups: classifier, ArcFace or supervised contrastive loss."""
 
 import math
 from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
-import numpy.typing as npt
 import torch
 from pytorch_metric_learning.losses import ArcFaceLoss, SupConLoss
 from timm.utils.agc import adaptive_clip_grad
@@ -14,35 +12,36 @@ from torch import nn
 
 from common.base.errors import InputError
 from common.files.weights import save_weights
-from competitions.shopee_matching.experiment import Training
+from common.learn.arrays import Float32, Int64
+from competitions.shopee_matching.experiment import TrainingSettings
 
 CLASSIFIER = "classifier."
-"""How the classifier's tensors are called in a checkpoint, beside the network's own."""
+"""Prefix of the classifier's tensors in a checkpoint."""
 
 
 class GroupClassifier(lightning.LightningModule):
-    """Trains a network with a classifier over the label groups on top of it, or by the contrastive loss.
+    """A network with a classification head over the label groups, or with the supervised contrastive loss.
 
     Parameters
     ----------
-    network : has the attributes `backbone` (a module) and `embedding` (length of what it returns).
+    network : has the attributes `backbone` (a module) and `embedding_size`.
     groups : number of label groups in the training folds.
-    steps : training steps in all, for the learning rate's course.
+    steps : training steps in total, for the learning rate schedule.
     best : file that gets the network of the epoch with the lowest mean loss.
     """
 
-    def __init__(self, network: Any, settings: Training, groups: int, steps: int, best: Path) -> None:
+    def __init__(self, network: Any, settings: TrainingSettings, groups: int, steps: int, best: Path) -> None:
         super().__init__()
         self.network, self.settings, self.steps, self.best = network, settings, steps, best
         self.head: nn.Module = nn.Identity()
         if settings.loss == "arcface":
             self.loss: nn.Module = ArcFaceLoss(
-                groups, network.embedding, margin=settings.margin, scale=settings.scale
+                groups, network.embedding_size, margin=settings.margin, scale=settings.scale
             )
         elif settings.loss == "contrastive":
             self.loss = SupConLoss(temperature=settings.temperature)
         else:
-            self.head = nn.Linear(network.embedding, groups)
+            self.head = nn.Linear(network.embedding_size, groups)
             self.loss = nn.CrossEntropyLoss()
         self.lowest_loss: torch.Tensor
         self.register_buffer("lowest_loss", torch.tensor(math.inf))
@@ -51,7 +50,7 @@ class GroupClassifier(lightning.LightningModule):
         """Mean loss of (inputs, groups)."""
         inputs, groups = batch
         embeddings = self.network(inputs)
-        # The angles of ArcFace become NaN in half precision.
+        # ArcFace's angles become NaN in half precision.
         with torch.autocast(self.device.type, enabled=False):
             loss: torch.Tensor = self.loss(self.head(embeddings.float()), groups)
         self.log("loss", loss, on_step=False, on_epoch=True, batch_size=len(groups))
@@ -63,12 +62,12 @@ class GroupClassifier(lightning.LightningModule):
         gradient_clip_val: float | None = None,  # noqa: ARG002
         gradient_clip_algorithm: str | None = None,  # noqa: ARG002
     ) -> None:
-        """Adaptive gradient clipping of the backbone alone: not the classifier (Brock et al. 2021)."""
-        if self.settings.clip_factor:
-            adaptive_clip_grad(list(self.network.backbone.parameters()), self.settings.clip_factor)
+        """Adaptive gradient clipping of the backbone without the head (Brock et al. 2021)."""
+        if self.settings.agc_clip_factor:
+            adaptive_clip_grad(list(self.network.backbone.parameters()), self.settings.agc_clip_factor)
 
     def on_train_epoch_end(self) -> None:
-        """Keep the network of the epoch with the lowest loss, as the article does."""
+        """Keep the network of the epoch with the lowest loss, as the paper does."""
         loss = self.trainer.callback_metrics["loss"]
         if not torch.isfinite(loss):
             raise InputError(f"the training loss became {loss}; lower learning_rate of this experiment")
@@ -77,7 +76,7 @@ class GroupClassifier(lightning.LightningModule):
             save_weights(self.best, self.state())
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Tensors of the network, and `classifier.weight` (groups, embedding) and `.bias`."""
+        """Tensors of the network, and `classifier.weight` (groups, embedding_size) and `.bias`."""
         classifier: dict[str, torch.Tensor] = {}
         if isinstance(self.head, nn.Linear):
             classifier = dict(self.head.state_dict())
@@ -86,7 +85,7 @@ class GroupClassifier(lightning.LightningModule):
         return self.network.state_dict() | {CLASSIFIER + name: value for name, value in classifier.items()}
 
     def configure_optimizers(self) -> Any:
-        """AdamW; the rate rises over a tenth of the steps, then falls along a cosine."""
+        """AdamW with one cycle: linear warm-up over 10 % of the steps, then cosine decay."""
         trained = [parameter for parameter in self.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
             trained, lr=self.settings.learning_rate, weight_decay=self.settings.weight_decay
@@ -106,10 +105,8 @@ def split_state(
     return own, classifier
 
 
-def predicted_classes(
-    embeddings: npt.NDArray[np.float32], classifier: dict[str, torch.Tensor]
-) -> npt.NDArray[np.int64]:
-    """(n,) most likely group of each row of (n, embedding) by a checkpoint's classifier."""
+def predicted_classes(embeddings: Float32, classifier: dict[str, torch.Tensor]) -> Int64:
+    """(n,) predicted group of each row of (n, embedding_size) by a checkpoint's classifier."""
     scores = torch.from_numpy(embeddings) @ classifier["weight"].T
     if "bias" in classifier:
         scores = scores + classifier["bias"]

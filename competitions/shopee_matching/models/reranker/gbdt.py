@@ -1,104 +1,86 @@
-"""Gradient-boosted trees that judge candidate pairs, and a second look that knows the first one's mind."""
+"""LightGBM on candidate pairs, and the features of the second stage."""
 
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
-import numpy.typing as npt
 from scipy.sparse import csr_array
 
-from common.base.atomic import write_text
 from common.base.errors import InputError
-from common.base.paths import display_path
+from common.learn.arrays import Bools, Float32, Int64
+from common.learn.boosting import train_lightgbm
 from competitions.shopee_matching.candidates.pairs import CandidatePairs
-from competitions.shopee_matching.experiment import Booster
-from competitions.shopee_matching.models.reranker.features import CandidateLists, PairFeatures
+from competitions.shopee_matching.experiment import RerankerSettings
+from competitions.shopee_matching.models.reranker.features import CandidateLists, Column, PairFeatures
 
-Float32 = npt.NDArray[np.float32]
-Int64 = npt.NDArray[np.int64]
-MOST_PAIRS = 1_500_000
-"""So many pairs are learned from at most, drawn at random."""
-SPARE_LEAVES, SHARE_OF_PRODUCT = 4, 25
-"""A tree has at most so many leaves more than there are products; a leaf at least 1/25 of one's pairs."""
-HOPELESS = 0.003
-"""Pairs of a smaller chance get no second look."""
+if TYPE_CHECKING:
+    import lightgbm
+
+MAX_TRAINING_PAIRS = 1_500_000
+"""More pairs are sampled down to this number."""
+SPARE_LEAVES, LEAVES_PER_PRODUCT = 4, 25
+"""A tree has at most (products + 4) leaves; a leaf holds at least 1/25 of the pairs of a product."""
+MIN_STAGE1_PROBA = 0.003
+"""Pairs below this first-stage probability are not rescored."""
 
 
-def train_booster(
-    features: "PairFeatures | SecondLook",
+def train_reranker(
+    features: "PairFeatures | SecondStageFeatures",
     places: Int64,
-    same: npt.NDArray[np.bool_],
-    settings: Booster,
+    same: Bools,
+    settings: RerankerSettings,
     seed: int,
     products: int,
-) -> Any:
-    """Learn whether pairs are of one product.
+) -> "lightgbm.Booster":
+    """Learn whether the two listings of a pair are the same product.
 
-    The pairs of a product resemble each other: few products call for small trees, however many pairs.
+    The pairs of one product resemble each other, so few products need small trees, however many pairs there
+    are.
 
     Parameters
     ----------
     places : pairs to learn from.
     same : (len(places),) whether they are of one product.
-    products : how many products their queries are of.
+    products : number of products of their queries.
 
     Raises
     ------
-    InputError : all pairs are of one kind.
+    InputError : only positive or only negative pairs.
     """
     if not len(same) or same.all() or not same.any():
+        missing = "positive" if not same.any() else "negative"
         raise InputError(
-            f"the booster's {len(same)} pairs hold {int(same.sum())} of one product; expected both kinds: "
+            f"no {missing} pairs to train the reranker (of {len(same)}): "
             f"give more labelled listings, or another experiment (union) with --experiment"
         )
-    if len(places) > MOST_PAIRS:
-        drawn = np.sort(np.random.default_rng(seed).choice(len(places), MOST_PAIRS, replace=False))
+    if len(places) > MAX_TRAINING_PAIRS:
+        drawn = np.sort(np.random.default_rng(seed).choice(len(places), MAX_TRAINING_PAIRS, replace=False))
         places, same = places[drawn], same[drawn]
-    least = min(settings.least_in_leaf, max(1, len(places) // 50))
-    table = np.concatenate([block for _, block in features.blocks(places)])
-    parameters = {
-        "objective": "binary",
-        "num_leaves": min(settings.leaves, products + SPARE_LEAVES),
-        "learning_rate": settings.learning_rate,
-        "min_data_in_leaf": max(least, len(places) // (SHARE_OF_PRODUCT * products)),
-        "feature_fraction": 0.6,
-        "bagging_fraction": 0.7,
-        "bagging_freq": 1,
-        "lambda_l2": 3.0,
-        "max_bin": 127,
-        "seed": seed % 2**31,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbose": -1,
-    }
-    names = [name.replace(":", "") for name in features.names()]
-    data = lightgbm.Dataset(table, same.astype(np.float32), feature_name=names)
-    return lightgbm.train(parameters, data, num_boost_round=settings.trees)
+    least = min(settings.min_data_in_leaf, max(1, len(places) // 50))
+    return train_lightgbm(
+        np.concatenate([block for _, block in features.blocks(places)]),
+        same.astype(np.float32),
+        objective="binary",
+        num_boost_round=settings.num_boost_round,
+        num_leaves=min(settings.num_leaves, products + SPARE_LEAVES),
+        learning_rate=settings.learning_rate,
+        min_data_in_leaf=max(least, len(places) // (LEAVES_PER_PRODUCT * products)),
+        seed=seed,
+        feature_names=features.names(),
+        feature_fraction=0.6,
+        bagging_fraction=0.7,
+        bagging_freq=1,
+        lambda_l2=3.0,
+        max_bin=127,
+    )
 
 
-def save_booster(path: Path, booster: Any) -> None:
-    """Write the trees as text, whole or not at all."""
-    write_text(path, booster.model_to_string())
-
-
-def load_booster(path: Path) -> Any:
-    """Read trees that `save_booster` wrote; InputError when they are missing or damaged."""
-    if not path.is_file():
-        raise InputError(f"{display_path(path)} is missing: run 2_train_folds.py first")
-    try:
-        return lightgbm.Booster(model_str=path.read_text(encoding="utf-8"))
-    except (lightgbm.basic.LightGBMError, UnicodeDecodeError):
-        raise InputError(
-            f"{display_path(path)}: not a booster; delete it and run 2_train_folds.py again"
-        ) from None
-
-
-def chances(
-    boosters: list[Any], features: "PairFeatures | SecondLook", places: Int64 | None = None
+def probabilities(
+    boosters: Sequence["lightgbm.Booster"],
+    features: "PairFeatures | SecondStageFeatures",
+    places: Int64 | None = None,
 ) -> Float32:
-    """Mean chance by several boosters of each pair, or of those at `places`, to be of one product."""
+    """Mean probability by several boosters that a pair is one product, of all pairs or those at `places`."""
     found = [
         np.mean([booster.predict(block) for booster in boosters], axis=0)
         for _, block in features.blocks(places)
@@ -106,26 +88,28 @@ def chances(
     return np.concatenate(found).astype(np.float32) if found else np.empty(0, dtype=np.float32)
 
 
-class SecondLook:
-    """Features of pairs after a first look: the same ones, and what the first look says of their neighbours.
+class SecondStageFeatures:
+    """Features of the second stage: those of the first, and its probabilities of neighbouring pairs.
 
-    Two listings that the same third ones match are likely one product, even where their own pair is unclear.
+    Two listings that match the same third listings are likely one product, even where their own pair is
+    unclear.
 
     Parameters
     ----------
-    first : the features that the first look was given.
-    chance : (pairs,) what it made of them.
+    first : features of the first stage.
+    probability : (pairs,) result of the first stage.
     """
 
-    def __init__(self, first: PairFeatures, chance: Float32) -> None:
-        self.first, self.chance = first, chance
+    def __init__(self, first: PairFeatures, probability: Float32) -> None:
+        self.first, self.probability = first, probability
         pairs, rows = first.pairs, len(first.listings)
         self.pairs = pairs
-        self.lists = CandidateLists(pairs.query, pairs.match, chance, rows)
-        self.returned = returned_chance(pairs, chance)
-        self.expected = np.bincount(pairs.query, weights=chance, minlength=rows).astype(np.float32)
-        mutual = ((chance + self.returned) / 2).astype(np.float32)
-        likely = mutual >= HOPELESS
+        self.lists = CandidateLists(pairs.query, pairs.match, probability, rows)
+        self.reverse = reverse_probability(pairs, probability)
+        self.expected = np.bincount(pairs.query, weights=probability, minlength=rows).astype(np.float32)
+        mutual = ((probability + self.reverse) / 2).astype(np.float32)
+        likely = mutual >= MIN_STAGE1_PROBA
+        # (rows, rows) graph of likely pairs; products of its rows sum over common neighbours.
         shape = (rows, rows)
         self.graph = csr_array((mutual[likely], (pairs.query[likely], pairs.match[likely])), shape=shape)
         with_itself = self.graph + csr_array(
@@ -134,11 +118,11 @@ class SecondLook:
         lengths = np.sqrt(np.asarray(with_itself.multiply(with_itself).sum(axis=1)).ravel())
         with_itself = csr_array(with_itself)
         with_itself.data /= np.repeat(lengths, np.diff(with_itself.indptr))
-        self.with_itself = with_itself
+        self.unit_graph = with_itself
 
-    def worth_it(self) -> npt.NDArray[np.bool_]:
-        """(pairs,) which pairs the second look is for."""
-        return self.chance >= HOPELESS
+    def survivors(self) -> Bools:
+        """(pairs,) which pairs are rescored."""
+        return self.probability >= MIN_STAGE1_PROBA
 
     def names(self) -> list[str]:
         """Names of the features, in the columns' order."""
@@ -150,37 +134,37 @@ class SecondLook:
             own = np.stack([values for _, values in self._columns(block)], axis=1).astype(np.float32)
             yield block, np.concatenate([features, own], axis=1)
 
-    def _columns(self, places: Int64) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
+    def _columns(self, places: Int64) -> Iterator[Column]:
         query, match = self.pairs.query[places], self.pairs.match[places]
-        chance, returned = self.chance[places], self.returned[places]
-        yield "chance", chance
-        yield "chance returned", returned
+        yield "probability", self.probability[places]
+        yield "reverse probability", self.reverse[places]
         for name, values in self.lists.features(places, query, match):
             if name != "score":
-                yield f"chance: {name}", values
+                yield f"probability: {name}", values
         one, other = self.graph[query], self.graph[match]
         both = one.multiply(other)
-        yield "chance by a third", np.asarray(both.sum(axis=1)).ravel()
-        yield "chance by the best third", np.asarray(both.max(axis=1).todense()).ravel()
-        alike = self.with_itself[query].multiply(self.with_itself[match]).sum(axis=1)
-        yield "likely neighbours alike", np.asarray(alike).ravel()
-        yield "others of query", self.expected[query]
-        yield "others of match", self.expected[match]
+        yield "probability by third listings", np.asarray(both.sum(axis=1)).ravel()
+        yield "probability by the best third", np.asarray(both.max(axis=1).todense()).ravel()
+        alike = self.unit_graph[query].multiply(self.unit_graph[match]).sum(axis=1)
+        yield "cosine of likely neighbours", np.asarray(alike).ravel()
+        yield "expected matches of query", self.expected[query]
+        yield "expected matches of match", self.expected[match]
 
 
-def returned_chance(pairs: CandidatePairs, chance: Float32) -> Float32:
-    """(pairs,) chance of the pair seen from its match; 0 where the match does not propose the query."""
+def reverse_probability(pairs: CandidatePairs, probability: Float32) -> Float32:
+    """(pairs,) probability of the reversed pair; 0 where the match does not propose the query."""
+    # Pairs as ascending 64-bit keys, so the reversed pair is found by binary search.
     key = (pairs.query.astype(np.int64) << 32) | pairs.match
     back = (pairs.match.astype(np.int64) << 32) | pairs.query
     place = np.searchsorted(key, back)
     found = np.zeros(len(pairs), dtype=np.float32)
     inside = place < len(key)
     there = np.flatnonzero(inside)[key[place[inside]] == back[inside]]
-    found[there] = chance[place[there]]
+    found[there] = probability[place[there]]
     return found
 
 
-def both_ways(pairs: CandidatePairs, chance: Float32) -> Float32:
-    """(pairs,) chances on which both sides agree: the mean of both directions, where both propose it."""
-    returned = returned_chance(pairs, chance)
-    return np.where(returned > 0, (chance + returned) / 2, chance).astype(np.float32)
+def symmetrised(pairs: CandidatePairs, probability: Float32) -> Float32:
+    """(pairs,) mean probability of both directions where both are candidates, otherwise unchanged."""
+    reverse = reverse_probability(pairs, probability)
+    return np.where(reverse > 0, (probability + reverse) / 2, probability).astype(np.float32)

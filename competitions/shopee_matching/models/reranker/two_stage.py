@@ -1,128 +1,127 @@
-"""What an experiment makes of its parents' candidates: one table, then a booster's first and second look."""
+"""The two-stage reranker: trained fold by fold on candidate pairs, then applied to new galleries."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.learn.arrays import Bools, Float32
+from common.learn.boosting import load_booster, save_booster
 from common.learn.seeding import derived_seed
 from common.run.job import Job, Result
-from competitions.shopee_matching.candidates.pairs import CandidatePairs, joined, read_pairs, restricted
-from competitions.shopee_matching.candidates.registry import by_picture, filled
-from competitions.shopee_matching.data.listings import Listings, load_listings
+from competitions.shopee_matching.candidates.pairs import CandidatePairs
+from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.experiment import ShopeeExperiment
 from competitions.shopee_matching.models.reranker.features import PairFeatures
 from competitions.shopee_matching.models.reranker.gbdt import (
-    SecondLook,
-    both_ways,
-    chances,
-    load_booster,
-    save_booster,
-    train_booster,
+    SecondStageFeatures,
+    probabilities,
+    symmetrised,
+    train_reranker,
 )
-from competitions.shopee_matching.models.reranker.units import pair_agreement
+
+if TYPE_CHECKING:
+    import lightgbm
+
+FIRST_STAGE = "first_stage.txt"
 
 
-def joined_parents(job: Job, settings: ShopeeExperiment, listings: Listings, stage: str) -> CandidatePairs:
-    """Candidates of all parents; without those whose amounts contradict, where the rule says so.
-
-    Parameters
-    ----------
-    stage : oof or test.
-    """
-    pairs = joined(
-        [read_pairs(job.paths.experiment(parent) / f"{stage}.parquet") for parent in settings.parents]
-    )
-    if settings.rule.amounts_veto and "titles" not in job.upstream["processed"].decision["without"]:
-        pairs = restricted(pairs, pair_agreement(listings.title, pairs.query, pairs.match) >= 0)
-    return with_all_similarities(job, pairs, stage) if settings.branch == "booster" else pairs
+def second_stage_file(experiment: Path, fold: int) -> Path:
+    """Second-stage booster of one fold; made when all folds are there, so it lies outside the fold folder."""
+    return experiment / f"second_stage{fold}.txt"
 
 
-def with_all_similarities(job: Job, pairs: CandidatePairs, stage: str) -> CandidatePairs:
-    """The pairs with the similarity of their descriptors filled in where another branch proposed them.
-
-    A branch lists the nearest fifty; how alike a pair beyond them is, is worth knowing, too.
-    """
-    split, scores = ("train" if stage == "oof" else "test"), dict(pairs.scores)
-    for parent in job.settings.parents:
-        settings = cast(ShopeeExperiment, job.competition.experiment(parent, job.profile))
-        folder = job.paths.processed(settings.processed_variant())
-        file = folder / f"{split}_{settings.descriptors.kind}.npy"
-        if settings.branch == "descriptors" and np.isfinite(scores[parent]).any() and file.is_file():
-            pictures = load_listings(folder / f"{split}.parquet").picture
-            scores[parent] = filled(pairs, scores[parent], by_picture(np.load(file, mmap_mode="r"), pictures))
-    return CandidatePairs(pairs.query, pairs.match, scores)
-
-
-def features_of(job: Job, listings: Listings, pairs: CandidatePairs) -> PairFeatures:
-    """Features of the pairs of a pool, by what the data can tell at all."""
-    without = job.upstream["processed"].decision["without"]
-    labelled = job.processed / "train.parquet"
-    # Word frequencies of a few listings mean little; then those of the labelled ones count, too.
-    further: list[str] = []
-    if (listings.fold < 0).all() and labelled.is_file():
-        train = load_listings(labelled).title
-        further = train if len(train) > len(listings) else []
-    return PairFeatures(pairs, listings, "titles" not in without, "phash" not in without, further)
-
-
-def first_look(job: Job, settings: ShopeeExperiment, listings: Listings, outcome: Result) -> CandidatePairs:
-    """Train on the pairs of the other folds' listings; chances of the held-out listings' pairs."""
-    pairs = joined_parents(job, settings, listings, "oof")
-    features = features_of(job, listings, pairs)
-    held_out = listings.fold[pairs.query] == job.fold
+def train_first_stage(
+    job: Job[ShopeeExperiment], listings: Listings, features: PairFeatures
+) -> tuple[CandidatePairs, Result]:
+    """Train on the pairs of the other folds' listings; probabilities of the validation listings' pairs."""
+    settings, pairs = job.settings, features.pairs
+    validation = listings.fold[pairs.query] == job.fold
     same = listings.label_group[pairs.query] == listings.label_group[pairs.match]
-    learnt = np.flatnonzero(~held_out)
+    training = np.flatnonzero(~validation)
     seed = derived_seed(job.seed, "booster", job.fold)
     products = len(np.unique(listings.label_group[listings.fold != job.fold]))
-    booster = train_booster(features, learnt, same[learnt], settings.booster, seed, products)
-    out = job.fold_folder / "first_look.txt"
+    booster = train_reranker(features, training, same[training], settings.reranker, seed, products)
+    out = job.fold_folder / FIRST_STAGE
     save_booster(out, booster)
-    outcome.outputs.append(out)
-    places = np.flatnonzero(held_out)
-    chance = chances([booster], features, places)
-    outcome.metrics["log_loss"] = _log_loss(chance, same[places])
-    return CandidatePairs(pairs.query[places], pairs.match[places], {settings.name: chance})
+    places = np.flatnonzero(validation)
+    probability = probabilities([booster], features, places)
+    found = CandidatePairs(pairs.query[places], pairs.match[places], {settings.name: probability})
+    return found, Result([out], {"log_loss": _log_loss(probability, same[places])})
 
 
-def second_look(
-    job: Job, settings: ShopeeExperiment, listings: Listings, judged: CandidatePairs
+def train_second_stage(
+    job: Job[ShopeeExperiment], listings: Listings, features: PairFeatures, first: CandidatePairs
 ) -> tuple[CandidatePairs, list[Path]]:
-    """Second boosters, fold by fold, trained on the first look's held-out chances; the pairs judged again."""
-    pairs = joined_parents(job, settings, listings, "oof")
-    look = SecondLook(features_of(job, listings, pairs), judged.scores[settings.name])
+    """Train second-stage boosters on the first stage's OOF probabilities; the pairs rescored."""
+    settings, pairs = job.settings, features.pairs
+    stacked = SecondStageFeatures(features, first.scores[settings.name])
     fold = listings.fold[pairs.query]
     same = listings.label_group[pairs.query] == listings.label_group[pairs.match]
-    chance, files = look.chance.copy(), []
+    probability, files = stacked.probability.copy(), []
     for held_out in range(settings.folds):
-        learnt = np.flatnonzero((fold != held_out) & look.worth_it())
-        if same[learnt].all():  # the first look left no doubt
-            learnt = np.flatnonzero(fold != held_out)
+        training = np.flatnonzero((fold != held_out) & stacked.survivors())
+        if same[training].all():  # the first stage separates the products without a doubt
+            training = np.flatnonzero(fold != held_out)
+        # The label is part of the seed: another one would give other trees.
         seed = derived_seed(job.seed, "second look", held_out)
         products = len(np.unique(listings.label_group[listings.fold != held_out]))
-        booster = train_booster(look, learnt, same[learnt], settings.booster, seed, products)
-        files.append(job.paths.experiment(settings.name) / f"second_look{held_out}.txt")
+        booster = train_reranker(stacked, training, same[training], settings.reranker, seed, products)
+        files.append(second_stage_file(job.paths.experiment(settings.name), held_out))
         save_booster(files[-1], booster)
-        places = np.flatnonzero((fold == held_out) & look.worth_it())
-        chance[places] = chances([booster], look, places)
-    return CandidatePairs(judged.query, judged.match, {settings.name: both_ways(judged, chance)}), files
+        places = np.flatnonzero((fold == held_out) & stacked.survivors())
+        probability[places] = probabilities([booster], stacked, places)
+    scores = {settings.name: symmetrised(first, probability)}
+    return CandidatePairs(first.query, first.match, scores), files
 
 
-def judge(job: Job, settings: ShopeeExperiment, listings: Listings, pairs: CandidatePairs) -> CandidatePairs:
-    """Chances of a new pool's pairs by the boosters of all folds together."""
-    features = features_of(job, listings, pairs)
-    chance = chances([load_booster(folder / "first_look.txt") for folder in job.fold_folders], features)
-    if settings.booster.second_look:
-        look = SecondLook(features, chance)
-        folder = job.paths.experiment(settings.name)
-        boosters = [load_booster(folder / f"second_look{fold}.txt") for fold in range(settings.folds)]
-        places = np.flatnonzero(look.worth_it())
-        chance = chance.copy()
-        chance[places] = chances(boosters, look, places)
-        chance = both_ways(pairs, chance)
-    return CandidatePairs(pairs.query, pairs.match, {settings.name: chance})
+@dataclass(frozen=True)
+class Reranker:
+    """The boosters of all folds; their mean probability counts."""
+
+    name: str
+    first_stage: list["lightgbm.Booster"]
+    second_stage: list["lightgbm.Booster"]
+    """Empty without a second stage."""
+
+    def rerank(
+        self, features: PairFeatures, new: Bools | None = None, earlier: CandidatePairs | None = None
+    ) -> CandidatePairs:
+        """Scores `first_stage` and `<name>` of all pairs.
+
+        Parameters
+        ----------
+        new : (pairs,) pairs to score; the others keep their scores. None: all.
+        earlier : the other pairs, in their order, as this method returned them.
+        """
+        pairs = features.pairs
+        new = np.ones(len(pairs), dtype=bool) if new is None else new
+        first, final = np.zeros((2, len(pairs)), dtype=np.float32)
+        if earlier is not None:
+            first[~new], final[~new] = earlier.scores["first_stage"], earlier.scores[self.name]
+        places = np.flatnonzero(new)
+        first[places] = probabilities(self.first_stage, features, places)
+        final[places] = first[places]
+        if self.second_stage:
+            stacked = SecondStageFeatures(features, first)
+            places = np.flatnonzero(new & stacked.survivors())
+            final[places] = probabilities(self.second_stage, stacked, places)
+            final[new] = symmetrised(pairs, final)[new]
+        return CandidatePairs(pairs.query, pairs.match, {"first_stage": first, self.name: final})
 
 
-def _log_loss(chance: np.ndarray, same: np.ndarray) -> float:
-    known = np.clip(chance.astype(np.float64), 1e-6, 1 - 1e-6)
+def load_reranker(settings: ShopeeExperiment, experiment: Path) -> Reranker:
+    """The boosters below `<work>/<experiment>`; InputError when one is missing or damaged."""
+    folds = range(settings.folds)
+    second = [second_stage_file(experiment, fold) for fold in folds] if settings.reranker.second_stage else []
+    return Reranker(
+        settings.name,
+        [load_booster(experiment / f"fold{fold}" / FIRST_STAGE) for fold in folds],
+        [load_booster(file) for file in second],
+    )
+
+
+def _log_loss(probability: Float32, same: Bools) -> float:
+    known = np.clip(probability.astype(np.float64), 1e-6, 1 - 1e-6)
     return float(-np.log(np.where(same, known, 1 - known)).mean()) if len(known) else 0.0

@@ -1,13 +1,14 @@
-"""Amounts in titles: 500 ml against 1 l, 12 pieces against 24; two listings that contradict are no match."""
+"""Quantities with units in titles: 500 ml against 1 l, 12 pieces against 24."""
 
 import re
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-Amounts = dict[str, frozenset[float]]
-"""Dimension -> the amounts that a title names, in that dimension's smallest unit."""
+from common.learn.arrays import Int32, Integers
+
+Quantities = dict[str, frozenset[float]]
+"""Dimension -> quantities in a title, in that dimension's base unit."""
 
 PIECES = ("pcs", "pc", "pieces", "piece", "buah", "lembar", "sachet", "pack", "tablet", "kapsul", "biji")
 UNITS: dict[str, dict[str, float]] = {
@@ -28,8 +29,8 @@ COUNTED = re.compile(r"\bisi\s?(\d{1,4})\b(?!\s?(?:ml|gr?|kg|l)\b)")
 DIMENSION = {unit: (dimension, size) for dimension, units in UNITS.items() for unit, size in units.items()}
 
 
-def title_amounts(title: str) -> Amounts:
-    """Amounts that a title names, `{"volume": {500.0}}`; decimals with a point or a comma."""
+def title_quantities(title: str) -> Quantities:
+    """Quantities that a title names, `{"volume": {500.0}}`; decimals with a point or a comma."""
     text = title.lower()
     found: dict[str, set[float]] = {}
     for number, unit in MEASURED.findall(text):
@@ -37,27 +38,25 @@ def title_amounts(title: str) -> Amounts:
         found.setdefault(dimension, set()).add(round(float(number.replace(",", ".")) * size, 6))
     for number in COUNTED.findall(text):
         found.setdefault("pieces", set()).add(float(number))
-    return {dimension: frozenset(amounts) for dimension, amounts in found.items()}
+    return {dimension: frozenset(values) for dimension, values in found.items()}
 
 
-def agreement(one: Amounts, other: Amounts) -> int:
-    """-1 where a dimension that both name has no common amount, 1 where all agree, 0 without any shared."""
+def agreement(one: Quantities, other: Quantities) -> int:
+    """-1 for a conflict in a shared dimension, 1 where all shared ones agree, 0 without a shared one."""
     shared = one.keys() & other.keys()
     if not shared:
         return 0
     return 1 if all(one[dimension] & other[dimension] for dimension in shared) else -1
 
 
-def pair_agreement(
-    titles: Sequence[str], query: npt.NDArray[np.int32], match: npt.NDArray[np.int32]
-) -> npt.NDArray[np.int8]:
-    """(pairs,) `agreement` of the two titles of each pair."""
-    amounts = [title_amounts(title) for title in titles]
-    named = np.array([bool(each) for each in amounts], dtype=bool)
+def unit_agreement(titles: Sequence[str], query: Int32, match: Int32) -> Integers:
+    """(pairs,) int8 `agreement` of the two titles of each pair."""
+    quantities = [title_quantities(title) for title in titles]
+    named = np.array([bool(each) for each in quantities], dtype=bool)
     found = np.zeros(len(query), dtype=np.int8)
     both = np.flatnonzero(named[query] & named[match]) if len(query) else np.empty(0, dtype=np.int64)
     found[both] = [
-        agreement(amounts[one], amounts[other])
+        agreement(quantities[one], quantities[other])
         for one, other in zip(query[both].tolist(), match[both].tolist(), strict=True)
     ]
     return found
