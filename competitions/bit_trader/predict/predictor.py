@@ -111,6 +111,11 @@ class BitTraderPredictor:
         Raises
         ------
         InputError : the klines are malformed or too short.
+
+        Notes
+        -----
+        ARIMA fits many windows in several processes; a script must then call this below
+        `if __name__ == "__main__":`.
         """
         with TemporaryDirectory() as folder:
             prediction = self.predict_windows(klines, every, Path(folder))
