@@ -2,34 +2,35 @@
 
     python -m benchmarks.bit_trader [reading] [arima] [equity] [inference]
 
-Reads nothing: bars come from the made-up market, in the official layout and at the official size. The CSV
-takes 1.2 GB for a while.
+Reads nothing: bars come from the synthetic market, in the official layout and size. The CSV takes 1.2 GB
+while the benchmark runs.
 """
 
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.side_by_side import Comparison, benchmark_command, compare, compare_processes
 from common.base.console import log, progress
+from common.learn.arrays import Float32, Float64, Int64
+from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.data.bar_files import COLUMNS, FIELDS, FUTURE_MINUTES, PAST_MINUTES
-from competitions.bit_trader.data.windows import Windows
+from competitions.bit_trader.data.windows import Windows, store_bars
+from competitions.bit_trader.models.factory import make_forecaster
+from competitions.bit_trader.rules.metric import equities
 from competitions.bit_trader.sample.market_simulation import COINS, bars_of, draw_coins, simulate_market
 
 SLUG = "bit_trader"
 TRAIN_SAMPLES, TEST_SAMPLES = 7929, 760
-DRAWN = 300
-"""So many samples are drawn and repeated under other ids: their text costs the same to read."""
+SIMULATED = 300
+"""As many samples are simulated and repeated under other ids; their text costs the same to read."""
 SERIES = 60
 SUBMISSIONS = 10_000
-Array = npt.NDArray[np.float32]
 
 
-def simulated_bars(samples: int, seed: int) -> Array:
-    """(samples, 1500, 9) bars of the made-up market."""
+def simulated_bars(samples: int, seed: int) -> Float32:
+    """(samples, 1500, 9) bars of the synthetic market."""
     generator = np.random.default_rng(seed)
     coins, coin_index = draw_coins(generator), np.arange(samples) % COINS
     market = simulate_market(coins.volatility[coin_index], generator)
@@ -37,7 +38,7 @@ def simulated_bars(samples: int, seed: int) -> Array:
 
 
 def simulated_windows(samples: int, seed: int) -> Windows:
-    """The same as windows with their future."""
+    """The same bars as windows with their future."""
     bars, number = simulated_bars(samples, seed), np.arange(samples)
     return Windows(number, number % COINS, number[:, None], bars[:, :PAST_MINUTES], bars[:, PAST_MINUTES:])
 
@@ -49,7 +50,7 @@ def write_official_csv(path: Path, samples: int) -> None:
     """train_x_df.csv in the official columns, sample by sample."""
     import polars as pl
 
-    bars = simulated_bars(min(DRAWN, samples), 0)[:, :PAST_MINUTES]
+    bars = simulated_bars(min(SIMULATED, samples), 0)[:, :PAST_MINUTES]
     with path.open("wb") as file:
         for first in progress(range(0, samples, len(bars)), "writing train_x_df.csv", "blocks"):
             count = min(len(bars), samples - first)
@@ -60,8 +61,8 @@ def write_official_csv(path: Path, samples: int) -> None:
             table.write_csv(file, include_header=first == 0)
 
 
-def read_by_pandas(path: Path) -> Array:
-    """The plain way: (samples, 1380, 9) float32."""
+def read_by_pandas(path: Path) -> Float32:
+    """The usual way: (samples, 1380, 9) float32."""
     import pandas as pd
 
     values = pd.read_csv(path)[list(FIELDS)].to_numpy(np.float32)
@@ -70,8 +71,6 @@ def read_by_pandas(path: Path) -> Array:
 
 def store(path: Path, target: Path) -> None:
     """Our way: checked row by row, into a memory-mapped file."""
-    from competitions.bit_trader.data.windows import store_bars
-
     store_bars(path, PAST_MINUTES, target)
 
 
@@ -83,13 +82,13 @@ def map_again(target: Path) -> float:
 
 def load_again(target: Path) -> float:
     """A second read without mapping."""
-    bars: Array = np.load(target)
+    bars: Float32 = np.load(target)
     return float(bars[:, -1, 0].sum())
 
 
-def reading(scratch: Path) -> list[Comparison]:
+def reading(folder: Path) -> list[Comparison]:
     """Official-size CSV into arrays, and reading them a second time."""
-    path, target = scratch / "train_x_df.csv", scratch / "train_x.npy"
+    path, target = folder / "train_x_df.csv", folder / "train_x.npy"
     write_official_csv(path, TRAIN_SAMPLES)
     store(path, target)
     if not np.array_equal(np.load(target, mmap_mode="r"), read_by_pandas(path)):
@@ -117,15 +116,15 @@ def reading(scratch: Path) -> list[Comparison]:
 # ---- ARIMA
 
 
-def arima_by_loop(series: Array) -> Array:
-    """The article's way: pmdarima's auto_arima, one series after the other."""
+def arima_by_loop(series: Float32) -> Float32:
+    """The paper's way: pmdarima's auto_arima in a loop over the series."""
     import warnings
 
     import pmdarima
     from threadpoolctl import threadpool_limits
 
     paths = []
-    # Without this limit, which the article's readers would not think of, the loop can be ten times slower.
+    # Without this limit the loop can be ten times slower.
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")
         for values in progress(series.astype(np.float64), "pmdarima loop", "series"):
@@ -134,26 +133,21 @@ def arima_by_loop(series: Array) -> Array:
     return np.asarray(paths, np.float32)
 
 
-def arima_side_by_side(windows: Windows, scratch: Path) -> Array:
+def arima_in_parallel(windows: Windows, folder: Path) -> Float32:
     """Our way: the experiment `arima`."""
-    from competitions.bit_trader.competition import COMPETITION
-    from competitions.bit_trader.experiment import BitTraderExperiment
-    from competitions.bit_trader.models.arima import ArimaForecaster
-
-    settings = cast(BitTraderExperiment, COMPETITION.experiment("arima", "full"))
-    forecaster = ArimaForecaster(settings.arima, settings.lookback)
-    return forecaster.forecast(windows, np.arange(len(windows)), scratch).paths
+    forecaster = make_forecaster(COMPETITION.experiment("arima", "full"), "cpu")
+    return forecaster.forecast(windows, np.arange(len(windows)), folder).paths
 
 
-def arima(scratch: Path) -> list[Comparison]:
+def arima(folder: Path) -> list[Comparison]:
     """60 series of 1,380 minutes, forecast for 120."""
     windows = simulated_windows(SERIES, 1)
     rows = np.arange(SERIES)
     series, future = windows.past_open(rows, PAST_MINUTES), windows.future_open(rows)
-    kept: dict[str, Array] = {}
+    kept: dict[str, Float32] = {}
 
     def ours() -> None:
-        kept["ours"] = arima_side_by_side(windows, scratch)
+        kept["ours"] = arima_in_parallel(windows, folder)
 
     def peer() -> None:
         kept["peer"] = arima_by_loop(series)
@@ -176,10 +170,8 @@ def arima(scratch: Path) -> list[Comparison]:
 # ---- equity
 
 
-def equity_by_loop(
-    future: npt.NDArray[np.float64], buy: npt.NDArray[np.float64], sell: npt.NDArray[np.int64]
-) -> list[float]:
-    """The official rule as one would write it down."""
+def equity_by_loop(future: Float64, buy: Float64, sell: Int64) -> list[float]:
+    """The official rule in plain Python."""
     result = []
     for submission in range(len(buy)):
         equity = 10_000.0
@@ -191,10 +183,8 @@ def equity_by_loop(
     return result
 
 
-def equity(scratch: Path) -> list[Comparison]:  # noqa: ARG001
+def equity(folder: Path) -> list[Comparison]:  # noqa: ARG001
     """10,000 submissions for 760 samples."""
-    from competitions.bit_trader.rules.metric import equities
-
     generator = np.random.default_rng(2)
     future = np.exp(0.002 * generator.normal(size=(TEST_SAMPLES, FUTURE_MINUTES))).astype(np.float64)
     buy = generator.random((SUBMISSIONS, TEST_SAMPLES))
@@ -205,7 +195,7 @@ def equity(scratch: Path) -> list[Comparison]:  # noqa: ARG001
         compare(
             SLUG,
             f"equity of {SUBMISSIONS:,} submissions x {TEST_SAMPLES} samples",
-            ours=("equity.equities", partial(equities, future, buy, sell)),
+            ours=("metric.equities", partial(equities, future, buy, sell)),
             peer=("plain Python loop", partial(equity_by_loop, future, buy, sell)),
             target="at least 100x faster",
             runs=3,
@@ -216,22 +206,21 @@ def equity(scratch: Path) -> list[Comparison]:  # noqa: ARG001
 # ---- inference
 
 
-def inference(scratch: Path) -> list[Comparison]:
-    """The article's CNN on 760 samples."""
-    from competitions.bit_trader.competition import COMPETITION
-    from competitions.bit_trader.experiment import BitTraderExperiment
-    from competitions.bit_trader.models.neural import NetworkForecaster
+def inference(folder: Path) -> list[Comparison]:
+    """The paper's CNN on 760 samples."""
+    # tensorflow is imported for this part only.
+    from competitions.bit_trader.models.cnn import CnnForecaster
 
-    settings = cast(BitTraderExperiment, COMPETITION.experiment("cnn_manual", "full"))
+    settings = COMPETITION.experiment("cnn_manual", "full")
     windows, rows = simulated_windows(TEST_SAMPLES, 3), np.arange(TEST_SAMPLES)
-    forecaster = NetworkForecaster(settings, "cpu")
+    forecaster = CnnForecaster(settings, "cpu")
 
-    def one_by_one() -> Array:
+    def one_by_one() -> Float32:
         past = windows.past_open(rows, settings.lookback)[..., None]
         return np.concatenate([forecaster.network.predict(past[row : row + 1], verbose=0) for row in rows])
 
-    def in_blocks() -> Array:
-        return forecaster.forecast(windows, rows, scratch).paths
+    def in_blocks() -> Float32:
+        return forecaster.forecast(windows, rows, folder).paths
 
     if not np.allclose(one_by_one(), in_blocks(), atol=1e-5):
         raise AssertionError("the forecasts differ")
@@ -239,7 +228,7 @@ def inference(scratch: Path) -> list[Comparison]:
         compare(
             SLUG,
             f"CNN (cnn_manual) inference of {TEST_SAMPLES} samples",
-            ours=("NetworkForecaster.forecast", in_blocks),
+            ours=("CnnForecaster.forecast", in_blocks),
             peer=("model.predict sample by sample", one_by_one),
             target="faster",
             runs=3,

@@ -1,9 +1,9 @@
-"""Face counting: photos a second, and the article's picture sets.
+"""Face counting: photos per second, and the paper's three preprocessing modes.
 
-    python -m benchmarks.face_counting [detection] [picture_sets]
+    python -m benchmarks.face_counting [detection] [preprocessing]
 
 Reads nothing: the photos are drawn, and a YOLOv5n is trained on some of them for a minute, so that there are
-boxes to be found.
+boxes to find.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from PIL import Image
 from torchvision.ops import box_iou
@@ -20,43 +19,45 @@ from torchvision.ops import box_iou
 from benchmarks.side_by_side import Comparison, benchmark_command, compare
 from common.base.console import log
 from common.files.pictures import read_rgb
+from common.learn.arrays import Float32, Float64
 from common.learn.seeding import seed_everything
 from competitions.face_counting.data.official_tables import BOX_COLUMNS, training_boxes
-from competitions.face_counting.data.picture_sets import (
+from competitions.face_counting.data.placement import (
     Placement,
-    half_size,
-    has_half_copy,
-    placement_of,
+    half_scale,
+    has_half_scale_copy,
+    place,
     render,
 )
-from competitions.face_counting.detection.boxes import found_in
+from competitions.face_counting.detection.boxes import boxes_table
 from competitions.face_counting.experiment import (
     AugmentationSettings,
     CountingSettings,
     DetectorSettings,
-    PictureSet,
-    PictureSettings,
+    InputSettings,
+    Preprocessing,
     TrainingSettings,
 )
-from competitions.face_counting.models.augmentation import TrainingCanvases
-from competitions.face_counting.models.base import build_detector
+from competitions.face_counting.models.augmentation import TrainingImages
+from competitions.face_counting.models.factory import build_detector
 from competitions.face_counting.models.openvino import CompiledDetector
+from competitions.face_counting.models.quiet_ultralytics import quiet_ultralytics
 from competitions.face_counting.models.training import train_detector
-from competitions.face_counting.models.yolo import Yolo, quiet_ultralytics
-from competitions.face_counting.predict.photos import OwnPicture, as_stored
+from competitions.face_counting.models.yolo import Yolo
+from competitions.face_counting.predict.photos import Photo, as_stored
 from competitions.face_counting.sample.sample_data import write_sample_data
 
 SLUG = "face_counting"
 SEED = 2021
 SIZE = (640, 448)
-"""Sides in px of photos that neither side scales or pads: both look at the same pixels."""
-CONFIDENCE, OVERLAP, MOST = 0.25, 0.7, 300
-"""What ultralytics' predict does by default."""
-TOGETHER = 60
-SETS: tuple[PictureSet, ...] = ("stretched", "white_canvas", "white_canvas_half_copies")
-CANVAS = 640
+"""Sides in px of photos that neither side scales or pads: both use the same pixels."""
+SCORE_THRESHOLD, NMS_IOU, MAX_DETECTIONS = 0.25, 0.7, 300
+"""Defaults of ultralytics' predict."""
+BATCH = 60
+MODES: tuple[Preprocessing, ...] = ("resize", "letterbox", "letterbox_half_scale")
+IMAGE_SIZE = 640
 
-Boxes = dict[str, npt.NDArray[np.float64]]
+Boxes = dict[str, Float64]
 
 
 def drawn_pictures(folder: Path) -> Path:
@@ -66,7 +67,7 @@ def drawn_pictures(folder: Path) -> Path:
     return folder
 
 
-# ---- photos a second
+# ---- photos per second
 
 
 def detection(folder: Path) -> list[Comparison]:
@@ -86,7 +87,7 @@ def detection(folder: Path) -> list[Comparison]:
         compare(
             SLUG,
             f"boxes of {len(files)} JPEG photos of {SIZE[0]} x {SIZE[1]} px, YOLOv5n, float32",
-            ours=("OpenVINO, a canvas a thread, decoded and drawn ahead", ours),
+            ours=("OpenVINO, an image per thread, decoded and rendered ahead", ours),
             peer=("ultralytics predict, file by file", peer),
             target="at least 2x faster",
             note="same weights, thresholds and threads; boxes agree to an IoU of 0.99",
@@ -95,40 +96,39 @@ def detection(folder: Path) -> list[Comparison]:
 
 
 def _counting() -> CountingSettings:
-    return CountingSettings(floor=CONFIDENCE, loose_overlap=OVERLAP)
+    return CountingSettings(score_threshold=SCORE_THRESHOLD, nms_iou=NMS_IOU)
 
 
 def _trained(data: Path, folder: Path) -> Yolo:
     """A YOLOv5n that finds most drawn faces."""
     seed_everything(SEED)
     boxes = {str(name): own[BOX_COLUMNS].to_numpy() for name, own in training_boxes(data).groupby("Name")}
-    stored = as_stored([OwnPicture(name, read_rgb(data / "image_data" / name), 1.0) for name in boxes])
+    stored = as_stored([Photo(name, read_rgb(data / "image_data" / name), 1.0) for name in boxes])
     stored.pictures["head_count"] = [len(own) for own in boxes.values()]
     stored = type(stored)(stored.pictures, stored.pixels, boxes)
     network = build_detector(DetectorSettings(size="n"))
-    canvases = TrainingCanvases(stored, PictureSettings(canvas=320), AugmentationSettings(), SEED)
-    training = TrainingSettings(epochs=8, batch=4, optimizer="adam", learning_rate=0.002, momentum=0.9)
-    network, _ = train_detector(network, canvases, training, SEED, folder / "training", "cpu", "YOLOv5n")
+    images = TrainingImages(stored, InputSettings(image_size=320), AugmentationSettings(), SEED)
+    training = TrainingSettings(epochs=8, batch_size=4, optimizer="adamw", learning_rate=0.002, momentum=0.9)
+    network, _ = train_detector(network, images, training, SEED, folder / "training", "cpu", "YOLOv5n")
     network.eval()
     if not isinstance(network, Yolo):
         raise TypeError(type(network))
     return network
 
 
-def _our_boxes(files: list[Path], detector: CompiledDetector) -> list[npt.NDArray[np.float32]]:
-    pictures = PictureSettings(canvas=CANVAS, tight=True)
+def _our_boxes(files: list[Path], detector: CompiledDetector) -> list[Float32]:
+    settings = InputSettings(image_size=IMAGE_SIZE, rect=True)
     boxes = []
     with ThreadPoolExecutor(2) as threads:
         read = threads.map(read_rgb, files)
-        for start in range(0, len(files), TOGETHER):
-            batch = [OwnPicture(path.name, next(read), 1.0) for path in files[start : start + TOGETHER]]
-            table = found_in(detector.detect, as_stored(batch), pictures, "ours")
+        for start in range(0, len(files), BATCH):
+            batch = [Photo(path.name, next(read), 1.0) for path in files[start : start + BATCH]]
+            table = boxes_table(detector.detect, as_stored(batch), settings, "ours")
             by_name = dict(iter(table.groupby("Name")))
             for picture in batch:
                 own = by_name.get(picture.name)
-                boxes.append(
-                    np.zeros((0, 4), np.float32) if own is None else own[BOX_COLUMNS].to_numpy()[:MOST]
-                )
+                found = np.zeros((0, 4), np.float32) if own is None else own[BOX_COLUMNS].to_numpy()
+                boxes.append(found[:MAX_DETECTIONS])
     return boxes
 
 
@@ -138,21 +138,21 @@ def _ultralytics(network: Yolo) -> Any:
         from ultralytics import YOLO
 
         front = YOLO("yolov5n.yaml")
-    # The front end builds 80 classes; it is handed the network of one.
+    # The front end builds 80 classes; it gets our network of one class.
     own = build_detector(DetectorSettings(size="n"))
     own.load_state_dict(network.state_dict())
     assert isinstance(own, Yolo)  # noqa: S101
     own.network.names = {0: "face"}
-    own.network.args = {}  # type: ignore[assignment]
-    front.model = own.network.eval()  # type: ignore[assignment]
+    own.network.args = {}
+    front.model = own.network.eval()
     return front
 
 
-def _peer_boxes(files: list[Path], front: Any) -> list[npt.NDArray[np.float32]]:
+def _peer_boxes(files: list[Path], front: Any) -> list[Float32]:
     return [front.predict(str(path), verbose=False, device="cpu")[0].boxes.xyxy.numpy() for path in files]
 
 
-def _same_boxes(ours: list[npt.NDArray[np.float32]], peer: list[npt.NDArray[np.float32]]) -> None:
+def _same_boxes(ours: list[Float32], peer: list[Float32]) -> None:
     """Raise ValueError when the two sides do not find the same boxes."""
     found = 0
     for one, two in zip(ours, peer, strict=True):
@@ -168,78 +168,78 @@ def _same_boxes(ours: list[npt.NDArray[np.float32]], peer: list[npt.NDArray[np.f
     log(f"both sides find the same {found} boxes on {len(ours)} photos")
 
 
-# ---- picture sets
+# ---- preprocessing
 
 
-def picture_sets(folder: Path) -> list[Comparison]:
-    """All three picture sets with their boxes, ours and as a plain Pillow loop makes them."""
+def preprocessing(folder: Path) -> list[Comparison]:
+    """The three preprocessing modes with their boxes, ours and in a plain Pillow loop."""
     data = drawn_pictures(folder / "data")
     boxes = {str(name): own[BOX_COLUMNS].to_numpy() for name, own in training_boxes(data).groupby("Name")}
     files = [data / "image_data" / name for name in boxes]
-    ours, peer = partial(_our_sets, files, boxes), partial(_pillow_sets, files, boxes)
+    ours, peer = partial(_our_images, files, boxes), partial(_pillow_images, files, boxes)
     for one, two in zip(ours(), peer(), strict=True):
         np.testing.assert_allclose(one, two, atol=0.51)  # half of odd sides is rounded in other places
     return [
         compare(
             SLUG,
-            f"the three picture sets of {len(files)} JPEG pictures with their boxes, canvas {CANVAS}",
+            f"three preprocessing modes of {len(files)} JPEG pictures with their boxes, {IMAGE_SIZE} px",
             ours=("decoded once, OpenCV, boxes as arrays", ours),
-            peer=("Pillow loop, decoded for every set, box by box", peer),
+            peer=("Pillow loop, decoded for every mode, box by box", peer),
             target="at least 2x faster",
             note="bilinear on both sides; boxes agree within a pixel",
         )
     ]
 
 
-def _our_sets(files: list[Path], boxes: Boxes) -> list[npt.NDArray[np.float64]]:
+def _our_images(files: list[Path], boxes: Boxes) -> list[Float64]:
     with ThreadPoolExecutor(2) as threads:
-        return [each for made in threads.map(partial(_our_picture, boxes), files) for each in made]
+        return [each for made in threads.map(partial(_our_image, boxes), files) for each in made]
 
 
-def _our_picture(boxes: Boxes, path: Path) -> list[npt.NDArray[np.float64]]:
+def _our_image(boxes: Boxes, path: Path) -> list[Float64]:
     picture, own = read_rgb(path), boxes[path.name]
     height, width = picture.shape[:2]
     made = []
-    for name in SETS:
-        placements: list[Placement] = [placement_of(name, width, height, CANVAS)]
-        if has_half_copy(name, len(own)):
-            placements.append(half_size(placements[0], CANVAS))
+    for mode in MODES:
+        placements: list[Placement] = [place(mode, width, height, IMAGE_SIZE)]
+        if has_half_scale_copy(mode, len(own)):
+            placements.append(half_scale(placements[0], IMAGE_SIZE))
         for placement in placements:
-            render(picture, placement, CANVAS)
-            made.append(np.asarray(placement.to_canvas(own), dtype=np.float64))
+            render(picture, placement, IMAGE_SIZE)
+            made.append(np.asarray(placement.to_image(own), dtype=np.float64))
     return made
 
 
-def _pillow_sets(files: list[Path], boxes: Boxes) -> list[npt.NDArray[np.float64]]:
+def _pillow_images(files: list[Path], boxes: Boxes) -> list[Float64]:
     made = []
     for path in files:
-        for name in SETS:
+        for mode in MODES:
             with Image.open(path) as opened:
                 picture = opened.convert("RGB")
             width, height = picture.size
-            if name == "stretched":
-                canvas = picture.resize((CANVAS, CANVAS), Image.Resampling.BILINEAR)
-                scale_x, scale_y, left, top = CANVAS / width, CANVAS / height, 0, 0
+            if mode == "resize":
+                image = picture.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BILINEAR)
+                scale_x, scale_y, left, top = IMAGE_SIZE / width, IMAGE_SIZE / height, 0, 0
             else:
                 scale_x = scale_y = 1.0
-                left, top = (CANVAS - width) // 2, (CANVAS - height) // 2
-                canvas = Image.new("RGB", (CANVAS, CANVAS), "white")
-                canvas.paste(picture, (left, top))
-            np.asarray(canvas)
+                left, top = (IMAGE_SIZE - width) // 2, (IMAGE_SIZE - height) // 2
+                image = Image.new("RGB", (IMAGE_SIZE, IMAGE_SIZE), "white")
+                image.paste(picture, (left, top))
+            np.asarray(image)
             moved = []
             for x0, y0, x1, y1 in boxes[path.name].tolist():
                 moved.append(
                     [x0 * scale_x + left, y0 * scale_y + top, x1 * scale_x + left, y1 * scale_y + top]
                 )
             made.append(np.array(moved))
-            if name == SETS[2] and len(moved) <= 5:
-                half = canvas.resize((CANVAS // 2, CANVAS // 2), Image.Resampling.BILINEAR)
-                copy = Image.new("RGB", (CANVAS, CANVAS), "white")
-                copy.paste(half, (CANVAS // 4, CANVAS // 4))
+            if mode == MODES[2] and len(moved) <= 5:
+                half = image.resize((IMAGE_SIZE // 2, IMAGE_SIZE // 2), Image.Resampling.BILINEAR)
+                copy = Image.new("RGB", (IMAGE_SIZE, IMAGE_SIZE), "white")
+                copy.paste(half, (IMAGE_SIZE // 4, IMAGE_SIZE // 4))
                 np.asarray(copy)
-                made.append(np.array([[value / 2 + CANVAS // 4 for value in box] for box in moved]))
+                made.append(np.array([[value / 2 + IMAGE_SIZE // 4 for value in box] for box in moved]))
     return made
 
 
 if __name__ == "__main__":
-    benchmark_command(__doc__, {"detection": detection, "picture_sets": picture_sets})
+    benchmark_command(__doc__, {"detection": detection, "preprocessing": preprocessing})

@@ -50,8 +50,8 @@ def room_of(parts: tuple[str, ...]) -> str:
     if parts[0] == "common":
         return f"common/{parts[1]}" if len(parts) > 1 else "common/base"
     inside = parts[2:]
-    if not inside or inside[0] == "__init__.py":
-        return "predict"  # `load` of a competition's package is a door to predict/
+    if not inside or inside[0] in ("__init__.py", "load"):
+        return "predict"  # `load` of the package calls predict/
     name = inside[0].removesuffix(".py")
     if name[0].isdigit():
         return SCRIPTS

@@ -12,6 +12,7 @@ from common.run.experiments import (
     load_experiment,
     parse_overrides,
     read_experiments,
+    read_options,
 )
 
 
@@ -214,3 +215,11 @@ def test_overrides_name_the_run_whatever_their_order(file: Path) -> None:
     assert one.name.startswith("long+")
     assert one.processed_suffix, "another number of folds is another preprocessing"
     assert not load_experiment(file, Sample, "long", "full", {"training.epochs": 2}).processed_suffix
+
+
+def test_options_of_a_part_are_checked_by_its_own_settings() -> None:
+    assert read_options(Training, {"epochs": 3}, "network.options") == Training(epochs=3)
+    with pytest.raises(InputError, match=r"network\.options: 'epoch\': is no known key"):
+        read_options(Training, {"epoch": 3}, "network.options")
+    with pytest.raises(InputError, match=r"network\.options: 'epochs\': Input should be a valid integer"):
+        read_options(Training, {"epochs": "3"}, "network.options")

@@ -31,7 +31,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
     monkeypatch.syspath_prepend(str(tmp_path))
     for name in [name for name in sys.modules if name.startswith("tests_room")]:
         monkeypatch.delitem(sys.modules, name)
-    import tests_room  # type: ignore[import-not-found]
+    import tests_room
 
     found: Registry = tests_room.PARTS
     return found

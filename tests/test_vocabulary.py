@@ -46,7 +46,9 @@ def test_retired_words_occur_nowhere() -> None:
     assert not found, "\n" + "\n".join(found[:60])
 
 
-@pytest.mark.parametrize("slug", SLUGS)
+@pytest.mark.parametrize(
+    "slug", [slug for slug in SLUGS if (ROOT / "tests" / slug / "vocabulary.txt").is_file()]
+)
 def test_retired_names_occur_nowhere_in_their_competition(slug: str) -> None:
     patterns = retired(ROOT / "tests" / slug / "vocabulary.txt")
     files = [file for file in texts() if belongs_to(file, slug)]

@@ -60,7 +60,7 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _sync(folder: Path) -> None:
-    """Have the names in a folder survive a power cut."""
+    """Put the names in a folder on the disk, so that a power cut does not lose them."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

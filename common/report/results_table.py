@@ -132,7 +132,8 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
         if row.oof_baselines:
             baselines.setdefault((row.data, row.profile), row.oof_baselines)
     parts += [f"Baselines on the labelled part of {data}: {text}." for (data, _), text in baselines.items()]
-    parts.append(_provenance(results))
+    if results:
+        parts.append(_provenance(results))
     if not_run:
         table = markdown_table(
             ["experiment", "paper", f"reported {competition.metric}", "idea", "needs"], not_run

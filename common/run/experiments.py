@@ -99,6 +99,7 @@ class Experiment(Settings):
 
 
 AnyExperiment = TypeVar("AnyExperiment", bound=Experiment)
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 def read_experiments(file: Path) -> dict[str, dict[str, Any]]:
@@ -161,6 +162,16 @@ def load_experiment(
             "and needs their folds; set it on them"
         )
     return _validated(model, resolved | {"processed_suffix": f"+{_hash(wanted)}"}, "--set")
+
+
+def read_options(model: type[AnySettings], options: Mapping[str, Any], where: str) -> AnySettings:
+    """The table `options` of an experiment as a part's own settings.
+
+    Raises
+    ------
+    InputError : an unknown key or a wrong type; the message begins with `where` and names the key.
+    """
+    return _validated(model, dict(options), where)
 
 
 def run_name(name: str, overrides: Overrides | None) -> str:
@@ -358,7 +369,7 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _validated(model: type[AnyExperiment], resolved: dict[str, Any], where: str) -> AnyExperiment:
+def _validated(model: type[AnySettings], resolved: dict[str, Any], where: str) -> AnySettings:
     try:
         return model.model_validate(resolved)
     except ValidationError as fault:

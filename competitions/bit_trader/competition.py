@@ -19,7 +19,7 @@ COMPETITION = Competition(
     write_sample_data=lazy("competitions.bit_trader.sample.sample_data:write_sample_data"),
     validate=lazy("competitions.bit_trader.rules.submission:submission_faults"),
     score=lazy("competitions.bit_trader.decision.backtest:score_submission"),
-    baselines=lazy("competitions.bit_trader.rules.baselines:naive_equities"),
+    baselines=lazy("competitions.bit_trader.rules.baselines:baseline_equities"),
     model_free=("never buying",),
     figures=lazy("competitions.bit_trader.report.figures:draw_figures"),
 )

@@ -1,4 +1,4 @@
-"""Figures behind an equity: interval, drawdown, hit rate, coin by coin, against values computed by hand."""
+"""Figures of a backtest: interval, drawdown, hit rate, per coin, against values computed by hand."""
 
 from pathlib import Path
 
@@ -12,17 +12,16 @@ from competitions.bit_trader.decision.backtest import (
     backtest,
     equity_curve,
     equity_of,
-    trading_figures,
     worst_drawdown,
     write_coins,
 )
 from competitions.bit_trader.rules.metric import final_equity, growth
-from competitions.bit_trader.rules.submission import Orders
-from tests.bit_trader.small_market import orders, prices
+from competitions.bit_trader.rules.submission import Positions
+from tests.bit_trader.small_market import positions, prices
 
 
 def test_figures_by_hand() -> None:
-    figures = trading_figures(prices(1.2, 0.5, 2.0, 1.0), orders([1, 1, 0, 0], [60, 60, 60, 60]))
+    figures = backtest(prices(1.2, 0.5, 2.0, 1.0), [positions([1, 1, 0, 0], [60, 60, 60, 60])]).figures
     assert figures["equity"] == pytest.approx(10000 * 1.2 * 0.5 * 0.99900025**2)
     assert figures["without_fees"] == pytest.approx(6000)
     assert figures["trades"] == 2
@@ -40,9 +39,9 @@ def test_drawdown_counts_from_the_start_too() -> None:
 def test_interval_holds_the_truth_and_never_buying_has_none() -> None:
     generator = np.random.default_rng(0)
     future = prices(*np.exp(0.01 * generator.normal(size=200)))
-    figures = trading_figures(future, orders([1.0] * 200, [60] * 200))
+    figures = backtest(future, [positions([1.0] * 200, [60] * 200)]).figures
     assert figures["equity_low"] < figures["equity"] < figures["equity_high"]
-    idle = trading_figures(future, orders([0.0] * 200, [0] * 200))
+    idle = backtest(future, [positions([0.0] * 200, [0] * 200)]).figures
     assert (idle["equity"], idle["equity_low"], idle["equity_high"], idle["hit_rate"]) == (
         10000,
         10000,
@@ -62,21 +61,23 @@ def test_the_curve_begins_at_10000_and_ends_at_the_equity() -> None:
 def test_repeats_calm_and_never_count_as_samples(seed: int, samples: int, repeats: int) -> None:
     generator = np.random.default_rng(seed)
     future = np.exp(0.01 * generator.normal(size=(samples, 120)))
-    placed = Orders(generator.integers(0, 2, samples).astype(np.float64), generator.integers(0, 120, samples))
-    once, often = backtest(future, [placed]).figures(), backtest(future, [placed] * repeats).figures()
+    placed = Positions(
+        generator.integers(0, 2, samples).astype(np.float64), generator.integers(0, 120, samples)
+    )
+    once, often = backtest(future, [placed]).figures, backtest(future, [placed] * repeats).figures
     assert often == pytest.approx(once)
     assert once["equity"] == pytest.approx(final_equity(growth(future, placed)))
     assert once["equity"] <= once["without_fees"] + 1e-9
     order = generator.permutation(samples)
-    shuffled = Orders(placed.buy_quantity[order], placed.sell_time[order])
-    again = backtest(future[order], [shuffled]).figures()
+    shuffled = Positions(placed.buy_quantity[order], placed.sell_time[order])
+    again = backtest(future[order], [shuffled]).figures
     for name in ("equity", "without_fees", "trades", "hit_rate"):
         assert again[name] == pytest.approx(once[name])
 
 
-def test_coin_by_coin_by_hand(tmp_path: Path) -> None:
+def test_coins_by_hand(tmp_path: Path) -> None:
     future = prices(1.2, 0.5, 2.0, 1.0)
-    tested = backtest(future, [orders([1, 1, 0, 1], [60, 60, 60, 0])])
+    tested = backtest(future, [positions([1, 1, 0, 1], [60, 60, 60, 0])])
     path = write_coins(tmp_path / "coins.parquet", np.array([3, 5, 3, 5]), future, tested)
     table = pl.read_parquet(path)
     assert table["coin_index"].to_list() == [3, 5]

@@ -55,32 +55,34 @@ def test_csv_and_parquet_read_alike_and_parquet_is_preferred(
     assert np.array_equal(from_csv, expected.astype(np.float32))
 
 
-def test_columns_are_read_by_name_in_any_order_and_that_is_told(tmp_path: Path) -> None:
+def test_columns_are_read_by_name_in_any_order_and_reported(tmp_path: Path) -> None:
     table = bars_table()
     table.write_csv(tmp_path / "a.csv")
     table.select(COLUMNS[::-1]).write_csv(tmp_path / "b.csv")
     assert np.array_equal(read(tmp_path / "a.csv"), read(tmp_path / "b.csv"))
     bars = np.zeros((3, MINUTES, len(FIELDS)), np.float32)
     assert fill_bars(tmp_path / "a.csv", bars).repairs == []
-    (told,) = fill_bars(tmp_path / "b.csv", bars).repairs
-    assert "b.csv: columns in another order" in told
+    (repair,) = fill_bars(tmp_path / "b.csv", bars).repairs
+    assert "b.csv: columns in another order" in repair
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 @pytest.mark.parametrize("row", [0, 119, 130, 359])
-def test_a_row_that_repeats_the_one_before_is_dropped_and_told(tmp_path: Path, suffix: str, row: int) -> None:
+def test_a_row_that_repeats_the_one_before_is_dropped_and_reported(
+    tmp_path: Path, suffix: str, row: int
+) -> None:
     table = bars_table()
-    doubled = pl.concat([table[: row + 1], table[row : row + 1], table[row:]])  # three times the same
-    for name, content in (("sound", table), ("doubled", doubled)):
+    duplicated = pl.concat([table[: row + 1], table[row : row + 1], table[row:]])  # three times the same
+    for name, content in (("sound", table), ("duplicated", duplicated)):
         path = tmp_path / f"{name}{suffix}"
         content.write_csv(path) if suffix == ".csv" else content.write_parquet(path)
     target = tmp_path / "bars.npy"
-    found = store_bars(tmp_path / f"doubled{suffix}", MINUTES, target)
+    found = store_bars(tmp_path / f"duplicated{suffix}", MINUTES, target)
     assert np.array_equal(np.load(target), read(tmp_path / f"sound{suffix}"))
     assert found.sample_id.tolist() == [10, 11, 12]
     assert found.coin_index.tolist() == [0, 1, 0]
-    (told,) = found.repairs
-    assert "2 rows repeat" in told
+    (repair,) = found.repairs
+    assert "2 rows repeat" in repair
 
 
 def set_value(column: str, row: int, value: float | int | None) -> Callable[[pl.DataFrame], pl.DataFrame]:
@@ -111,7 +113,7 @@ def other_volume(row: pl.DataFrame) -> pl.DataFrame:
         (lambda t: pl.concat([t, t[:120]]), "sample 10 occurs 2 times"),
         (lambda t: t[::-1], "sample 12 begins at minute 119"),
         (lambda t: t.drop("volume"), "column 'volume' is missing"),
-        (lambda t: t[:0], "holds no rows"),
+        (lambda t: t[:0], "has no rows"),
         (set_value("close", 125, float("nan")), "sample 11, minute 5: close is nan"),
         (set_value("volume", 125, float("inf")), "sample 11, minute 5: volume is inf"),
         (set_value("trades", 125, None), "sample 11, minute 5: trades is empty"),
@@ -144,7 +146,7 @@ def test_files_cut_short_within_a_line_or_a_block(tmp_path: Path) -> None:
     for name in ("a.csv", "a.parquet"):
         content = (tmp_path / name).read_bytes()
         (tmp_path / name).write_bytes(content[: len(content) * 2 // 3])
-        with pytest.raises(InputError, match=r"cut short|is empty"):
+        with pytest.raises(InputError, match=r"truncated|is empty"):
             read(tmp_path / name)
 
 
@@ -175,7 +177,7 @@ def test_the_last_open_must_be_1(tmp_path: Path) -> None:
         check_scaling(tmp_path, bars, np.array([4, 5]))
 
 
-def test_doubled_rows_at_the_border_of_two_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duplicate_rows_at_the_border_of_two_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table = bars_table()
     batches = [table[:130], table[129:130], table[129:200], table[199:]]
 

@@ -9,11 +9,11 @@ import pytest
 from common.run.experiments import experiment_names
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.data.bar_files import find_bar_file
-from competitions.bit_trader.data.folds import held_out_in
-from competitions.bit_trader.data.windows import Windows, lay_partitions, store_bars
+from competitions.bit_trader.data.folds import held_out_sets
+from competitions.bit_trader.data.windows import Windows, draw_fold_orders, store_bars
 from competitions.bit_trader.decision.out_of_fold import decide, decided_strategy
 from competitions.bit_trader.experiment import BitTraderExperiment
-from competitions.bit_trader.models.base import make_forecaster, mean_forecast
+from competitions.bit_trader.models.factory import make_forecaster, mean_forecast
 from competitions.bit_trader.models.forecasts import Forecasts
 from competitions.bit_trader.rules.submission import submission_faults, write_submission
 
@@ -32,7 +32,7 @@ def splits(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Wind
     )
     train_list, test_list = arrays["train_x_df"], arrays["test_x_df"]
     coin = np.arange(FEW) % 4
-    train = Windows(train_list.sample_id[:FEW], coin, lay_partitions(FEW, 0), past[:FEW], future[:FEW])
+    train = Windows(train_list.sample_id[:FEW], coin, draw_fold_orders(FEW, 0), past[:FEW], future[:FEW])
     none = np.full((len(test), 5), -1)
     return train, Windows(test_list.sample_id, test_list.coin_index, none, test, None)
 
@@ -40,12 +40,12 @@ def splits(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Wind
 def small(settings: BitTraderExperiment) -> BitTraderExperiment:
     """The sample profile's experiment with everything that only takes time cut short."""
     cut: dict[str, Any] = {"training": settings.training.model_copy(update={"epochs": 1})}
-    cut["boosting"] = settings.boosting.model_copy(update={"rounds": 3, "cut_every": 400})
-    cut["arima"] = settings.arima.model_copy(update={"processes": 1})
+    cut["gbdt"] = settings.gbdt.model_copy(update={"num_boost_round": 3, "stride": 400})
+    cut["arima"] = settings.arima.model_copy(update={"n_jobs": 1})
     if settings.arima.engine == "pmdarima":  # seconds a series; test_forecasters lets it choose the order
         cut["arima"] = cut["arima"].model_copy(update={"order": [1, 1, 0]})
-    if settings.search.trials:
-        cut["search"] = settings.search.model_copy(update={"trials": 1, "epochs": 1})
+    if settings.search.max_trials:
+        cut["search"] = settings.search.model_copy(update={"max_trials": 1, "epochs": 1})
     if settings.forecaster == "rnn":
         cut["lookback"] = 30
     return settings.model_copy(update=cut)
@@ -60,13 +60,13 @@ def test_from_sample_data_to_a_valid_submission(
     experiment = COMPETITION.experiment(name, "sample")
     assert isinstance(experiment, BitTraderExperiment)
     settings = small(experiment)
-    (tmp_path / "scratch").mkdir()
+    (tmp_path / "resume").mkdir()
     fold = tmp_path / "fold0"
     fold.mkdir()
-    (part, *_) = held_out_in(settings, train, 0)
+    (part, *_) = held_out_sets(settings, train, 0)
     forecaster = make_forecaster(settings, "auto")
     others = np.setdiff1d(np.arange(FEW), part.rows)
-    forecaster.fit(train, others, tmp_path / "scratch", seed=1)
+    forecaster.fit(train, others, tmp_path / "resume", seed=1)
     files = forecaster.save(fold)
     assert all(file.is_file() for file in files)
     assert bool(files) == forecaster.learns
@@ -76,10 +76,10 @@ def test_from_sample_data_to_a_valid_submission(
     found = Forecasts(train.sample_id, paths, train.volatility(np.arange(FEW)))
     decided = decide(settings, train, [found])
     assert decided.metrics["oof_equity_low"] <= decided.metrics["oof_equity"]
-    assert len([key for key in decided.metrics if key.startswith("naive: ")]) == 8
+    assert len([key for key in decided.metrics if key.startswith("baseline: ")]) == 8
     (tmp_path / "test").mkdir()
     rows = np.arange(len(test))
     forecasts, _ = mean_forecast(settings, "auto", [fold], test, rows, tmp_path / "test")
     submission = tmp_path / "submission.csv"
-    write_submission(submission, test.sample_id, decided_strategy(decided.decision).orders(forecasts))
+    write_submission(submission, test.sample_id, decided_strategy(decided.as_record()).positions(forecasts))
     assert submission_faults(submission, sample) == []

@@ -13,33 +13,9 @@ from hypothesis import strategies as st
 from common.base.errors import InputError
 from common.run.run_record import read_record
 from competitions.bit_trader.data.bar_files import FIELDS
-from competitions.bit_trader.predict.klines import KLINE_COLUMNS, MINUTE, Klines, cut_windows, read_klines
+from competitions.bit_trader.predict.klines import MINUTE, Klines, cut_windows, read_klines
 from tests.bit_trader.conftest import call_stage
-
-START = 1_714_521_600_000  # 2024-05-01T00:00Z
-
-
-def kline_table(minutes: int, seed: int = 0) -> pl.DataFrame:
-    generator = np.random.default_rng(seed)
-    close = 100 * np.exp(np.cumsum(0.001 * generator.normal(size=minutes)))
-    opened = np.concatenate([[100.0], close[:-1]])
-    volume = generator.uniform(1, 9, minutes)
-    time = START + MINUTE * np.arange(minutes)
-    columns: dict[str, Any] = {
-        "open_time": time,
-        "open": opened,
-        "high": np.maximum(opened, close) * 1.001,
-        "low": np.minimum(opened, close) * 0.999,
-        "close": close,
-        "volume": volume,
-        "close_time": time + MINUTE - 1,
-        "quote_av": volume * close,
-        "trades": generator.integers(1, 50, minutes),
-        "tb_base_av": volume / 2,
-        "tb_quote_av": volume * close / 2,
-        "ignore": np.zeros(minutes, np.int64),
-    }
-    return pl.DataFrame({name: columns[name] for name in KLINE_COLUMNS})
+from tests.bit_trader.small_market import START, kline_table
 
 
 def write(path: Path, table: pl.DataFrame, header: bool = False) -> Path:
@@ -52,7 +28,7 @@ def test_windows_are_scaled_as_the_official_ones_and_end_with_the_klines(tmp_pat
     path = write(tmp_path / "a.csv", table)
     klines = read_klines(path)
     assert klines.repairs == []
-    cut = cut_windows(klines, 100, path)
+    cut = cut_windows(klines, 100)
     assert len(cut.windows) == 3
     assert (cut.windows.past[:, -1, 0] == 1).all()
     last_open = table["open"].to_numpy()[[1379 + 50, 1379 + 150, 1379 + 250]]
@@ -70,9 +46,11 @@ def test_windows_are_scaled_as_the_official_ones_and_end_with_the_klines(tmp_pat
 @given(st.lists(st.integers(0, 3500), max_size=3), st.integers(30, 400))
 def test_no_window_spans_a_gap(missing: list[int], every: int) -> None:
     minutes = np.setdiff1d(np.arange(3500), missing)
-    klines = Klines(START + minutes * MINUTE, np.ones((len(minutes), 9)) * (1 + minutes[:, None]), [])
+    klines = Klines(
+        "a.csv", START + minutes * MINUTE, np.ones((len(minutes), 9)) * (1 + minutes[:, None]), []
+    )
     try:
-        cut = cut_windows(klines, every, Path("a.csv"))
+        cut = cut_windows(klines, every)
     except InputError:
         return
     for row in range(len(cut.windows)):
@@ -83,17 +61,17 @@ def test_no_window_spans_a_gap(missing: list[int], every: int) -> None:
             assert np.array_equal(after, covered[-1] + 1 + np.arange(120))
 
 
-def test_what_can_be_put_right_is_and_is_told(tmp_path: Path) -> None:
+def test_what_can_be_repaired_is_repaired_and_reported(tmp_path: Path) -> None:
     table = kline_table(1400)
     sound = read_klines(write(tmp_path / "sound.csv", table))
-    doubled = pl.concat([table[700:], table[:701]])
-    repaired = read_klines(write(tmp_path / "doubled.csv", doubled, header=True))
+    duplicated = pl.concat([table[700:], table[:701]])
+    repaired = read_klines(write(tmp_path / "duplicated.csv", duplicated, header=True))
     assert np.array_equal(repaired.bars, sound.bars)
     assert np.array_equal(repaired.open_time, sound.open_time)
     assert [line.split(": ", 1)[1] for line in repaired.repairs] == [
         "the first line is a header; skipped",
         "rows were not in order of time; sorted",
-        "1 doubled rows; dropped",
+        "1 duplicate rows; dropped",
     ]
     micro = table.with_columns(pl.col("open_time") * 1000)
     assert np.array_equal(read_klines(write(tmp_path / "micro.csv", micro)).open_time, sound.open_time)
@@ -117,14 +95,14 @@ def test_what_can_be_put_right_is_and_is_told(tmp_path: Path) -> None:
 def test_each_fault_of_a_kline_file_is_one_line(tmp_path: Path, change: Any, words: str) -> None:
     path = write(tmp_path / "a.csv", change(kline_table(1400)))
     with pytest.raises(InputError) as fault:
-        cut_windows(read_klines(path), 120, path)
+        cut_windows(read_klines(path), 120)
     assert words in str(fault.value)
     assert "a.csv" in str(fault.value)
 
 
-def test_klines_are_decided_beside_the_test_split(finished: Path, sample: Path, tmp_path: Path) -> None:
+def test_the_command_line_needs_no_raw_or_processed_data(finished: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
-    shutil.copytree(finished, work)
+    shutil.copytree(finished / "champion", work / "champion")
     before = (work / "champion" / "test.run.json").read_bytes()
     path = write(tmp_path / "coin.csv", kline_table(1380 + 130))
     argv = ("3_infer.py", "--work", str(work), "--klines", str(path), "--every", "65")
@@ -138,8 +116,6 @@ def test_klines_are_decided_beside_the_test_split(finished: Path, sample: Path, 
     assert read_record(work / "champion" / "klines_coin.run.json").metrics["windows"] == 3
     assert (work / "champion" / "test.run.json").read_bytes() == before
     assert "done already" in call_stage(*argv)[1]
-    code, text = call_stage("4_make_submission.py", "--work", str(work))
-    assert (code, "done already" in text) == (0, True), text
     code, text = call_stage("3_infer.py", "--work", str(work), "--klines", str(path), "--every", "0")
     assert code == 2
     assert "--every 0: expected" in text

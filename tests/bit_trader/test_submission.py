@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from competitions.bit_trader.rules.submission import (
-    Orders,
+    Positions,
     read_submission,
     submission_faults,
     write_submission,
@@ -56,13 +56,13 @@ def test_a_valid_submission_has_no_fault(faults: Faults) -> None:
         (1, "8,-0.1,3", "not within 0 and 1: -0.1"),
         (1, "8,nan,3", "NaN or infinite"),
         (1, "8,inf,3", "NaN or infinite"),
-        (1, "8,,3", "buy_quantity is no number"),
-        (1, "8,all,3", "buy_quantity is no number"),
-        (1, "8,0_1,3", "buy_quantity is no number"),
+        (1, "8,,3", "buy_quantity is not a number"),
+        (1, "8,all,3", "buy_quantity is not a number"),
+        (1, "8,0_1,3", "buy_quantity is not a number"),
         (1, "8,1,120", "sell_time is not within 0 and 119: 120"),
         (1, "8,1,-1", "sell_time is not within 0 and 119: -1"),
-        (1, "8,1,3.0", "sell_time is no integer: '3.0'"),
-        (1, "8,1,nan", "sell_time is no integer"),
+        (1, "8,1,3.0", "sell_time is not an integer: '3.0'"),
+        (1, "8,1,nan", "sell_time is not an integer"),
         (1, "8,1", "do not have 3 cells"),
         (1, "8,1,3,4", "do not have 3 cells"),
     ],
@@ -85,9 +85,9 @@ def test_all_faults_at_once(faults: Faults) -> None:
         "more than once",
         "0 and 1",
         "NaN",
-        "no number",
+        "not a number",
         "0 and 119",
-        "no integer",
+        "not an integer",
     ):
         assert any(words in fault for fault in found), (words, found)
 
@@ -105,10 +105,10 @@ def test_what_is_written_validates_and_reads_back(
     data: Path, tmp_path: Path, rows: list[tuple[float, int]]
 ) -> None:
     ids = np.array([7, 8, 9, 10])
-    orders = Orders(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
+    positions = Positions(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]))
     submission = tmp_path / "submission.csv"
-    write_submission(submission, ids, orders)
+    write_submission(submission, ids, positions)
     assert submission_faults(submission, data) == []
     again = read_submission(submission, ids)
-    assert again.buy_quantity.tolist() == orders.buy_quantity.tolist()
-    assert again.sell_time.tolist() == orders.sell_time.tolist()
+    assert again.buy_quantity.tolist() == positions.buy_quantity.tolist()
+    assert again.sell_time.tolist() == positions.sell_time.tolist()

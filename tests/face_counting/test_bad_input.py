@@ -1,4 +1,4 @@
-"""What a newcomer may give to the stages: one line, exit code 2, and nothing left."""
+"""Bad input to the stages ends in one line and exit code 2, and leaves nothing."""
 
 import runpy
 import sys
@@ -18,7 +18,7 @@ Command = Callable[..., tuple[int, str]]
 def stage(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Command:
-    """Run a numbered script; returns exit code and what it said."""
+    """Run a numbered script; returns exit code and its output."""
 
     def call(script: str, *flags: str, data: Path = data) -> tuple[int, str]:
         argv = [script, "--data", str(data), "--work", str(tmp_path / "work"), "--profile", "sample", *flags]
@@ -89,7 +89,7 @@ def test_broken_data_end_in_one_line_and_leave_nothing(
     assert [path for path in (tmp_path / "work").rglob("*") if path.is_file()] == []
 
 
-def test_what_can_be_survived_is_counted(stage: Command, data: Path, tmp_path: Path) -> None:
+def test_faults_that_do_not_stop_the_run_are_warnings(stage: Command, data: Path, tmp_path: Path) -> None:
     train = pd.read_csv(data / "train.csv")
     test = pd.read_csv(data / "test.csv")
     (data / "image_data" / train["Name"][0]).write_bytes(b"no picture")
@@ -106,22 +106,22 @@ def test_what_can_be_survived_is_counted(stage: Command, data: Path, tmp_path: P
     assert record.warnings_count == 5
     assert f"{train['Name'][0]}: unreadable picture" in said
     assert f"{test['Name'][0]}: no such picture" in said
-    assert f"of pictures not trained on: {train['Name'][0]}" in said
-    assert f"1 boxes reach out of their picture and were cut: {train['Name'][1]}" in said
-    assert f"1 pictures have another HeadCount than boxes, HeadCount is believed: {train['Name'][2]}" in said
+    assert f"of pictures that are not used for training: {train['Name'][0]}" in said
+    assert f"1 boxes reach out of their picture and were clipped: {train['Name'][1]}" in said
+    assert f"1 pictures have another HeadCount than boxes; HeadCount is used: {train['Name'][2]}" in said
     pictures = pd.read_parquet(tmp_path / "work" / "processed" / "pictures.parquet")
     assert len(pictures) == len(train) + len(test)
     assert (pictures["width"] == 0).sum() == 2
 
 
-def test_the_wrong_folder_is_told_apart(stage: Command, tmp_path: Path) -> None:
+def test_the_wrong_folder(stage: Command, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     code, text = stage("1_preprocess.py", data=tmp_path / "empty")
     assert code == 2
     assert "train.csv is missing" in text
 
 
-def test_weights_that_are_no_weights(stage: Command, data: Path, tmp_path: Path) -> None:
+def test_files_that_are_no_weights(stage: Command, data: Path, tmp_path: Path) -> None:
     assert stage("1_preprocess.py")[0] == 0
     code, text = stage("2_train_folds.py", "--weights", str(tmp_path / "nowhere"))
     assert (code, len(text.strip().splitlines())) == (2, 1)

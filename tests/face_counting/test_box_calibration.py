@@ -4,26 +4,26 @@ import pytest
 
 from competitions.face_counting.decision import counting
 from competitions.face_counting.decision.box_calibration import (
-    are_labelled,
-    candidates_of,
+    candidates_from,
+    cross_fitted_probabilities,
+    expected_counts,
     fit_calibration,
-    sums,
-    without_own_part,
+    match_labels,
 )
-from competitions.face_counting.decision.out_of_fold import PooledFaces, decide
-from competitions.face_counting.detection.wbf import FoundFaces, found_faces
+from competitions.face_counting.decision.out_of_fold import PooledFaces, tune
+from competitions.face_counting.detection.wbf import DetectedFaces, faces_from_table
 from competitions.face_counting.experiment import CountingSettings
 
 Labels = list[np.ndarray]
 
 
-def _found(rows: list[tuple[str, int, float, float, float, float, float]], pictures: int) -> FoundFaces:
+def _found(rows: list[tuple[str, int, float, float, float, float, float]], pictures: int) -> DetectedFaces:
     table = pd.DataFrame(rows, columns=["Name", "view", "xmin", "ymin", "xmax", "ymax", "score"])
-    return found_faces(table, [f"{picture}" for picture in range(pictures)], 2)
+    return faces_from_table(table, [f"{picture}" for picture in range(pictures)], 2)
 
 
-def _habits(pictures: int, seed: int) -> tuple[FoundFaces, Labels]:
-    """Large faces are labelled, small ones are not, whatever their score; heads of the second look are."""
+def _habits(pictures: int, seed: int) -> tuple[DetectedFaces, Labels]:
+    """Large faces are labelled, small ones are not, whatever their score; heads of the second view are."""
     generator = np.random.default_rng(seed)
     rows, labels = [], []
     for picture in range(pictures):
@@ -44,7 +44,7 @@ def _habits(pictures: int, seed: int) -> tuple[FoundFaces, Labels]:
     return _found(rows, pictures), labels
 
 
-def test_labels_choose_the_surest_box_and_each_once() -> None:
+def test_labels_match_the_box_of_highest_score_and_each_once() -> None:
     found = _found(
         [
             ("0", 0, 0, 0, 10, 10, 0.6),
@@ -55,54 +55,52 @@ def test_labels_choose_the_surest_box_and_each_once() -> None:
         2,
     )
     labels = [np.array([[2.0, 0, 12, 10], [90, 90, 99, 99]]), np.zeros((0, 4))]
-    assert are_labelled(found, labels).tolist() == [False, True, False, False]
+    assert match_labels(found, labels).tolist() == [False, True, False, False]
 
 
-def test_habits_of_the_labels_are_learnt_box_by_box() -> None:
+def test_habits_of_the_labels_are_learnt_per_box() -> None:
     found, labels = _habits(60, seed=1)
-    candidates = candidates_of(found)
-    labelled = are_labelled(candidates.boxes, labels)
+    candidates = candidates_from(found)
+    labelled = match_labels(candidates.boxes, labels)
     fitted = fit_calibration(candidates, labelled)
     other, other_labels = _habits(60, seed=2)
-    unseen = candidates_of(other)
+    unseen = candidates_from(other)
     probabilities = fitted.probabilities(unseen)
-    assert ((probabilities > 0.5) == are_labelled(unseen.boxes, other_labels)).mean() > 0.98
-    expected = sums(unseen, probabilities)[:, 0]
+    assert ((probabilities > 0.5) == match_labels(unseen.boxes, other_labels)).mean() > 0.98
+    expected = expected_counts(unseen, probabilities)[:, 0]
     assert np.abs(expected - [len(own) for own in other_labels]).mean() < 0.3
 
 
-def test_no_box_is_judged_by_trees_that_saw_its_picture() -> None:
+def test_no_box_is_predicted_by_a_model_fitted_on_its_picture() -> None:
     found, labels = _habits(40, seed=3)
-    candidates = candidates_of(found)
-    labelled = are_labelled(candidates.boxes, labels)
-    before = without_own_part(candidates, labelled)
+    candidates = candidates_from(found)
+    labelled = match_labels(candidates.boxes, labels)
+    before = cross_fitted_probabilities(candidates, labelled)
     own = candidates.boxes.picture % 4 == 1
-    after = without_own_part(candidates, np.where(own, ~labelled, labelled))
+    after = cross_fitted_probabilities(candidates, np.where(own, ~labelled, labelled))
     np.testing.assert_array_equal(before[own], after[own])
     assert (before[~own] != after[~own]).any()
 
 
 def test_pictures_without_boxes_or_labels() -> None:
     found, labels = _habits(30, seed=4)
-    fitted = fit_calibration(candidates_of(found), are_labelled(candidates_of(found).boxes, labels))
-    nothing = candidates_of(_found([], 3))
-    assert sums(nothing, fitted.probabilities(nothing)).tolist() == [[0.0] * 3] * 3
-    untold = fit_calibration(nothing, np.zeros(0, dtype=bool))
-    assert (untold.trees, untold.probabilities(nothing).tolist()) == ("", [])
-    assert without_own_part(nothing, np.zeros(0, dtype=bool)).tolist() == []
-    assert are_labelled(nothing.boxes, [np.zeros((0, 4))] * 3).tolist() == []
+    fitted = fit_calibration(candidates_from(found), match_labels(candidates_from(found).boxes, labels))
+    nothing = candidates_from(_found([], 3))
+    assert expected_counts(nothing, fitted.probabilities(nothing)).tolist() == [[0.0] * 3] * 3
+    prior = fit_calibration(nothing, np.zeros(0, dtype=bool))
+    assert (prior.booster, prior.probabilities(nothing).tolist()) == ("", [])
+    assert cross_fitted_probabilities(nothing, np.zeros(0, dtype=bool)).tolist() == []
+    assert match_labels(nothing.boxes, [np.zeros((0, 4))] * 3).tolist() == []
 
 
-def test_the_best_way_out_of_fold_is_taken() -> None:
+def test_the_strategy_of_lowest_oof_rmse_is_selected() -> None:
     found, labels = _habits(60, seed=5)
     heads = np.array([len(own) for own in labels])
     pictures = pd.DataFrame(
         {"fold": np.arange(60) % 2, "Name": [f"{row}" for row in range(60)], "head_count": heads}
     )
-    outcome = decide(PooledFaces(pictures, found, labels), CountingSettings())
-    assert outcome.metrics["weighted_fusion_calibrated_boxes_rmse"] == pytest.approx(
-        outcome.metrics["oof_rmse"]
-    )
-    rule = counting.rule_of(outcome.decision)
-    assert rule.way.rule == "calibrated_boxes"
+    tuned = tune(PooledFaces(pictures, found, labels), CountingSettings())
+    assert tuned.metrics["wbf_calibrated_regression_rmse"] == pytest.approx(tuned.metrics["oof_rmse"])
+    rule = counting.rule_from_decision(tuned.decision)
+    assert rule.strategy.rule == "calibrated_regression"
     assert np.abs(rule.count(found) - heads).mean() < 0.5

@@ -9,21 +9,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from competitions.face_counting.decision import counting
-from competitions.face_counting.decision.counting import Way
-from competitions.face_counting.decision.out_of_fold import decide, pooled_faces
-from competitions.face_counting.detection.wbf import FoundFaces, found_faces, fused_folds
+from competitions.face_counting.decision.counting import Strategy
+from competitions.face_counting.decision.out_of_fold import pool_faces, tune
+from competitions.face_counting.detection.wbf import DetectedFaces, faces_from_table, fuse_folds
 from competitions.face_counting.experiment import CountingSettings
 
 SETTINGS = CountingSettings()
-BOXES_ABOVE, EXPECTED = Way("first_look", "boxes_above"), Way("first_look", "expected_count")
+THRESHOLD, EXPECTED = Strategy("first_view", "threshold"), Strategy("first_view", "expected_count")
 
 
 def _boxes(rows: Sequence[tuple[str, float, float, float, float, float]]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["Name", "xmin", "ymin", "xmax", "ymax", "score"]).assign(view=0)
 
 
-def _noisy_pictures(pictures: int, seed: int) -> tuple[FoundFaces, np.ndarray]:
-    """True faces are found twice (IoU 0.82) with high scores; one false box with a low score lies beside."""
+def _noisy_pictures(pictures: int, seed: int) -> tuple[DetectedFaces, np.ndarray]:
+    """True faces are found twice (IoU 0.82) with high scores; one false box has a low score."""
     generator = np.random.default_rng(seed)
     heads = generator.integers(1, 9, size=pictures)
     rows = []
@@ -33,7 +33,7 @@ def _noisy_pictures(pictures: int, seed: int) -> tuple[FoundFaces, np.ndarray]:
             rows.append((f"{picture}", 100 * face, 0, 100 * face + 50, 50, score))
             rows.append((f"{picture}", 100 * face + 5, 0, 100 * face + 55, 50, score - 0.05))
         rows.append((f"{picture}", 0, 200, 50, 250, generator.uniform(0.05, 0.3)))
-    found = found_faces(_boxes(rows), [f"{picture}" for picture in range(pictures)], 1)
+    found = faces_from_table(_boxes(rows), [f"{picture}" for picture in range(pictures)], 1)
     return found, heads.astype(np.float64)
 
 
@@ -46,65 +46,65 @@ def test_boxes_of_a_picture_suppress_each_other_and_no_others() -> None:
             ("unknown", 0, 0, 10, 10, 0.9),
         ]
     )
-    found = found_faces(boxes, ["a", "b", "c"], 1)
-    np.testing.assert_array_equal(found.above([0.0]), [[2, 0, 1]])
-    np.testing.assert_array_equal(found.suppressed(0.5).above([0.0, 0.75]), [[1, 0, 1], [1, 0, 0]])
-    np.testing.assert_array_equal(found.suppressed(0.85).above([0.0]), [[2, 0, 1]])
+    found = faces_from_table(boxes, ["a", "b", "c"], 1)
+    np.testing.assert_array_equal(found.counts_above([0.0]), [[2, 0, 1]])
+    np.testing.assert_array_equal(found.nms(0.5).counts_above([0.0, 0.75]), [[1, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(found.nms(0.85).counts_above([0.0]), [[2, 0, 1]])
 
 
 def test_thresholds_are_those_of_least_rmse() -> None:
     found, heads = _noisy_pictures(40, seed=0)
-    above = counting.boxes_above(found, "first_look", SETTINGS)
-    rule = counting.fit_rule(BOXES_ABOVE, found, above, heads, SETTINGS)
-    assert 0.3 <= rule.confidences[0] <= 0.5
-    assert rule.overlap < 0.82
+    grid = counting.count_grid(found, "first_view", SETTINGS)
+    rule = counting.fit_rule(THRESHOLD, found, grid, heads, SETTINGS)
+    assert 0.3 <= rule.thresholds[0] <= 0.5
+    assert rule.iou < 0.82
     np.testing.assert_array_equal(rule.count(found), heads)
-    assert counting.rmse_map(above, heads).min() == 0
-    assert rule.half_a_face == rule.confidences[0]
+    assert counting.rmse_grid(grid, heads).min() == 0
+    assert rule.count_threshold == rule.thresholds[0]
 
 
-def test_expected_count_mends_a_detector_that_misses_every_second_face() -> None:
+def test_expected_count_corrects_a_detector_that_misses_every_second_face() -> None:
     heads = np.arange(2, 42, 2, dtype=np.float64)
     rows = [
         (f"{picture}", 100 * face, 0, 100 * face + 50, 50, 0.9)
         for picture, faces in enumerate(heads)
         for face in range(int(faces) // 2)
     ]
-    found = found_faces(_boxes(rows), [f"{picture}" for picture in range(len(heads))], 1)
-    above = counting.boxes_above(found, "first_look", SETTINGS)
-    rule = counting.fit_rule(EXPECTED, found, above, heads, SETTINGS)
+    found = faces_from_table(_boxes(rows), [f"{picture}" for picture in range(len(heads))], 1)
+    grid = counting.count_grid(found, "first_view", SETTINGS)
+    rule = counting.fit_rule(EXPECTED, found, grid, heads, SETTINGS)
     np.testing.assert_allclose(rule.count(found), heads, atol=1e-6)
-    assert sum(rule.worths) == pytest.approx(2)
-    assert all(worth >= 0 for worth in rule.worths)
-    only_boxes = counting.fit_rule(BOXES_ABOVE, found, above, heads, SETTINGS)
+    assert sum(rule.increments) == pytest.approx(2)
+    assert all(step >= 0 for step in rule.increments)
+    only_boxes = counting.fit_rule(THRESHOLD, found, grid, heads, SETTINGS)
     assert only_boxes.count(found).max() == 20
 
 
-def test_a_rule_never_sees_the_counts_that_it_is_judged_by() -> None:
+def test_no_picture_is_counted_by_a_rule_fitted_on_it() -> None:
     found, heads = _noisy_pictures(30, seed=1)
-    above = counting.boxes_above(found, "first_look", SETTINGS)
+    grid = counting.count_grid(found, "first_view", SETTINGS)
     fold = np.arange(30) % 3
-    for way in counting.ways(1):
-        before = counting.counts_without_own_fold(way, found, above, heads, fold, SETTINGS)
+    for strategy in counting.strategies(1):
+        before = counting.cross_fitted_counts(strategy, found, grid, heads, fold, SETTINGS)
         changed = heads + 100 * (fold == 1)
-        after = counting.counts_without_own_fold(way, found, above, changed, fold, SETTINGS)
+        after = counting.cross_fitted_counts(strategy, found, grid, changed, fold, SETTINGS)
         np.testing.assert_array_equal(before[fold == 1], after[fold == 1])
         assert (before[fold != 1] != after[fold != 1]).any()
 
 
-def test_a_decision_survives_the_run_record() -> None:
+def test_a_decision_can_be_read_back_from_the_run_record() -> None:
     found, heads = _noisy_pictures(20, seed=2)
-    above = counting.boxes_above(found, "first_look", SETTINGS)
-    for way in counting.ways(1):
-        rule = counting.fit_rule(way, found, above, heads, SETTINGS)
+    grid = counting.count_grid(found, "first_view", SETTINGS)
+    for strategy in counting.strategies(1):
+        rule = counting.fit_rule(strategy, found, grid, heads, SETTINGS)
         decision = json.loads(json.dumps(counting.as_decision(rule, 4.5, 1)))
-        assert (decision["mean_count"], decision["looks"]) == (4.5, 1)
-        assert counting.rule_of(decision) == rule
-        np.testing.assert_array_equal(counting.rule_of(decision).count(found), rule.count(found))
+        assert (decision["mean_count"], decision["views"]) == (4.5, 1)
+        assert counting.rule_from_decision(decision) == rule
+        np.testing.assert_array_equal(counting.rule_from_decision(decision).count(found), rule.count(found))
 
 
-def test_box_statistics_see_what_worths_do_not() -> None:
-    # Small faces beside large ones are never labelled, as in the official labels.
+def test_count_regression_learns_what_scores_do_not_show() -> None:
+    # Small faces next to large ones are never labelled, as in the official labels.
     generator = np.random.default_rng(4)
     rows, heads = [], []
     for picture in range(300):
@@ -112,52 +112,52 @@ def test_box_statistics_see_what_worths_do_not() -> None:
         rows += [(f"{picture}", 100 * face, 0, 100 * face + 80, 80, 0.9) for face in range(large)]
         rows += [(f"{picture}", 30 * face, 200, 30 * face + 12, 212, 0.9) for face in range(small)]
         heads.append(large)
-    found = found_faces(_boxes(rows), [f"{picture}" for picture in range(300)], 1)
-    above = counting.boxes_above(found, "first_look", SETTINGS)
+    found = faces_from_table(_boxes(rows), [f"{picture}" for picture in range(300)], 1)
+    grid = counting.count_grid(found, "first_view", SETTINGS)
     fold = np.arange(300) % 3
     truth, errors = np.array(heads, float), {}
-    for way in counting.ways(1):
-        counts = counting.counts_without_own_fold(way, found, above, truth, fold, SETTINGS)
-        errors[way.rule] = np.mean((counts - truth) ** 2)
-    assert errors["box_statistics"] < 0.25 * errors["expected_count"]
+    for strategy in counting.strategies(1):
+        counts = counting.cross_fitted_counts(strategy, found, grid, truth, fold, SETTINGS)
+        errors[strategy.rule] = np.mean((counts - truth) ** 2)
+    assert errors["count_regression"] < 0.25 * errors["expected_count"]
 
 
-def test_looks_are_put_together() -> None:
+def test_views_are_merged() -> None:
     rows = [("a", 0, 0, 10, 10, 0.9), ("a", 1, 0, 11, 10, 0.6), ("a", 50, 50, 60, 60, 0.8)]
     boxes = _boxes(rows).assign(view=[0, 1, 1])
-    found = found_faces(boxes, ["a", "b"], 2)
-    np.testing.assert_array_equal(counting.fuse(found, "first_look", 0.5).above([0.0]), [[1, 0]])
-    np.testing.assert_allclose(counting.fuse(found, "suppression", 0.5).scores, [0.9, 0.8], rtol=1e-6)
-    fused = counting.fuse(found, "weighted_fusion", 0.5)
-    # Means weighted by the scores: 1 x 0.6 / 1.5; a look that saw nothing counts as nought.
+    found = faces_from_table(boxes, ["a", "b"], 2)
+    np.testing.assert_array_equal(counting.merge(found, "first_view", 0.5).counts_above([0.0]), [[1, 0]])
+    np.testing.assert_allclose(counting.merge(found, "nms", 0.5).scores, [0.9, 0.8], rtol=1e-6)
+    fused = counting.merge(found, "wbf", 0.5)
+    # Means weighted by the scores: 1 x 0.6 / 1.5; a view without a box counts as 0.
     np.testing.assert_allclose(fused.boxes, np.array([[0.4, 0, 10.4, 10], [50, 50, 60, 60]]), rtol=1e-6)
     np.testing.assert_allclose(fused.scores, [0.75, 0.4], rtol=1e-6)
-    assert (fused.looks, fused.pictures, fused.picture.tolist()) == (1, 2, [0, 0])
+    assert (fused.views, fused.pictures, fused.picture.tolist()) == (1, 2, [0, 0])
 
 
-def test_folds_agree_by_count_or_by_box() -> None:
-    looks = _boxes([("a", 0, 0, 10, 10, 0.9), ("a", 0, 0, 10, 10, 0.7), ("b", 5, 5, 20, 20, 0.8)])
-    first = found_faces(looks.assign(view=[0, 1, 1]), ["a", "b"], 2)
-    second = found_faces(looks[:1], ["a", "b"], 2)
-    fused = fused_folds([first, second], 0.5)
-    assert fused.looks == 2
+def test_folds_are_combined_by_count_or_by_box() -> None:
+    boxes = _boxes([("a", 0, 0, 10, 10, 0.9), ("a", 0, 0, 10, 10, 0.7), ("b", 5, 5, 20, 20, 0.8)])
+    first = faces_from_table(boxes.assign(view=[0, 1, 1]), ["a", "b"], 2)
+    second = faces_from_table(boxes[:1], ["a", "b"], 2)
+    fused = fuse_folds([first, second], 0.5)
+    assert fused.views == 2
     np.testing.assert_array_equal(fused.picture, [0, 0, 1])
-    np.testing.assert_array_equal(fused.look, [0, 1, 1])
+    np.testing.assert_array_equal(fused.view, [0, 1, 1])
     np.testing.assert_allclose(fused.scores, [0.9, 0.35, 0.4], rtol=1e-6)
-    rule = counting.CountingRule(Way("suppression", "boxes_above"), 0.5, [0.5], [1.0], 0.0)
+    rule = counting.CountingRule(Strategy("nms", "threshold"), 0.5, [0.5], [1.0], 0.0)
     by_count = counting.count_by_folds(rule, [first, second], CountingSettings())
     np.testing.assert_array_equal(by_count, [1.0, 0.5])
-    by_box = counting.count_by_folds(rule, [first, second], CountingSettings(folds="fused_boxes"))
+    by_box = counting.count_by_folds(rule, [first, second], CountingSettings(fold_ensemble="wbf"))
     np.testing.assert_array_equal(by_box, [1.0, 0.0])
-    once = fused_folds([first], 0.9)
+    once = fuse_folds([first], 0.9)
     np.testing.assert_array_equal(once.scores, first.scores)
 
 
 @given(st.integers(0, 10_000), st.sampled_from([0.2, 0.5, 0.8]))
 @settings(max_examples=40, deadline=None)
-def test_fusion_keeps_to_its_boxes(seed: int, overlap: float) -> None:
+def test_fused_boxes_lie_inside_their_cluster(seed: int, iou: float) -> None:
     generator = np.random.default_rng(seed)
-    number, looks = int(generator.integers(1, 30)), int(generator.integers(1, 4))
+    number, views = int(generator.integers(1, 30)), int(generator.integers(1, 4))
     corner = generator.uniform(0, 60, size=(number, 2))
     table = pd.DataFrame(
         np.concatenate((corner, corner + generator.uniform(5, 40, size=(number, 2))), axis=1),
@@ -165,22 +165,22 @@ def test_fusion_keeps_to_its_boxes(seed: int, overlap: float) -> None:
     ).assign(
         Name=generator.choice(["a", "b", "c"], size=number),
         score=generator.uniform(0.01, 1, size=number),
-        view=generator.integers(0, looks, size=number),
+        view=generator.integers(0, views, size=number),
     )
-    found = found_faces(table, ["a", "b", "c", "d"], looks)
-    fused, left = found.fused(overlap), found.suppressed(overlap)
-    np.testing.assert_array_equal(fused.above([0.0]), left.above([0.0]))
+    found = faces_from_table(table, ["a", "b", "c", "d"], views)
+    fused, left = found.wbf(iou), found.nms(iou)
+    np.testing.assert_array_equal(fused.counts_above([0.0]), left.counts_above([0.0]))
     assert (fused.scores <= found.scores.max() + 1e-6).all()
     for picture in np.unique(fused.picture):
         own = found.boxes[found.picture == picture]
         inside = fused.boxes[fused.picture == picture]
         assert (inside >= own.min(axis=0) - 1e-3).all()
         assert (inside <= own.max(axis=0) + 1e-3).all()
-    if looks == 1:
+    if views == 1:
         np.testing.assert_allclose(np.sort(fused.scores), np.sort(left.scores), rtol=1e-5)
     mask = generator.random(4) < 0.6
     some = found.of_pictures(mask)
-    np.testing.assert_array_equal(some.above([0.0])[0], found.above([0.0])[0][mask])
+    np.testing.assert_array_equal(some.counts_above([0.0])[0], found.counts_above([0.0])[0][mask])
 
 
 def test_pictures_without_any_box_count_out_of_fold(tmp_path: Path) -> None:
@@ -196,9 +196,9 @@ def test_pictures_without_any_box_count_out_of_fold(tmp_path: Path) -> None:
             for face in range(heads)
         ]
         _boxes(rows).to_parquet(tmp_path / f"fold{fold}" / "oof.parquet")
-    pooled = pooled_faces([tmp_path / "fold0", tmp_path / "fold1"], 1)
+    pooled = pool_faces([tmp_path / "fold0", tmp_path / "fold1"], 1)
     assert len(pooled.pictures) == pooled.found.pictures == 12
-    result = decide(pooled, SETTINGS)
+    result = tune(pooled, SETTINGS)
     np.testing.assert_allclose(result.counts, pooled.pictures["head_count"], atol=1e-6)
     assert result.metrics["oof_rmse"] == pytest.approx(0, abs=1e-6)
-    assert result.metrics["naive: mean count"] > 0.9
+    assert result.metrics["baseline: mean count"] > 0.9

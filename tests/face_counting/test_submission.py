@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.base.errors import InputError
-from competitions.face_counting.rules.baselines import naive_scores
+from competitions.face_counting.rules.baselines import baseline_scores
+from competitions.face_counting.rules.metric import rmse, rmse_interval
 from competitions.face_counting.rules.submission import (
-    rmse_interval,
-    root_mean_squared_error,
     score_submission,
     submission_faults,
     write_submission,
@@ -28,9 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_rmse_by_hand() -> None:
     # Errors 1, 0, -3: mean of squares 10 / 3.
-    assert root_mean_squared_error(np.array([3.0, 2.0, 1.0]), np.array([2.0, 2.0, 4.0])) == pytest.approx(
-        np.sqrt(10 / 3)
-    )
+    assert rmse(np.array([3.0, 2.0, 1.0]), np.array([2.0, 2.0, 4.0])) == pytest.approx(np.sqrt(10 / 3))
 
 
 def test_the_interval_holds_the_rmse_and_shrinks_to_it() -> None:
@@ -38,7 +35,7 @@ def test_the_interval_holds_the_rmse_and_shrinks_to_it() -> None:
     truth = generator.integers(1, 9, size=400).astype(float)
     counts = truth + generator.normal(size=400)
     low, high = rmse_interval(counts, truth)
-    assert low < root_mean_squared_error(counts, truth) < high
+    assert low < rmse(counts, truth) < high
     assert rmse_interval(truth + 2, truth) == (2.0, 2.0)
 
 
@@ -110,6 +107,6 @@ def test_a_submission_of_other_pictures_is_not_scored(folder: Path) -> None:
 def test_baselines_by_hand(tmp_path: Path) -> None:
     (tmp_path / "train.csv").write_text("Name,HeadCount\na.jpg,1\nb.jpg,1\nc.jpg,4\n")
     (tmp_path / "truth.csv").write_text("Name,HeadCount\nd.jpg,2\ne.jpg,4\n")
-    scores = naive_scores(tmp_path, tmp_path / "truth.csv")
+    scores = baseline_scores(tmp_path, tmp_path / "truth.csv")
     assert scores["mean count"] == pytest.approx(np.sqrt(2))
     assert scores["median count"] == pytest.approx(np.sqrt(5))

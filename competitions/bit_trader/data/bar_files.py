@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from common.base.console import log
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.learn.arrays import Float32, Int64
 
 KEYS = ("sample_id", "time", "coin_index")
 FIELDS = (
@@ -29,36 +29,34 @@ PRICES = FIELDS[:4]
 COLUMNS = (*KEYS, *FIELDS)
 PAST_MINUTES = 1380
 FUTURE_MINUTES = 120
-SAMPLES_A_BLOCK = 32
+SAMPLES_PER_BLOCK = 32
 SCALING_TOLERANCE = 1e-5
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class BarFile:
-    """What a file of bars holds beside the bars."""
+    """The keys of a file of bars, and its repairs."""
 
-    sample_id: IntArray
+    sample_id: Int64
     """(samples,) in the file's order."""
-    coin_index: IntArray
+    coin_index: Int64
     """(samples,)"""
     repairs: list[str]
-    """What was wrong and could be put right without guessing, one line each."""
+    """Faults that could be repaired without guessing, one line each."""
 
 
 def find_bar_file(data: Path, stem: str) -> Path:
-    """`<stem>.parquet` or `<stem>.csv` in `data`; the parquet when both are there, which is said."""
+    """`<stem>.parquet` or `<stem>.csv` in `data`; the parquet, with a message, when both exist."""
     parquet, table = data / f"{stem}.parquet", data / f"{stem}.csv"
     if parquet.is_file():
         if table.is_file():
-            log(f"{display_path(data)}: {stem} is there as csv and parquet; the parquet is read")
+            log(f"{display_path(data)}: {stem} exists as csv and parquet; the parquet is read")
         return parquet
     if table.is_file():
         return table
     raise InputError(
-        f"{display_path(data)}: neither {stem}.parquet nor {stem}.csv is there; "
-        "put the official files into this folder, or name theirs with --data"
+        f"{display_path(data)}: neither {stem}.parquet nor {stem}.csv exists; "
+        "put the official files into this folder, or give their folder with --data"
     )
 
 
@@ -67,16 +65,16 @@ def count_samples(path: Path, minutes: int) -> int:
     rows = _scan(path).select(pl.len()).collect().item()
     if not rows:
         raise InputError(
-            f"{display_path(path)}: holds no rows; expected {minutes} a sample; get the file again"
+            f"{display_path(path)}: has no rows; expected {minutes} per sample; get the file again"
         )
     return -(-int(rows) // minutes)
 
 
-def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> BarFile:
+def fill_bars(path: Path, bars: Float32) -> BarFile:
     """Stream a file into `bars`, checking every row.
 
-    Columns in another order are read by name, and a row that repeats the row before it in every column is
-    dropped: both are told in `repairs`. Dropped rows can leave the end of `bars` unfilled.
+    Columns in another order are read by name, and a row that repeats the previous row in every column is
+    dropped; both are listed in `repairs`. Dropped rows can leave the end of `bars` unfilled.
 
     Parameters
     ----------
@@ -84,8 +82,9 @@ def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> BarFile:
 
     Raises
     ------
-    InputError : the first missing, doubled or misplaced minute, empty or infinite value, price that is not
-        positive, change of coin within a sample, doubled sample, or a file cut short; names the place.
+    InputError : names the first missing, duplicate or misplaced minute, empty or infinite value, price that
+        is not positive, change of coin within a sample or duplicate sample, or says that the file is
+        truncated.
     """
     samples, minutes, _ = bars.shape
     ids, coins = np.zeros(samples, np.int64), np.zeros(samples, np.int64)
@@ -95,7 +94,7 @@ def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> BarFile:
         last = first + len(sample_id)
         values = block.select(pl.col(FIELDS).cast(pl.Float32)).to_numpy()
         _check_values(path, values, sample_id, minutes)
-        bars[first:last] = values.reshape(-1, minutes, len(FIELDS))
+        bars[first:last] = values.reshape(-1, minutes, len(FIELDS))  # (rows, 9) -> (samples, minutes, 9)
         ids[first:last], coins[first:last] = sample_id, coin
         first = last
     ids, coins = ids[:first], coins[:first]
@@ -107,7 +106,7 @@ def fill_bars(path: Path, bars: npt.NDArray[np.float32]) -> BarFile:
     return BarFile(ids, coins, repairs)
 
 
-def check_scaling(path: Path, bars: npt.NDArray[np.float32], sample_id: IntArray) -> None:
+def check_scaling(path: Path, bars: Float32, sample_id: Int64) -> None:
     """InputError unless the last open of every sample is 1: all prices are relative to it."""
     last = bars[:, -1, FIELDS.index("open")]
     odd = np.flatnonzero(np.abs(last - 1) > SCALING_TOLERANCE)
@@ -119,7 +118,7 @@ def check_scaling(path: Path, bars: npt.NDArray[np.float32], sample_id: IntArray
 
 
 def _columns(path: Path) -> list[str]:
-    """Names of the columns; InputError when the file is unreadable, or a column is missing or no number."""
+    """Names of the columns; InputError when the file is unreadable, or a column is missing or not numeric."""
     try:
         schema = (
             pl.read_parquet_schema(path) if path.suffix == ".parquet" else pl.scan_csv(path).collect_schema()
@@ -157,20 +156,21 @@ def _scan(path: Path) -> pl.LazyFrame:
 def _unreadable(path: Path, fault: Exception) -> InputError:
     first = str(fault).strip().splitlines()
     return InputError(
-        f"{display_path(path)}: not readable as {path.suffix[1:]}, or cut short ({(first or ['empty'])[0][:120]}); "
+        f"{display_path(path)}: not readable as {path.suffix[1:]}, or truncated "
+        f"({(first or ['empty'])[0][:120]}); "
         "get the file again"
     )
 
 
 def _blocks(path: Path, minutes: int, repairs: list[str]) -> Iterator[pl.DataFrame]:
-    """Whole samples, a few at a time, doubled rows dropped; only the last block may end within a sample."""
-    rows = SAMPLES_A_BLOCK * minutes
+    """Whole samples, a few at a time, duplicate rows dropped; only the last block may end within a sample."""
+    rows = SAMPLES_PER_BLOCK * minutes
     rest, before, dropped = pl.DataFrame(), pl.DataFrame(), 0
     try:
         for batch in _scan(path).collect_batches(chunk_size=rows, maintain_order=True):
-            fresh = _without_doubled_rows(batch, before)
-            dropped, before = dropped + len(batch) - len(fresh), batch[-1:]
-            joined = pl.concat([rest, fresh]) if len(rest) else fresh
+            kept = _without_duplicate_rows(batch, before)
+            dropped, before = dropped + len(batch) - len(kept), batch[-1:]
+            joined = pl.concat([rest, kept]) if len(rest) else kept
             whole = len(joined) // minutes * minutes
             if whole:
                 yield joined[:whole]
@@ -178,22 +178,22 @@ def _blocks(path: Path, minutes: int, repairs: list[str]) -> Iterator[pl.DataFra
     except pl.exceptions.PolarsError as fault:
         raise _unreadable(path, fault) from None
     if dropped:
-        repairs.append(f"{display_path(path)}: {dropped} rows repeat the row before them; dropped")
+        repairs.append(f"{display_path(path)}: {dropped} rows repeat the previous row; dropped")
     if len(rest):
         yield rest
 
 
-def _without_doubled_rows(batch: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
-    """`batch` without the rows that equal the row before them; `before` is the row before the batch."""
+def _without_duplicate_rows(batch: pl.DataFrame, before: pl.DataFrame) -> pl.DataFrame:
+    """`batch` without the rows that equal their previous row; `before` is the row before the batch."""
     table = pl.concat([before, batch]) if len(before) else batch
     time = table["time"].to_numpy()
     if not (time[1:] == time[:-1]).any():
         return batch
-    doubled = table.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series()
-    return table.filter(~doubled)[len(before) :]
+    duplicate = table.select(pl.all_horizontal(pl.all().eq_missing(pl.all().shift(1)))).to_series()
+    return table.filter(~duplicate)[len(before) :]
 
 
-def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[IntArray, IntArray]:
+def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[Int64, Int64]:
     """Sample and coin of each sample in a block of rows; InputError at the first row out of place."""
     empty = [name for name in COLUMNS if block[name].null_count()]
     if empty:
@@ -201,7 +201,7 @@ def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[IntArr
         name = next(name for name in COLUMNS if block[name][row] is None)
         raise InputError(
             f"{display_path(path)}: {_place(block, row)}: {name} is empty; expected a number; "
-            "the file may be cut short; get it again"
+            "the file may be truncated; get it again"
         )
     keys = block.select(pl.col(KEYS).cast(pl.Int64)).to_numpy()
     sample_id, time, coin = keys.T
@@ -214,14 +214,14 @@ def _checked_keys(path: Path, block: pl.DataFrame, minutes: int) -> tuple[IntArr
     if len(keys) % minutes:
         raise InputError(
             f"{display_path(path)}: sample {sample_id[-1]} ends at minute {time[-1]}; "
-            f"expected minute {minutes - 1}; the file is cut short; get it again"
+            f"expected minute {minutes - 1}; the file is truncated; get it again"
         )
     changed = np.flatnonzero(coin != coin[first_row])
     if len(changed):
         raise InputError(
             f"{display_path(path)}: {_place(block, int(changed[0]))}: "
             f"coin_index changes from {coin[first_row][changed[0]]} to {coin[changed[0]]}; "
-            "expected one coin a sample"
+            "expected one coin per sample"
         )
     return sample_id[::minutes], coin[::minutes]
 
@@ -230,8 +230,8 @@ def _place(block: pl.DataFrame, row: int) -> str:
     return f"sample {block['sample_id'][row]}, minute {block['time'][row]}"
 
 
-def _misplacement(sample_id: IntArray, time: IntArray, row: int, minutes: int) -> str:
-    """What is wrong at the first row that is not where it should be."""
+def _misplacement(sample_id: Int64, time: Int64, row: int, minutes: int) -> str:
+    """Describes the first row that is not where it should be."""
     expected, sample, minute = row % minutes, sample_id[row], time[row]
     rule = f"expected minutes 0 to {minutes - 1}, each once and in order"
     if expected == 0:
@@ -243,13 +243,14 @@ def _misplacement(sample_id: IntArray, time: IntArray, row: int, minutes: int) -
     return f"sample {sample}, minute {expected} is missing; {rule}"
 
 
-def _check_values(path: Path, values: npt.NDArray[np.float32], sample_id: IntArray, minutes: int) -> None:
+def _check_values(path: Path, values: Float32, sample_id: Int64, minutes: int) -> None:
     wrong = ~np.isfinite(values)
     wrong[:, : len(PRICES)] |= values[:, : len(PRICES)] <= 0
     wrong[:, len(PRICES) :] |= values[:, len(PRICES) :] < 0
     if wrong.any():
         row, column = (int(place) for place in np.argwhere(wrong)[0])
         raise InputError(
-            f"{display_path(path)}: sample {sample_id[row // minutes]}, minute {row % minutes}: {FIELDS[column]} is "
-            f"{values[row, column]:g}; expected a finite number, prices above 0 and volumes not below 0"
+            f"{display_path(path)}: sample {sample_id[row // minutes]}, minute {row % minutes}: "
+            f"{FIELDS[column]} is {values[row, column]:g}; expected a finite number, prices above 0 and "
+            "volumes not below 0"
         )

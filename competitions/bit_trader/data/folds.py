@@ -1,52 +1,52 @@
-"""Who is held out when: repeated K-fold over samples, or one coin after the other."""
+"""Cross-validation: repeated K-fold over samples, or leave one coin out."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from common.base.errors import InputError
-from competitions.bit_trader.data.bar_files import IntArray
+from common.learn.arrays import Int64
 from competitions.bit_trader.data.windows import Windows
 from competitions.bit_trader.experiment import BitTraderExperiment
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Samples that one forecaster does not see in training, and forecasts."""
+    """Samples that one forecaster forecasts and does not see in training."""
 
     name: str
     """`repeat2` or `coin7`."""
     repeat: int
-    rows: IntArray
+    rows: Int64
     """Ascending row numbers of the training samples."""
 
 
-def groups(settings: BitTraderExperiment, windows: Windows) -> IntArray:
-    """(repeats, n): what is held out together; equal numbers within a repeat are one group.
+def cv_groups(settings: BitTraderExperiment, windows: Windows) -> Int64:
+    """(repeats, n) group numbers; samples with the same number are held out together in that repeat.
 
     Raises
     ------
-    InputError : fewer samples, or coins where coins are held out, than folds.
+    InputError : fewer samples (fewer coins, with leave_one_coin_out) than folds.
     """
-    if settings.held_out_by == "coin":
+    if settings.cv == "leave_one_coin_out":
         coins, codes = np.unique(windows.coin_index, return_inverse=True)
         if len(coins) < settings.folds:
             raise InputError(
-                f"held_out_by = coin: the training samples have {len(coins)} coins, fewer than "
-                f"{settings.folds} folds; set fewer folds in experiments.toml, or hold out by sample"
+                f"cv = leave_one_coin_out: the training samples have {len(coins)} coins, fewer than "
+                f"{settings.folds} folds; use fewer folds or cv = repeated_kfold"
             )
         return codes[None, :].astype(np.int64)
     if len(windows) < settings.folds:
         raise InputError(
-            f"{len(windows)} samples cannot be cut into {settings.folds} folds; give more data or fewer folds"
+            f"{len(windows)} samples cannot be split into {settings.folds} folds; use fewer folds"
         )
-    return windows.partition[:, : settings.repeats].T % settings.folds
+    return windows.fold_order[:, : settings.repeats].T % settings.folds
 
 
-def held_out_in(settings: BitTraderExperiment, windows: Windows, fold: int) -> list[HeldOut]:
-    """What fold `fold` holds out: its part of each repeat, or each of its coins alone."""
-    numbers = groups(settings, windows)
-    if settings.held_out_by == "sample":
+def held_out_sets(settings: BitTraderExperiment, windows: Windows, fold: int) -> list[HeldOut]:
+    """The validation sets of fold `fold`: one per repeat, or one per coin of the fold."""
+    numbers = cv_groups(settings, windows)
+    if settings.cv == "repeated_kfold":
         return [
             HeldOut(f"repeat{repeat}", repeat, np.flatnonzero(row == fold))
             for repeat, row in enumerate(numbers)

@@ -1,41 +1,40 @@
-"""The processed windows: each sample's 1,380 past bars and, in training, its 120 future ones."""
+"""The processed windows: each sample's 1,380 past bars and, in training, its 120 future bars."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
+import polars as pl
 
 from common.base.atomic import atomic_array, atomic_write
+from common.learn.arrays import Float32, Float64, Int64
 from common.learn.seeding import derived_seed
 from competitions.bit_trader.data.bar_files import (
     FIELDS,
     PAST_MINUTES,
     BarFile,
-    IntArray,
     check_scaling,
     count_samples,
     fill_bars,
 )
-from competitions.bit_trader.data.features import SHORTEST_WINDOW, window_volatility
-from competitions.bit_trader.experiment import PARTITIONS
+from competitions.bit_trader.data.features import SHORTEST_WINDOW, Bars, window_volatility
+from competitions.bit_trader.experiment import MAX_REPEATS
 
 Split = Literal["train", "test"]
-Bars = npt.NDArray[np.float32]
-SAMPLES_A_BLOCK = 128
+SAMPLES_PER_BLOCK = 128
 
 
 @dataclass(frozen=True)
 class Windows:
-    """Samples of one split. A sample is closed in itself: nothing here joins two of them."""
+    """Samples of one split. Samples are independent: nothing here joins two of them."""
 
-    sample_id: IntArray
+    sample_id: Int64
     """(n,)"""
-    coin_index: IntArray
+    coin_index: Int64
     """(n,)"""
-    partition: IntArray
-    """(n, 5) place of each sample in five random orders, which cut into folds; -1 in the test split."""
+    fold_order: Int64
+    """(n, 5) place of each sample in five random orders; place % folds is its fold. -1 in the test split."""
     past: Bars
     """(n, 1380, 9) float32, memory-mapped; the last axis is bar_files.FIELDS."""
     future: Bars | None
@@ -44,19 +43,19 @@ class Windows:
     def __len__(self) -> int:
         return len(self.sample_id)
 
-    def past_open(self, rows: IntArray, lookback: int) -> npt.NDArray[np.float32]:
+    def past_open(self, rows: Int64, lookback: int) -> Float32:
         """(rows, lookback): the last open prices before the purchase."""
         return np.ascontiguousarray(self.past[rows, -lookback:, FIELDS.index("open")])
 
-    def future_open(self, rows: IntArray) -> npt.NDArray[np.float32]:
+    def future_open(self, rows: Int64) -> Float32:
         """(rows, 120): open prices from the minute of the purchase on; only in training."""
         if self.future is None:
             raise ValueError("the future of the test split is unknown")
         return np.ascontiguousarray(self.future[rows, :, FIELDS.index("open")])
 
-    def volatility(self, rows: IntArray) -> npt.NDArray[np.float64]:
-        """(rows,): standard deviation of a minute's log return over the last 480 minutes."""
-        blocks = [rows[first : first + SAMPLES_A_BLOCK] for first in range(0, len(rows), SAMPLES_A_BLOCK)]
+    def volatility(self, rows: Int64) -> Float64:
+        """(rows,): standard deviation of one-minute log returns over the last 480 minutes."""
+        blocks = [rows[first : first + SAMPLES_PER_BLOCK] for first in range(0, len(rows), SAMPLES_PER_BLOCK)]
         found = [window_volatility(self.past[block, -SHORTEST_WINDOW:]) for block in blocks]
         return np.concatenate(found) if found else np.zeros(0)
 
@@ -68,19 +67,15 @@ def processed_files(processed: Path, split: Split) -> list[Path]:
 
 
 def open_windows(processed: Path, split: Split) -> Windows:
-    """Map the processed windows of a split; nothing but the list of samples is read."""
-    import polars as pl
-
+    """Memory-map the processed windows of a split; only the list of samples is read."""
     samples_file, past_file, *future_file = processed_files(processed, split)
     samples = pl.read_parquet(samples_file)
     past = np.load(past_file, mmap_mode="r")
     future = np.load(future_file[0], mmap_mode="r") if future_file else None
     if len(past) != len(samples):
         raise ValueError(f"{past_file} and {samples_file} do not belong together")
-    sample_id, coin_index, *partition = (
-        samples[name].to_numpy().astype(np.int64) for name in samples.columns
-    )
-    return Windows(sample_id, coin_index, np.stack(partition, axis=1), past=past, future=future)
+    sample_id, coin_index, *orders = (samples[name].to_numpy().astype(np.int64) for name in samples.columns)
+    return Windows(sample_id, coin_index, np.stack(orders, axis=1), past=past, future=future)
 
 
 def store_bars(source: Path, minutes: int, target: Path) -> BarFile:
@@ -88,7 +83,7 @@ def store_bars(source: Path, minutes: int, target: Path) -> BarFile:
 
     Raises
     ------
-    InputError : whatever bar_files finds wrong, or past bars that do not end at an open of 1.
+    InputError : a fault found by bar_files, or past bars that do not end at an open of 1.
     """
     count = count_samples(source, minutes)
     while True:
@@ -98,24 +93,22 @@ def store_bars(source: Path, minutes: int, target: Path) -> BarFile:
                 check_scaling(source, bars[: len(found.sample_id)], found.sample_id)
         if len(found.sample_id) == count:
             return found
-        # Doubled rows were counted as samples: the array is made again in the true size.
+        # Duplicate rows were counted as samples; write the array again in its true size.
         count = len(found.sample_id)
 
 
-def write_samples(path: Path, sample_id: IntArray, coin_index: IntArray, partition: IntArray) -> None:
-    """Write the list of samples of a split as parquet: sample_id, coin_index, partition_0 to partition_4."""
-    import polars as pl
-
-    columns = {f"partition_{number}": partition[:, number] for number in range(PARTITIONS)}
+def write_samples(path: Path, sample_id: Int64, coin_index: Int64, fold_order: Int64) -> None:
+    """Write the samples of a split as parquet: sample_id, coin_index, fold_order_0 to fold_order_4."""
+    columns = {f"fold_order_{repeat}": fold_order[:, repeat] for repeat in range(MAX_REPEATS)}
     table = pl.DataFrame({"sample_id": sample_id, "coin_index": coin_index} | columns)
     with atomic_write(path) as partial:
         table.write_parquet(partial)
 
 
-def lay_partitions(samples: int, seed: int) -> IntArray:
-    """(samples, 5) place of each sample in five random orders; `place % folds` is its fold, whole samples."""
+def draw_fold_orders(samples: int, seed: int) -> Int64:
+    """(samples, 5) place of each sample in five random orders; `place % folds` is its fold in that repeat."""
     orders = [
-        np.random.default_rng(derived_seed(seed, "partition", number)).permutation(samples)
-        for number in range(PARTITIONS)
+        np.random.default_rng(derived_seed(seed, "partition", repeat)).permutation(samples)
+        for repeat in range(MAX_REPEATS)
     ]
     return np.stack(orders, axis=1)

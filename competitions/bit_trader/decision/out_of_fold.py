@@ -1,4 +1,4 @@
-"""What the pooled out-of-fold forecasts decide, and what they would have earned."""
+"""From pooled OOF forecasts to the trading decision, its metrics and its tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,149 +9,157 @@ import numpy as np
 import polars as pl
 
 from common.base.atomic import atomic_write
+from common.learn.arrays import Floats
 from competitions.bit_trader.data.bar_files import FIELDS
-from competitions.bit_trader.data.folds import groups
+from competitions.bit_trader.data.folds import cv_groups
 from competitions.bit_trader.data.windows import Windows
-from competitions.bit_trader.decision.backtest import Backtest, backtest
 from competitions.bit_trader.decision.multiple_testing import deflated_sharpe, reality_check
-from competitions.bit_trader.decision.strategies import NEVER, PRINTED, Strategy
+from competitions.bit_trader.decision.strategies import NEVER, PAPER_RULE, Strategy
 from competitions.bit_trader.decision.tuning import (
+    CrossFitted,
+    GatedStrategy,
+    StrategyResults,
     ThresholdCurve,
-    Verdict,
-    compare_strategies,
-    curve_table,
-    judge,
+    cross_fit_strategies,
+    significance_gate,
 )
 from competitions.bit_trader.experiment import BitTraderExperiment
 from competitions.bit_trader.models.forecasts import Forecasts
-from competitions.bit_trader.rules.baselines import NAIVE_MINUTES, naive_equities_on
-from competitions.bit_trader.rules.submission import Orders
+from competitions.bit_trader.rules.baselines import BASELINE_MINUTES, baseline_equities_on
+from competitions.bit_trader.rules.metric import START
 
 
 @dataclass(frozen=True)
 class Decision:
-    """The strategy for the test split, and the evidence for it."""
+    """The strategy for the test split, and the OOF results that it rests on."""
 
-    decision: dict[str, Any]
-    """`rule`, `sell` and `threshold` (None: never buy), as kept in the run record."""
+    strategy: Strategy
+    cross_fitted: CrossFitted
+    """OOF positions of all training samples, and their backtest."""
     metrics: dict[str, float]
-    orders: list[Orders]
-    """Out-of-fold orders of all training samples, one entry a repeat."""
-    tested: Backtest
-    """What these orders would have earned."""
+    results: StrategyResults
+    """Every kind of strategy on the same forecasts."""
     curves: list[ThresholdCurve]
-    """Of the strategies that were tuned."""
-    strategies: list[dict[str, str | float]]
-    """What each strategy would have earned on the same forecasts."""
-    verdict: str
+    """Of the kinds that were tuned."""
+    summary: str
     """One line for people."""
+
+    def as_record(self) -> dict[str, Any]:
+        """`rule`, `sell` and `threshold` (None: no trades), for the run record."""
+        threshold = None if self.strategy.threshold == NEVER else self.strategy.threshold
+        return {"rule": self.strategy.kind, "sell": self.strategy.sell, "threshold": threshold}
+
+
+def decided_strategy(record: dict[str, Any]) -> Strategy:
+    """The strategy that `Decision.as_record` describes."""
+    threshold = record["threshold"]
+    return Strategy(record["rule"], record["sell"], NEVER if threshold is None else threshold)
 
 
 def decide(settings: BitTraderExperiment, windows: Windows, forecasts: Sequence[Forecasts]) -> Decision:
-    """Apply or tune the experiment's rule on the out-of-fold forecasts of all training samples."""
+    """Apply or tune the experiment's rule on the OOF forecasts of all training samples.
+
+    Parameters
+    ----------
+    forecasts : one entry per repeat, in the order of `windows`.
+    """
     future_open = windows.future_open(np.arange(len(windows)))
-    held_out = groups(settings, windows)
-    strategies = compare_strategies(settings.rule, forecasts, future_open, held_out)
-    if settings.rule.kind == "printed":
-        return _printed(windows, forecasts, strategies)
-    judged = judge(settings.rule, forecasts, future_open, held_out)
-    tested = backtest(future_open, judged.orders)
-    evidence = {
-        "evidence_equity": judged.evidence,
-        "evidence_low": judged.evidence_low,
-        "rules_tried": float(judged.rules_tried),
-        "reality_check_p": judged.luck,
-        "deflated_sharpe": judged.deflated_sharpe,
+    groups = cv_groups(settings, windows)
+    results = cross_fit_strategies(settings.rule, forecasts, future_open, groups)
+    baselines = _baseline_metrics(windows, future_open)
+    if settings.rule.kind == "paper_rule":
+        return _paper_rule_decision(results, baselines)
+    gated = significance_gate(settings.rule, results, future_open, groups)
+    tests = {
+        "cross_fitted_equity": gated.equity,
+        "cross_fitted_equity_low": gated.equity_low,
+        "rules_tried": float(gated.rules_tried),
+        "reality_check_p": gated.p_value,
+        "deflated_sharpe": gated.deflated_sharpe,
     }
-    return Decision(
-        _kept(judged.strategy),
-        _figures(tested) | evidence | _naive_metrics(windows),
-        judged.orders,
-        tested,
-        judged.curves,
-        strategies,
-        _told(judged),
-    )
+    metrics = _oof_metrics(gated.cross_fitted) | tests | baselines
+    return Decision(gated.strategy, gated.cross_fitted, metrics, results, gated.curves, _summary(gated))
 
 
-def _printed(
-    windows: Windows, forecasts: Sequence[Forecasts], strategies: list[dict[str, str | float]]
-) -> Decision:
-    future_open = windows.future_open(np.arange(len(windows)))
-    orders = [PRINTED.orders(each) for each in forecasts]
-    tested = backtest(future_open, orders)
-    logs = tested.log_growth
-    evidence = {
+def _paper_rule_decision(results: StrategyResults, baselines: dict[str, float]) -> Decision:
+    cross_fitted = results["paper_rule", "best"].cross_fitted
+    log_growth = cross_fitted.tested.log_growth
+    tests = {
         "rules_tried": 1.0,
-        "reality_check_p": reality_check(logs[None, :]),
-        "deflated_sharpe": deflated_sharpe(logs, np.zeros(1)),
+        "reality_check_p": reality_check(log_growth[None, :]),
+        "deflated_sharpe": deflated_sharpe(log_growth, np.zeros(1)),
     }
-    verdict = "the printed rule: buys all when any forecast minute exceeds 1"
-    metrics = _figures(tested) | evidence | _naive_metrics(windows)
-    return Decision(_kept(PRINTED), metrics, orders, tested, [], strategies, verdict)
+    metrics = _oof_metrics(cross_fitted) | tests | baselines
+    summary = "paper's rule: buys if any forecast minute exceeds 1"
+    return Decision(PAPER_RULE, cross_fitted, metrics, results, [], summary)
 
 
-def _told(judged: Verdict) -> str:
-    bound = (
-        f"out-of-fold equity {judged.evidence:,.0f}, 5 % bound {judged.evidence_low:,.0f}, chance of the "
-        f"best of {judged.rules_tried} rules by luck {judged.luck:.3f}"
+def _summary(gated: GatedStrategy) -> str:
+    figures = (
+        f"cross-fitted OOF equity {gated.equity:,.0f}, lower 5 % bound {gated.equity_low:,.0f}, "
+        f"reality check over {gated.rules_tried} rules p = {gated.p_value:.3f}"
     )
-    if judged.trades:
-        return f"trades by {judged.strategy.kind} above {judged.strategy.threshold:.4g}: {bound}"
-    return f"never buys, for the evidence does not carry it: {bound}"
+    if gated.significant:
+        return f"trades by {gated.strategy.kind} above {gated.strategy.threshold:.4g}: {figures}"
+    return f"no trades: out-of-fold equity is not significantly above 10,000 ({figures})"
 
 
-def _kept(strategy: Strategy) -> dict[str, Any]:
-    threshold = None if strategy.threshold == NEVER else strategy.threshold
-    return {"rule": strategy.kind, "sell": strategy.sell, "threshold": threshold}
+def _oof_metrics(cross_fitted: CrossFitted) -> dict[str, float]:
+    return {f"oof_{name}": value for name, value in cross_fitted.tested.figures.items()}
 
 
-def decided_strategy(decision: dict[str, Any]) -> Strategy:
-    """The strategy that `decide` left in the run record."""
-    threshold = decision["threshold"]
-    return Strategy(decision["rule"], decision["sell"], NEVER if threshold is None else threshold)
+def _baseline_metrics(windows: Windows, future_open: Floats) -> dict[str, float]:
+    """Equity of the baselines on the training samples."""
+    past_close = windows.past[:, -BASELINE_MINUTES:, FIELDS.index("close")]
+    baselines = baseline_equities_on(past_close, future_open)
+    return {f"baseline: {name}": value for name, value in baselines.items()}
 
 
-def write_trades(path: Path, windows: Windows, decided: Decision) -> Path:
-    """Write repeat, sample_id, coin_index, buy_quantity, sell_time, growth (what multiplied the equity)."""
+def write_trades(path: Path, windows: Windows, cross_fitted: CrossFitted) -> Path:
+    """Write repeat, sample_id, coin_index, buy_quantity, sell_time, growth (factor on the equity)."""
     tables = [
         pl.DataFrame(
             {
                 "repeat": np.full(len(windows), repeat),
                 "sample_id": windows.sample_id,
                 "coin_index": windows.coin_index,
-                "buy_quantity": orders.buy_quantity,
-                "sell_time": orders.sell_time,
-                "growth": decided.tested.factors[repeat],
+                "buy_quantity": positions.buy_quantity,
+                "sell_time": positions.sell_time,
+                "growth": cross_fitted.tested.factors[repeat],
             }
         )
-        for repeat, orders in enumerate(decided.orders)
+        for repeat, positions in enumerate(cross_fitted.positions)
     ]
-    with atomic_write(path) as partial:
-        pl.concat(tables).write_parquet(partial)
-    return path
+    return _write_table(path, pl.concat(tables))
 
 
 def write_threshold_curve(path: Path, curves: Sequence[ThresholdCurve]) -> Path:
     """Write kind, threshold, trades, equity and low (5 % bound), ascending in the threshold of each kind."""
+    tables = [
+        pl.DataFrame(
+            {
+                "kind": [str(curve.kind)] * len(curve.threshold),
+                "threshold": curve.threshold,
+                "trades": curve.trades,
+                "equity": curve.equity,
+                "low": START * np.exp(curve.low_growth),
+            }
+        )
+        for curve in curves
+    ]
+    return _write_table(path, pl.concat(tables))
+
+
+def write_strategies(path: Path, results: StrategyResults) -> Path:
+    """Write strategy, sell and the figures of its cross-fitted backtest, one row per strategy."""
+    rows = [
+        {"strategy": kind, "sell": sell, **result.cross_fitted.tested.figures}
+        for (kind, sell), result in results.items()
+    ]
+    return _write_table(path, pl.DataFrame(rows))
+
+
+def _write_table(path: Path, table: pl.DataFrame) -> Path:
     with atomic_write(path) as partial:
-        pl.DataFrame(curve_table(curves)).write_parquet(partial)
+        table.write_parquet(partial)
     return path
-
-
-def _figures(tested: Backtest) -> dict[str, float]:
-    return {f"oof_{name}": value for name, value in tested.figures().items()}
-
-
-def write_strategies(path: Path, strategies: Sequence[dict[str, str | float]]) -> Path:
-    """Write strategy, sell and the figures of its backtest, one row a strategy."""
-    with atomic_write(path) as partial:
-        pl.DataFrame(strategies).write_parquet(partial)
-    return path
-
-
-def _naive_metrics(windows: Windows) -> dict[str, float]:
-    """Equity of the naive traders on the training samples, which a forecast must beat."""
-    past_close = windows.past[:, -NAIVE_MINUTES:, FIELDS.index("close")]
-    naive = naive_equities_on(past_close, windows.future_open(np.arange(len(windows))))
-    return {f"naive: {name}": value for name, value in naive.items()}

@@ -1,4 +1,4 @@
-"""ARIMA, fitted to each series anew: two engines, many series side by side, resumable in the middle."""
+"""ARIMA, fitted to each series separately: two engines, series in parallel, resumable by chunks."""
 
 import multiprocessing
 import warnings
@@ -10,37 +10,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from common.base.atomic import atomic_write, write_text
 from common.base.console import progress
-from competitions.bit_trader.data.bar_files import FUTURE_MINUTES, IntArray
+from common.learn.arrays import Float32, Float64, Int64
+from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
 from competitions.bit_trader.data.windows import Windows
-from competitions.bit_trader.experiment import Arima
-from competitions.bit_trader.models.base import Forecast, History
+from competitions.bit_trader.experiment import Arima, BitTraderExperiment
+from competitions.bit_trader.models.base import History, NoOptions, PricePaths, read_options
+from competitions.bit_trader.models.registry import FORECASTERS
 
-Series = npt.NDArray[np.float64]
-Chunk = tuple[npt.NDArray[np.float32], list[str]]
-"""Forecasts of some series, and for each what went wrong, `` when nothing did."""
+Series = Float64
+"""(minutes,) open prices."""
+Chunk = tuple[Float32, list[str]]
+"""Forecasts (n, 120) of some series, and a warning for each, `` where nothing went wrong."""
 FALLBACK_ORDER = (1, 1, 1)
 WILD = 2.0
 """A forecast beyond this factor of the last price has diverged."""
 
 
+@FORECASTERS.register("arima")
 class ArimaForecaster:
     """auto_arima on each sample's open prices; ARIMA(1,1,1) where it fails, the last price where both do.
 
-    With `predicts = "in_sample"` the path is no forecast: it is what the model fits to minutes 1 to 120 of x
-    itself, almost the prices of a day before, as in the organisers' notebook.
+    With `prediction = "fitted_values"` the path is not a forecast but the model's fit to minutes 1 to 120 of
+    x, almost the prices of a day earlier, as in the organisers' notebook.
     """
 
     learns = False
 
-    def __init__(self, settings: Arima, lookback: int) -> None:
-        self.settings, self.lookback = settings, lookback
+    def __init__(self, settings: BitTraderExperiment, device: str) -> None:  # noqa: ARG002
+        read_options(NoOptions, settings)
+        self.settings, self.lookback = settings.arima, settings.lookback
 
-    def fit(self, windows: Windows, rows: IntArray, scratch: Path, seed: int) -> History:  # noqa: ARG002
+    def fit(self, windows: Windows, rows: Int64, resume_dir: Path, seed: int) -> History:  # noqa: ARG002
         """Nothing to learn from other samples."""
         return []
 
@@ -51,37 +55,36 @@ class ArimaForecaster:
     def load(self, folder: Path) -> None:
         """Nothing to read."""
 
-    def forecast(self, windows: Windows, rows: IntArray, scratch: Path) -> Forecast:
-        """120 minutes at once for each sample; chunks of series are kept in `scratch` as they are done."""
-        chunks = [
-            rows[first : first + self.settings.chunk] for first in range(0, len(rows), self.settings.chunk)
-        ]
-        files = [scratch / f"series{number:05d}.npy" for number in range(len(chunks))]
+    def forecast(self, windows: Windows, rows: Int64, resume_dir: Path) -> PricePaths:
+        """120 minutes at once for each sample; finished chunks of series are kept in `resume_dir`."""
+        size = self.settings.chunk_size
+        chunks = [rows[first : first + size] for first in range(0, len(rows), size)]
+        files = [resume_dir / f"series{number:05d}.npy" for number in range(len(chunks))]
         open_chunks = [number for number, file in enumerate(files) if not file.is_file()]
         series = (windows.past_open(chunks[number], self.lookback) for number in open_chunks)
-        for number, (paths, troubles) in zip(
+        for number, (paths, chunk_warnings) in zip(
             open_chunks, self._forecast_chunks(series, len(open_chunks)), strict=True
         ):
-            write_text(files[number].with_suffix(".txt"), "\n".join(troubles))
-            with atomic_write(files[number]) as beside:
-                np.save(beside, paths)
-        troubles = [line for file in files for line in file.with_suffix(".txt").read_text().split("\n")]
-        told = [
-            f"sample {sample}: {trouble}"
-            for sample, trouble in zip(windows.sample_id[rows], troubles, strict=True)
-            if trouble
+            write_text(files[number].with_suffix(".txt"), "\n".join(chunk_warnings))
+            with atomic_write(files[number]) as partial_file:
+                np.save(partial_file, paths)
+        messages = [line for file in files for line in file.with_suffix(".txt").read_text().split("\n")]
+        named = [
+            f"sample {sample}: {message}"
+            for sample, message in zip(windows.sample_id[rows], messages, strict=True)
+            if message
         ]
-        return Forecast(np.concatenate([np.load(file) for file in files]), told)
+        return PricePaths(np.concatenate([np.load(file) for file in files]), named)
 
-    def _forecast_chunks(self, series: Iterator[npt.NDArray[np.float32]], count: int) -> Iterator[Chunk]:
+    def _forecast_chunks(self, series: Iterator[Float32], count: int) -> Iterator[Chunk]:
         work = partial(forecast_series, settings=self.settings)
         what = f"ARIMA ({self.settings.engine})"
-        if self.settings.processes == 1 or count <= 1:
+        if self.settings.n_jobs == 1 or count <= 1:
             yield from progress(map(work, series), what, "chunks", count)
             return
         # Spawned, not forked: the parent runs threads of polars.
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(self.settings.processes, mp_context=context) as pool:
+        with ProcessPoolExecutor(self.settings.n_jobs, mp_context=context) as pool:
             yield from progress(pool.map(work, series), what, "chunks", count)
 
 
@@ -95,26 +98,26 @@ class Engine:
     """(series, (p, d, q)) -> the path of that model."""
 
 
-def forecast_series(series: npt.NDArray[np.float32], settings: Arima) -> Chunk:
+def forecast_series(series: Float32, settings: Arima) -> Chunk:
     """The path of each row of `series` (n, lookback); never raises because of a series."""
-    engine = ENGINES[settings.engine](settings.predicts)
-    paths, troubles = np.empty((len(series), FUTURE_MINUTES), np.float32), []
-    # Matrices here are tiny: threads of the linear algebra would wait for each other, many times the work.
+    engine = ENGINES[settings.engine](settings.prediction)
+    paths, warnings_by_series = np.empty((len(series), FUTURE_MINUTES), np.float32), []
+    # Matrices are tiny here: BLAS threads would spend many times the work on waiting for each other.
     with threadpool_limits(1):
         for row, values in enumerate(series.astype(np.float64)):
-            paths[row], trouble = _forecast_one(values, engine, settings)
-            troubles.append(trouble)
-    return paths, troubles
+            paths[row], warning = _forecast_one(values, engine, settings)
+            warnings_by_series.append(warning)
+    return paths, warnings_by_series
 
 
 def _forecast_one(values: Series, engine: Engine, settings: Arima) -> tuple[Series, str]:
-    """The path of one series and what went wrong on the way."""
+    """The path of one series, and a warning where a fallback was used."""
     flat = np.full(FUTURE_MINUTES, values[-1])
     if np.ptp(values) == 0:
-        return flat, ""  # nothing moved: no engine is asked (pmdarima answers zeros)
+        return flat, ""  # nothing moved; pmdarima would forecast zeros
     first = f"ARIMA{tuple(settings.order)}" if settings.order else "auto_arima"
     attempts: list[tuple[str, Callable[[], Series]]] = [
-        (first, partial(_wanted, values, engine, settings)),
+        (first, partial(_requested, values, engine, settings)),
         (f"ARIMA{FALLBACK_ORDER}", partial(engine.fixed, values, FALLBACK_ORDER)),
     ]
     reasons: list[str] = []
@@ -125,7 +128,7 @@ def _forecast_one(values: Series, engine: Engine, settings: Arima) -> tuple[Seri
                 path = fit()
             reason = _divergence(path, values[-1])
         except Exception as fault:
-            # Whatever an engine raises (linear algebra, its own errors): one series never stops the rest.
+            # Engines raise many kinds of errors; one series must not stop the others.
             reason = f"{type(fault).__name__} {str(fault)[:60]}".replace("\n", " ")
         if not reason:
             return path, f"{reasons[0]}; ARIMA{FALLBACK_ORDER} used" if reasons else ""
@@ -133,7 +136,7 @@ def _forecast_one(values: Series, engine: Engine, settings: Arima) -> tuple[Seri
     return flat, f"{'; '.join(reasons)}; the last price used"
 
 
-def _wanted(values: Series, engine: Engine, settings: Arima) -> Series:
+def _requested(values: Series, engine: Engine, settings: Arima) -> Series:
     if settings.order:
         p, d, q = settings.order
         return engine.fixed(values, (p, d, q))
@@ -146,17 +149,17 @@ def _divergence(path: Series, last: float) -> str:
     return "forecast diverged" if (np.abs(np.log(np.maximum(path, 1e-9) / last)) > np.log(WILD)).any() else ""
 
 
-IN_SAMPLE = slice(1, FUTURE_MINUTES + 1)
+FITTED_MINUTES = slice(1, FUTURE_MINUTES + 1)
 """Minutes 1 to 120 of the series."""
 
 
-def _statsforecast(predicts: str) -> Engine:
+def _statsforecast(prediction: str) -> Engine:
     from statsforecast.models import ARIMA, AutoARIMA
 
     def path(model: Any, values: Series) -> Series:
-        if predicts == "forecast":
+        if prediction == "forecast":
             return np.asarray(model.forecast(y=values, h=FUTURE_MINUTES)["mean"])
-        return np.asarray(model.fit(y=values).predict_in_sample()["fitted"])[IN_SAMPLE]
+        return np.asarray(model.fit(y=values).predict_in_sample()["fitted"])[FITTED_MINUTES]
 
     def automatic(values: Series, max_order: int) -> Series:
         return path(AutoARIMA(max_p=max_order, max_q=max_order, season_length=1), values)
@@ -167,13 +170,13 @@ def _statsforecast(predicts: str) -> Engine:
     return Engine(automatic, fixed)
 
 
-def _pmdarima(predicts: str) -> Engine:
+def _pmdarima(prediction: str) -> Engine:
     import pmdarima
 
     def path(model: Any) -> Series:
-        if predicts == "forecast":
+        if prediction == "forecast":
             return np.asarray(model.predict(FUTURE_MINUTES))
-        return np.asarray(model.predict_in_sample())[IN_SAMPLE]
+        return np.asarray(model.predict_in_sample())[FITTED_MINUTES]
 
     def automatic(values: Series, max_order: int) -> Series:
         model = pmdarima.auto_arima(
@@ -193,4 +196,4 @@ def _pmdarima(predicts: str) -> Engine:
 
 
 ENGINES: dict[str, Callable[[str], Engine]] = {"statsforecast": _statsforecast, "pmdarima": _pmdarima}
-"""Name -> what makes the engine, given what it predicts; imports the library only then."""
+"""Name -> constructor of the engine, given `prediction`; it imports the library when called."""

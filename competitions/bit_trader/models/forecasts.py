@@ -1,30 +1,27 @@
-"""Forecast open prices of the 120 minutes after the purchase, one row a sample, on disk as parquet."""
+"""Forecast open prices of the 120 minutes after the purchase, one row per sample, kept as parquet."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
 from common.base.atomic import atomic_write
-from competitions.bit_trader.data.bar_files import FUTURE_MINUTES, IntArray
-
-Paths = npt.NDArray[np.float32]
-"""(n, 120) forecast open prices, relative to the open of x minute 1379 as the data are."""
+from common.learn.arrays import AnyArray, Float32, Float64, Int64
+from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """What is expected of some samples, and how much each moves: all that a strategy looks at."""
+    """Forecast paths of some samples and their volatility: everything that a strategy looks at."""
 
-    sample_id: IntArray
+    sample_id: Int64
     """(n,)"""
-    paths: Paths
-    """(n, 120)"""
-    volatility: npt.NDArray[np.float64]
-    """(n,) standard deviation of a minute's log return in the sample's own past."""
+    paths: Float32
+    """(n, 120) open prices, relative to the open of x minute 1379, as the data are."""
+    volatility: Float64
+    """(n,) standard deviation of one-minute log returns in the sample's own past."""
 
     def __post_init__(self) -> None:
         n = len(self.sample_id)
@@ -36,7 +33,7 @@ class Forecasts:
     def __len__(self) -> int:
         return len(self.sample_id)
 
-    def rows(self, chosen: npt.NDArray[np.generic]) -> "Forecasts":
+    def rows(self, chosen: AnyArray) -> "Forecasts":
         """The forecasts of some samples: a mask, or row numbers."""
         return Forecasts(self.sample_id[chosen], self.paths[chosen], self.volatility[chosen])
 
@@ -62,8 +59,8 @@ def read_forecasts(path: Path) -> Forecasts:
     return _forecasts(pl.read_parquet(path))
 
 
-def pooled_forecasts(files: Sequence[Path], sample_id: IntArray) -> list[Forecasts]:
-    """Out-of-fold forecasts of all folds, one entry a repeat, in the order of `sample_id`.
+def pooled_forecasts(files: Sequence[Path], sample_id: Int64) -> list[Forecasts]:
+    """OOF forecasts of all folds, one entry per repeat, in the order of `sample_id`.
 
     ValueError unless each repeat forecasts each sample once.
     """
@@ -74,7 +71,8 @@ def pooled_forecasts(files: Sequence[Path], sample_id: IntArray) -> list[Forecas
     ]
 
 
-def _ordered(found: Forecasts, sample_id: IntArray) -> Forecasts:
+def _ordered(found: Forecasts, sample_id: Int64) -> Forecasts:
+    """`found` in the order of `sample_id`: its sorted rows, placed by the ranks of the wanted ids."""
     order = np.argsort(found.sample_id, kind="stable")
     place = np.argsort(np.argsort(sample_id, kind="stable"), kind="stable")
     pooled = order[place] if len(found) == len(sample_id) else order

@@ -1,64 +1,75 @@
-"""LightGBM on bar features: one booster a horizon, the path between the horizons by interpolation."""
+"""LightGBM on bar features: one booster per horizon, linear interpolation between the horizons."""
 
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
-import numpy.typing as npt
 
 from common.base.atomic import write_text
 from common.base.console import log
-from competitions.bit_trader.data.bar_files import FIELDS, FUTURE_MINUTES, PAST_MINUTES, IntArray
+from common.base.errors import InputError
+from common.base.paths import display_path
+from common.learn.arrays import Float32, Float64, Int64
+from common.learn.boosting import booster_of, load_booster, save_booster, train_lightgbm
+from competitions.bit_trader.data.bar_files import FIELDS, FUTURE_MINUTES, PAST_MINUTES
 from competitions.bit_trader.data.features import SHORTEST_WINDOW, bar_features, window_volatility
 from competitions.bit_trader.data.windows import Bars, Windows
-from competitions.bit_trader.experiment import Boosting
-from competitions.bit_trader.models.base import Forecast, History
+from competitions.bit_trader.experiment import BitTraderExperiment
+from competitions.bit_trader.models.base import History, NoOptions, PricePaths, read_options
+from competitions.bit_trader.models.registry import FORECASTERS
 
-FloatArray = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import lightgbm
+
 BOOSTERS = "boosters.json"
-SAMPLES_A_BLOCK = 128
-LARGEST_MOVE = 5.0
-"""Targets, in standard deviations of their horizon, are cut here: single jumps shall not rule the trees."""
+SAMPLES_PER_BLOCK = 128
+TARGET_CLIP = 5.0
+"""Limit of the targets, in standard deviations of their horizon, so that single jumps do not dominate."""
 
 
-class BoostingForecaster:
+@FORECASTERS.register("gbdt")
+class GbdtForecaster:
     """Expected log price ratio since the purchase at several horizons.
 
-    Targets are divided by the window's volatility times the root of the horizon: calm and wild windows weigh
-    alike. Their mean is taken off: the drift of the training months is no forecast.
+    Targets are divided by the window's volatility times the square root of the horizon, so that calm and
+    volatile windows have equal weight. They are mean-centred, so that the training period's drift is not
+    learned.
     """
 
     learns = True
 
-    def __init__(self, settings: Boosting, lookback: int) -> None:
-        if lookback < SHORTEST_WINDOW:
-            raise ValueError(f"lookback must be at least {SHORTEST_WINDOW} minutes for this forecaster")
-        self.settings, self.lookback = settings, lookback
+    def __init__(self, settings: BitTraderExperiment, device: str) -> None:  # noqa: ARG002
+        read_options(NoOptions, settings)
+        if settings.lookback < SHORTEST_WINDOW:
+            raise InputError(
+                f"experiment {settings.name!r}: lookback = {settings.lookback}; forecaster 'gbdt' needs at "
+                f"least {SHORTEST_WINDOW} minutes"
+            )
+        self.settings, self.lookback = settings.gbdt, settings.lookback
         self.boosters: dict[int, lightgbm.Booster] = {}
 
-    def fit(self, windows: Windows, rows: IntArray, scratch: Path, seed: int) -> History:
-        """Train one booster a horizon, keeping each in `scratch` as soon as it is done."""
+    def fit(self, windows: Windows, rows: Int64, resume_dir: Path, seed: int) -> History:
+        """Train one booster per horizon; each is kept in `resume_dir` as soon as it is trained."""
         features, targets = self._training_table(windows, rows)
         log(f"  {len(features)} training windows of {len(rows)} samples, {features.shape[1]} features")
-        files = [scratch / _file_name(horizon) for horizon in self.settings.horizons]
+        files = [resume_dir / f"minute{horizon}.txt" for horizon in self.settings.horizons]
 
         def train(column: int) -> dict[str, float]:
             if not files[column].is_file():
-                write_text(files[column], self._boost(features, targets[:, column], seed).model_to_string())
-            booster = lightgbm.Booster(model_file=str(files[column]))
+                save_booster(files[column], self._train_booster(features, targets[:, column], seed))
+            booster = load_booster(files[column])
             forecast = np.asarray(booster.predict(features, num_threads=1))
             error = float(np.mean((forecast - _centred(targets[:, column])) ** 2))
             return {"horizon": float(self.settings.horizons[column]), "training_error": round(error, 6)}
 
-        # One thread a booster: LightGBM's own threads burn time in waiting where cores are shared.
+        # One thread per booster: LightGBM's own threads waste time waiting where cores are shared.
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             history = list(pool.map(train, range(len(files))))
         self.boosters = {
-            horizon: lightgbm.Booster(model_file=str(file))
-            for horizon, file in zip(self.settings.horizons, files, strict=True)
+            horizon: load_booster(file) for horizon, file in zip(self.settings.horizons, files, strict=True)
         }
         return history
 
@@ -71,20 +82,30 @@ class BoostingForecaster:
 
     def load(self, folder: Path) -> None:
         """Read the boosters of a fold."""
-        models = json.loads((folder / BOOSTERS).read_text())
-        self.boosters = {int(horizon): lightgbm.Booster(model_str=text) for horizon, text in models.items()}
+        path = folder / BOOSTERS
+        if not path.is_file():
+            raise InputError(f"{display_path(path)} is missing: run 2_train_folds.py first")
+        try:
+            models = json.loads(path.read_text(encoding="utf-8"))
+            self.boosters = {int(horizon): booster_of(text) for horizon, text in models.items()}
+        except (ValueError, AttributeError):  # not JSON, not a table, not a booster
+            raise InputError(
+                f"{display_path(path)}: holds no LightGBM models; delete it and run 2_train_folds.py again"
+            ) from None
 
-    def forecast(self, windows: Windows, rows: IntArray, scratch: Path) -> Forecast:  # noqa: ARG002
+    def forecast(self, windows: Windows, rows: Int64, resume_dir: Path) -> PricePaths:  # noqa: ARG002
         """Expected path of each sample, starting at the last close before the purchase."""
         paths = np.empty((len(rows), FUTURE_MINUTES), np.float32)
-        for first in range(0, len(rows), SAMPLES_A_BLOCK):
-            bars = windows.past[rows[first : first + SAMPLES_A_BLOCK], -self.lookback :]
+        for first in range(0, len(rows), SAMPLES_PER_BLOCK):
+            bars = windows.past[rows[first : first + SAMPLES_PER_BLOCK], -self.lookback :]
             paths[first : first + len(bars)] = self._expected_paths(bars)
-        return Forecast(paths)
+        return PricePaths(paths)
 
-    def _expected_paths(self, bars: Bars) -> FloatArray:
-        features = _matrix(bars)
+    def _expected_paths(self, bars: Bars) -> Float64:
+        """(n, lookback, 9) -> (n, 120)."""
+        features = _feature_matrix(bars)
         scale = window_volatility(bars)
+        # Column 0 is the purchase itself, log ratio 0; the others are the boosters' horizons.
         logs = np.zeros((len(bars), 1 + len(self.boosters)))
         for column, (horizon, booster) in enumerate(self.boosters.items(), start=1):
             logs[:, column] = np.asarray(booster.predict(features, num_threads=1)) * scale * np.sqrt(horizon)
@@ -94,11 +115,14 @@ class BoostingForecaster:
         last_close = bars[:, -1, FIELDS.index("close")].astype(np.float64)
         return last_close[:, None] * np.exp(path)
 
-    def _training_table(self, windows: Windows, rows: IntArray) -> tuple[FloatArray, FloatArray]:
-        """Features and targets, one row a window: of the samples themselves and of cuts within them."""
+    def _training_table(self, windows: Windows, rows: Int64) -> tuple[Float64, Float64]:
+        """Features (m, 64) and targets (m, horizons), one row per window.
+
+        Windows are the samples themselves and, every `stride` minutes, cuts from a sample's own past.
+        """
         features, targets = [], []
-        for first in range(0, len(rows), SAMPLES_A_BLOCK):
-            block = rows[first : first + SAMPLES_A_BLOCK]
+        for first in range(0, len(rows), SAMPLES_PER_BLOCK):
+            block = rows[first : first + SAMPLES_PER_BLOCK]
             past = windows.past[block]
             future_open = windows.future_open(block)
             for purchase in self._purchase_minutes():
@@ -107,46 +131,43 @@ class BoostingForecaster:
                     future_open_here = past[:, purchase : purchase + FUTURE_MINUTES, FIELDS.index("open")]
                 else:
                     future_open_here = future_open
-                features.append(_matrix(bars))
+                features.append(_feature_matrix(bars))
                 targets.append(self._targets(bars, future_open_here))
         return np.concatenate(features), np.concatenate(targets)
 
     def _purchase_minutes(self) -> list[int]:
-        """Minutes of x at which training windows end: the last, and those whose future lies within x."""
+        """Minutes of x at which training windows end: the last one, and those whose future lies within x."""
         latest = PAST_MINUTES - FUTURE_MINUTES
-        return [PAST_MINUTES, *range(latest, self.lookback - 1, -self.settings.cut_every)]
+        return [PAST_MINUTES, *range(latest, self.lookback - 1, -self.settings.stride)]
 
-    def _targets(self, bars: Bars, future_open: npt.NDArray[np.float32]) -> FloatArray:
+    def _targets(self, bars: Bars, future_open: Float32) -> Float64:
+        """(n, horizons) log price ratios in standard deviations of their horizon."""
         logs = np.log(future_open[:, self.settings.horizons].astype(np.float64) / future_open[:, :1])
         scale = window_volatility(bars)[:, None] * np.sqrt(self.settings.horizons)
-        return np.clip(logs / scale, -LARGEST_MOVE, LARGEST_MOVE)
+        return np.clip(logs / scale, -TARGET_CLIP, TARGET_CLIP)
 
-    def _boost(self, features: FloatArray, target: FloatArray, seed: int) -> lightgbm.Booster:
-        parameters = {
-            "objective": "l2",
-            "boost_from_average": False,
-            "num_leaves": self.settings.leaves,
-            "learning_rate": self.settings.learning_rate,
-            "min_data_in_leaf": self.settings.windows_in_leaf,
-            "feature_fraction": self.settings.feature_share,
-            "lambda_l2": self.settings.ridge,
-            "seed": seed % 2**31,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": 1,
-            "verbosity": -1,
-        }
-        table = lightgbm.Dataset(features, _centred(target), params={"verbosity": -1})
-        return lightgbm.train(parameters, table, num_boost_round=self.settings.rounds)
-
-
-def _centred(target: FloatArray) -> FloatArray:
-    return target - target.mean()
+    def _train_booster(self, features: Float64, target: Float64, seed: int) -> "lightgbm.Booster":
+        settings = self.settings
+        return train_lightgbm(
+            features,
+            _centred(target),
+            objective="l2",
+            num_boost_round=settings.num_boost_round,
+            num_leaves=settings.num_leaves,
+            learning_rate=settings.learning_rate,
+            min_data_in_leaf=settings.min_data_in_leaf,
+            feature_fraction=settings.feature_fraction,
+            lambda_l2=settings.lambda_l2,
+            boost_from_average=False,
+            seed=seed,
+            num_threads=1,
+        )
 
 
-def _matrix(bars: Bars) -> FloatArray:
+def _centred(target: Float64) -> Float64:
+    centred: Float64 = target - target.mean()
+    return centred
+
+
+def _feature_matrix(bars: Bars) -> Float64:
     return np.stack(list(bar_features(bars).values()), axis=1)
-
-
-def _file_name(horizon: int) -> str:
-    return f"minute{horizon}.txt"

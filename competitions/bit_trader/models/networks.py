@@ -1,8 +1,8 @@
-"""The networks in Keras: convolutional and recurrent ones on prices, a CNN on recurrence plots."""
+"""The networks in Keras: CNN and RNN on prices, CNN on recurrence plots."""
 
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
 from competitions.bit_trader.experiment import Cnn, Recurrence, Rnn
-from competitions.bit_trader.models.quiet_keras import keras
+from competitions.bit_trader.models.silent_keras import keras
 
 
 def build_cnn(settings: Cnn, lookback: int) -> keras.Model:
@@ -14,18 +14,18 @@ def build_cnn(settings: Cnn, lookback: int) -> keras.Model:
     layers: list[keras.layers.Layer] = [keras.Input((lookback, 1))]
     for filters in settings.filters:
         layers.append(
-            keras.layers.Conv1D(filters, settings.kernel, padding=settings.padding, activation="relu")
+            keras.layers.Conv1D(filters, settings.kernel_size, padding=settings.padding, activation="relu")
         )
         layers.append(pooling(settings.pool_size))
     return keras.Sequential(layers + _head(settings.dense_units, settings.dropout))
 
 
 def build_recurrence_cnn(settings: Recurrence) -> keras.Model:
-    """Convolutions of 3 x 3, each followed by pooling; flattened, one dense layer, dropout, 120 prices.
+    """3 x 3 convolutions with 2 x 2 max pooling; flattened, one dense layer, dropout, 120 prices.
 
-    (batch, pixels, pixels, 1) -> (batch, 120)
+    (batch, image_size, image_size, 1) -> (batch, 120)
     """
-    layers: list[keras.layers.Layer] = [keras.Input((settings.pixels, settings.pixels, 1))]
+    layers: list[keras.layers.Layer] = [keras.Input((settings.image_size, settings.image_size, 1))]
     for filters in settings.filters:
         layers.append(keras.layers.Conv2D(filters, 3, padding="same", activation="relu"))
         layers.append(keras.layers.MaxPooling2D(2))
@@ -42,9 +42,9 @@ def _head(dense_units: int, dropout: float) -> list[keras.layers.Layer]:
 
 
 def build_rnn(settings: Rnn, lookback: int) -> keras.Model:
-    """Recurrent layers, dense layers, the next open prices.
+    """Recurrent layers, dense layers, the next `horizon_step` open prices.
 
-    (batch, lookback, 1) -> (batch, minutes_at_once)
+    (batch, lookback, 1) -> (batch, horizon_step)
     """
     cell = keras.layers.LSTM if settings.cell == "lstm" else keras.layers.GRU
     layers: list[keras.layers.Layer] = [keras.Input((lookback, 1))]
@@ -52,5 +52,5 @@ def build_rnn(settings: Rnn, lookback: int) -> keras.Model:
         layers.append(cell(settings.units, return_sequences=number < settings.layers - 1))
     for _ in range(settings.dense_layers - 1):
         layers.append(keras.layers.Dense(settings.units, activation="relu"))
-    layers.append(keras.layers.Dense(settings.minutes_at_once))
+    layers.append(keras.layers.Dense(settings.horizon_step))
     return keras.Sequential(layers)

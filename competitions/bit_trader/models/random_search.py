@@ -1,4 +1,4 @@
-"""The article's random search over convolutional networks (its Table 2), by Keras Tuner."""
+"""The paper's random search over convolutional networks (Table 2), by Keras Tuner."""
 
 import json
 from dataclasses import dataclass
@@ -7,25 +7,23 @@ from typing import Any
 
 import keras_tuner
 import numpy as np
-import numpy.typing as npt
 
 from common.base.console import log
+from common.learn.arrays import Float32
 from common.learn.seeding import derived_seed, seed_everything
 from competitions.bit_trader.experiment import Cnn, Search
 from competitions.bit_trader.models.networks import build_cnn
-from competitions.bit_trader.models.quiet_keras import keras
-
-Array = npt.NDArray[np.float32]
+from competitions.bit_trader.models.silent_keras import keras
 
 
 @dataclass(frozen=True)
-class Found:
-    """The best network of a search, and every trial that led to it."""
+class SearchResult:
+    """The best network of a search, and all its trials."""
 
     cnn: Cnn
     learning_rate: float
     trials: list[dict[str, Any]]
-    """One entry a trial: its number, validation loss and settings."""
+    """One entry per trial: its number, validation loss and settings."""
 
     def as_json(self) -> str:
         """For search.json."""
@@ -33,46 +31,46 @@ class Found:
         return json.dumps(content, indent=1)
 
 
-def read_found(file: Path) -> Found:
-    """What `Found.as_json` wrote."""
+def read_search_result(file: Path) -> SearchResult:
+    """Read a file of `SearchResult.as_json`."""
     content = json.loads(file.read_text())
-    return Found(Cnn.model_validate(content["cnn"]), content["learning_rate"], content["trials"])
+    return SearchResult(Cnn.model_validate(content["cnn"]), content["learning_rate"], content["trials"])
 
 
 class _Space(keras_tuner.HyperModel):
-    """Table 2: everything that is drawn, and the network that follows."""
+    """Table 2: the sampled hyper-parameters, and the network built from them."""
 
     def __init__(self, search: Search, cnn: Cnn, lookback: int, seed: int) -> None:
         super().__init__()
         self.search, self.cnn, self.lookback, self.seed = search, cnn, lookback, seed
 
     def build(self, hp: keras_tuner.HyperParameters) -> keras.Model:
-        chosen, learning_rate = self.drawn(hp)
-        # A trial depends on its own settings alone, whatever was tried or interrupted before it.
+        cnn, learning_rate = self.sampled(hp)
+        # A trial depends on its own settings only, not on the trials or interruptions before it.
         seed_everything(derived_seed(self.seed, "trial", json.dumps(hp.values, sort_keys=True)))
-        network = build_cnn(chosen, self.lookback)
+        network = build_cnn(cnn, self.lookback)
         network.compile(optimizer=keras.optimizers.Adam(learning_rate), loss="mse")
         return network
 
-    def drawn(self, hp: keras_tuner.HyperParameters) -> tuple[Cnn, float]:
+    def sampled(self, hp: keras_tuner.HyperParameters) -> tuple[Cnn, float]:
         space = self.search
-        fewest, most = space.layers
-        layers = hp.Int("layers", fewest, most)
-        filters = [hp.Int(f"filters_{number + 1}", *_stepped(space.filters)) for number in range(most)]
-        drawn = {
+        minimum, maximum = space.layers
+        layers = hp.Int("layers", minimum, maximum)
+        filters = [hp.Int(f"filters_{number + 1}", *_stepped(space.filters)) for number in range(maximum)]
+        sampled = {
             "filters": filters[:layers],
             "pooling": hp.Choice("pooling", list(space.pooling)),
             "dense_units": hp.Int("dense_units", *_stepped(space.dense_units)),
             "dropout": hp.Float("dropout", *space.dropout),
         }
         rate = hp.Float("learning_rate", *space.learning_rate, sampling="log")
-        return Cnn.model_validate(self.cnn.model_dump() | drawn), rate
+        return Cnn.model_validate(self.cnn.model_dump() | sampled), rate
 
 
 class _Tuner(keras_tuner.RandomSearch):
-    """Random search whose trials keep their figures and no weights: the best network is trained again."""
+    """Random search whose trials keep their losses but no weights: the best network is retrained."""
 
-    def run_trial(self, trial: Any, *data: Array, **fitting: Any) -> dict[str, float]:
+    def run_trial(self, trial: Any, *data: Float32, **fitting: Any) -> dict[str, float]:
         network = self.hypermodel.build(trial.hyperparameters)
         losses = network.fit(*data, **fitting).history["val_loss"]
         return {"val_loss": float(min(losses))}
@@ -85,39 +83,40 @@ def _stepped(limits: list[int]) -> tuple[int, int, int]:
 def search_cnn(
     search: Search,
     cnn: Cnn,
-    inputs: Array,
-    targets: Array,
+    inputs: Float32,
+    targets: Float32,
     *,
     batch_size: int,
     folder: Path,
     seed: int,
-) -> Found:
-    """Draw `search.trials` networks, train each shortly, and take the one with the lowest validation loss.
+) -> SearchResult:
+    """Sample `search.max_trials` networks, train each for `search.epochs`, return the best one.
 
-    Finished trials are kept in `folder`: a killed search goes on behind them.
+    Finished trials are kept in `folder`; an interrupted search continues after them.
 
     Parameters
     ----------
-    cnn : what the space leaves alone: kernel, padding, pool size.
-    inputs, targets : (n, lookback) and (n, 120); a share of them, drawn by `seed`, judges the trials.
+    cnn : the settings outside the space: kernel size, padding, pool size.
+    inputs, targets : (n, lookback) and (n, 120); a random share of them, drawn by `seed`, is the validation
+        set.
     """
     order = np.random.default_rng(derived_seed(seed, "search")).permutation(len(inputs))
-    judging = order[: max(1, round(search.validation_share * len(order)))]
-    learning = order[len(judging) :]
+    validation = order[: max(1, round(search.validation_split * len(order)))]
+    training = order[len(validation) :]
     space = _Space(search, cnn, inputs.shape[1], seed)
     tuner = _Tuner(
         space,
         objective="val_loss",
-        max_trials=search.trials,
+        max_trials=search.max_trials,
         seed=derived_seed(seed, "trials") % 2**31,
         directory=folder,
         project_name="search",
         overwrite=False,
     )
     tuner.search(
-        inputs[learning][..., None],
-        targets[learning],
-        validation_data=(inputs[judging][..., None], targets[judging]),
+        inputs[training][..., None],
+        targets[training],
+        validation_data=(inputs[validation][..., None], targets[validation]),
         epochs=search.epochs,
         batch_size=batch_size,
         verbose=0,
@@ -126,13 +125,13 @@ def search_cnn(
         raise RuntimeError(f"no network of the search could be trained: {_first_message(tuner)}")
     trials = sorted(tuner.oracle.trials.values(), key=lambda trial: str(trial.trial_id))
     table = [{"trial": t.trial_id, "validation_loss": t.score, **t.hyperparameters.values} for t in trials]
-    best, learning_rate = space.drawn(tuner.get_best_hyperparameters(1)[0])
+    best, learning_rate = space.sampled(tuner.get_best_hyperparameters(1)[0])
     lowest = min(trial["validation_loss"] for trial in table if trial["validation_loss"] is not None)
     log(
         f"  random search: {len(table)} networks, lowest validation loss {lowest:.6g} with filters "
         f"{best.filters}, {best.pooling} pooling, learning rate {learning_rate:.3g}"
     )
-    return Found(best, learning_rate, table)
+    return SearchResult(best, learning_rate, table)
 
 
 def _first_message(tuner: keras_tuner.Tuner) -> str:

@@ -1,23 +1,23 @@
-"""Draw a small synthetic bit-trader competition in the official layout.
+"""Simulate a small bit-trader competition in the official layout.
 
     python -m competitions.bit_trader.sample.sample_data --out DIR [--seed N] [--scale X]
 
 Writes
     train_x_df.csv  train_y_df.csv  test_x_df.csv  sample_submission.csv
-    truth/test_y_df.csv   what the test coins really did; stages 1 to 4 never read it
+    truth/test_y_df.csv   the test samples' true bars; stages 1 to 4 never read it
 """
 
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
+from common.learn.arrays import Float32, Int64
 from common.learn.seeding import derived_seed
 from common.run.sample_data import sample_data_command
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.data.bar_files import COLUMNS, FIELDS, FUTURE_MINUTES, PAST_MINUTES
-from competitions.bit_trader.rules.submission import Orders, write_submission
+from competitions.bit_trader.rules.submission import Positions, write_submission
 from competitions.bit_trader.sample.market_simulation import COINS, bars_of, draw_coins, simulate_market
 
 TRAIN_SAMPLES = 300
@@ -25,7 +25,7 @@ TEST_SAMPLES = 150
 
 
 def write_sample_data(folder: Path, seed: int, scale: float) -> None:
-    """Draw about 300 training and 150 test samples times `scale` into `folder`."""
+    """Write about 300 training and 150 test samples times `scale` into `folder`."""
     train, test = (max(COINS, round(scale * count)) for count in (TRAIN_SAMPLES, TEST_SAMPLES))
     generator = np.random.default_rng(derived_seed(seed, "bit_trader"))
     coins = draw_coins(generator)
@@ -39,15 +39,15 @@ def write_sample_data(folder: Path, seed: int, scale: float) -> None:
     _write_bars(folder / "test_x_df.csv", sample_id[train:], coin_index[train:], past[train:])
     (folder / "truth").mkdir()
     _write_bars(folder / "truth" / "test_y_df.csv", sample_id[train:], coin_index[train:], future[train:])
-    anything = Orders(generator.random(test).round(6), generator.integers(0, FUTURE_MINUTES, test))
-    write_submission(folder / "sample_submission.csv", sample_id[train:], anything)
+    arbitrary = Positions(generator.random(test).round(6), generator.integers(0, FUTURE_MINUTES, test))
+    write_submission(folder / "sample_submission.csv", sample_id[train:], arbitrary)
 
 
 def _write_bars(
     path: Path,
-    sample_id: npt.NDArray[np.int64],
-    coin_index: npt.NDArray[np.int64],
-    bars: npt.NDArray[np.float32],
+    sample_id: Int64,
+    coin_index: Int64,
+    bars: Float32,
 ) -> None:
     """The official columns: float64 text of float32 values."""
     samples, minutes, _ = bars.shape

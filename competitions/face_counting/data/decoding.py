@@ -1,4 +1,4 @@
-"""All pictures of the challenge decoded into one file, and what could not be read."""
+"""All pictures of the challenge decoded into one file; unreadable ones are listed."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from common.base.paths import display_path
 from common.files.pictures import UnreadablePictureError, read_rgb
 from competitions.face_counting.data.near_duplicates import difference_hash, near_duplicate_groups
 
-MOST_UNREADABLE = 0.05
+MAX_UNREADABLE = 0.05
 """Share of a split's pictures that may be missing or corrupt."""
 
 
@@ -28,14 +28,14 @@ def decode_pictures(folder: Path, pictures: pd.DataFrame, pixels: Path) -> tuple
     Returns
     -------
     pictures : with width, height (0 where unreadable), offset, and near_duplicates (-1 outside `train`).
-    unreadable : one line for each picture that could not be read.
+    unreadable : one line for each unreadable picture.
 
     Raises
     ------
-    InputError : more than a twentieth of a split cannot be read.
+    InputError : more than 5 % of a split cannot be read.
     """
     table = pictures.assign(width=0, height=0, offset=np.int64(0), near_duplicates=-1)
-    sizes = [_values(folder / name) for name in table["Name"]]
+    sizes = [_header_size(folder / name) for name in table["Name"]]
     unreadable: dict[str, list[str]] = {"train": [], "test": []}
     hashes, hashed, places, start = [], [], [], 0
     with atomic.atomic_array(pixels, (sum(sizes),), np.uint8) as store:
@@ -59,8 +59,8 @@ def decode_pictures(folder: Path, pictures: pd.DataFrame, pixels: Path) -> tuple
     return table, unreadable["train"] + unreadable["test"]
 
 
-def _values(path: Path) -> int:
-    """How many values a picture has, by its header; 0 when that cannot be read."""
+def _header_size(path: Path) -> int:
+    """Number of values of a picture by its header; 0 when that cannot be read."""
     try:
         with Image.open(path) as picture:
             return picture.width * picture.height * 3
@@ -69,9 +69,9 @@ def _values(path: Path) -> int:
 
 
 def _check_share(unreadable: list[str], pictures: int, folder: Path) -> None:
-    most = max(1, int(MOST_UNREADABLE * pictures))
-    if len(unreadable) > most:
+    limit = max(1, int(MAX_UNREADABLE * pictures))
+    if len(unreadable) > limit:
         raise InputError(
-            f"{display_path(folder)}: more than {most} of {pictures} pictures of a split are missing or unreadable "
-            f"({unreadable[0]}); are these the official pictures, and whole?"
+            f"{display_path(folder)}: more than {limit} of {pictures} pictures of a split are missing or "
+            f"unreadable ({unreadable[0]}); are these the official pictures, and complete?"
         )

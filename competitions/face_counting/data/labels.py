@@ -1,19 +1,19 @@
-"""Boxes and head counts held against the pictures and against each other."""
-
-from typing import Any
+"""Labelled boxes checked against the pictures and the head counts."""
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from common.files.submission_table import examples
+from common.learn.arrays import Floats
 from competitions.face_counting.data.official_tables import BOX_COLUMNS
 
-SMALLEST_SIDE = 1.0
+MIN_SIDE = 1.0
+"""In px; a smaller box is dropped."""
 
 
 def checked_boxes(boxes: pd.DataFrame, pictures: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Boxes cut to their pictures, and what was wrong with them.
+    """Boxes clipped to their pictures, and the faults that were found.
 
     Parameters
     ----------
@@ -30,21 +30,22 @@ def checked_boxes(boxes: pd.DataFrame, pictures: pd.DataFrame) -> tuple[pd.DataF
     if unknown.any():
         names = boxes["Name"][unknown].unique()
         faults.append(
-            f"bbox_train.csv: {int(unknown.sum())} boxes of pictures not trained on: {examples(names)}"
+            f"bbox_train.csv: {int(unknown.sum())} boxes of pictures that are not used for training: "
+            f"{examples(names)}"
         )
     kept = boxes[~unknown].merge(pictures[["Name", "width", "height"]], on="Name", how="left")
     corners = kept[BOX_COLUMNS].to_numpy(np.float64)
-    inside = cut_to_picture(corners, kept["width"].to_numpy(), kept["height"].to_numpy())
+    inside = clip_boxes(corners, kept["width"].to_numpy(), kept["height"].to_numpy())
     outside = np.asarray((inside != corners).any(axis=1))
     if outside.any():
         faults.append(
-            f"bbox_train.csv: {int(outside.sum())} boxes reach out of their picture and were cut: "
+            f"bbox_train.csv: {int(outside.sum())} boxes reach out of their picture and were clipped: "
             f"{examples(kept['Name'][outside].unique())}"
         )
-    flat = np.asarray((inside[:, 2:] - inside[:, :2] < SMALLEST_SIDE).any(axis=1))
+    flat = np.asarray((inside[:, 2:] - inside[:, :2] < MIN_SIDE).any(axis=1))
     if flat.any():
         faults.append(
-            f"bbox_train.csv: {int(flat.sum())} boxes without area were left out: "
+            f"bbox_train.csv: {int(flat.sum())} boxes without area were dropped: "
             f"{examples(kept['Name'][flat].unique())}"
         )
     kept[BOX_COLUMNS] = inside
@@ -52,13 +53,11 @@ def checked_boxes(boxes: pd.DataFrame, pictures: pd.DataFrame) -> tuple[pd.DataF
     return kept, faults + _count_faults(kept, pictures)
 
 
-def cut_to_picture(
-    corners: npt.NDArray[np.floating[Any]], width: npt.ArrayLike, height: npt.ArrayLike
-) -> npt.NDArray[np.floating[Any]]:
-    """Boxes (n, 4) cut to pictures of `width` x `height` px (one for all, or one each)."""
+def clip_boxes(corners: Floats, width: npt.ArrayLike, height: npt.ArrayLike) -> Floats:
+    """Boxes (n, 4) clipped to pictures of `width` x `height` px (one for all, or one each)."""
     right, lower = np.broadcast_arrays(np.asarray(width), np.asarray(height))
-    most = np.stack([right, lower, right, lower], axis=-1)
-    return np.clip(corners, 0, most)
+    limits = np.stack([right, lower, right, lower], axis=-1)
+    return np.clip(corners, 0, limits)
 
 
 def _count_faults(boxes: pd.DataFrame, pictures: pd.DataFrame) -> list[str]:
@@ -67,6 +66,6 @@ def _count_faults(boxes: pd.DataFrame, pictures: pd.DataFrame) -> list[str]:
     if not differ.any():
         return []
     return [
-        f"{int(differ.sum())} pictures have another HeadCount than boxes, HeadCount is believed: "
+        f"{int(differ.sum())} pictures have another HeadCount than boxes; HeadCount is used: "
         f"{examples(pictures['Name'][differ])}"
     ]

@@ -1,4 +1,4 @@
-"""The official files of the Face Counting Challenge: read, checked, and told what is wrong with them."""
+"""The official files of the Face Counting Challenge, read and checked."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_names(data: Path) -> list[str]:
     found = sorted(data.glob("test.csv")) or sorted(data.glob("test_*.csv"))
     if len(found) != 1:
         raise InputError(
-            f"{display_path(data)}: {len(found)} files test.csv or test_*.csv; expected one with a column Name"
+            f"{display_path(data)}: {len(found)} files test.csv or test_*.csv; expected one with column Name"
         )
     table = _read(found[0], ["Name"])
     _check_names(found[0], table)
@@ -104,7 +104,7 @@ def _numbers(file: Path, column: "pd.Series[str]") -> "pd.Series[float]":
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         raise InputError(
-            f"{display_path(file)}, line {row + 2}: {column.name} is {column.iloc[row]!r}, expected a number; "
+            f"{display_path(file)}, line {row + 2}: {column.name} is {column.iloc[row]!r}, not a number; "
             f"{int(bad.sum())} such cells (was the file cut short?)"
         )
     return numbers

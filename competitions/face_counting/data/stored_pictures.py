@@ -1,12 +1,12 @@
-"""The pictures as 1_preprocess stores them: decoded, end to end in one memory-mapped file, with tables."""
+"""The pictures as 1_preprocess stores them: decoded, concatenated in one memory-mapped file, with tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from common.learn.arrays import Bools, Float64, UInt8
 from competitions.face_counting.data.official_tables import BOX_COLUMNS
 
 
@@ -16,12 +16,12 @@ def pixels_file(processed: Path) -> Path:
 
 
 def pictures_file(processed: Path) -> Path:
-    """One row a picture; see `StoredPictures.pictures`."""
+    """One row per picture; see `StoredPictures.pictures`."""
     return processed / "pictures.parquet"
 
 
 def boxes_file(processed: Path) -> Path:
-    """One row a face: Name, xmin, ymin, xmax, ymax in px."""
+    """One row per face: Name, xmin, ymin, xmax, ymax in px."""
     return processed / "boxes.parquet"
 
 
@@ -32,25 +32,25 @@ class StoredPictures:
     pictures: pd.DataFrame
     """Name, split (train or test), width, height in px, offset into the pixels, head_count (-1 in test),
     near_duplicates (group number, -1 in the test split); unreadable pictures have width 0."""
-    pixels: npt.NDArray[np.uint8]
-    boxes: dict[str, npt.NDArray[np.float64]]
+    pixels: UInt8
+    boxes: dict[str, Float64]
     """Name -> (faces, 4) boxes in px."""
 
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def picture(self, row: int) -> npt.NDArray[np.uint8]:
+    def picture(self, row: int) -> UInt8:
         """The picture (height, width, 3) of a row."""
         entry = self.pictures.iloc[row]
         height, width, start = int(entry["height"]), int(entry["width"]), int(entry["offset"])
         return self.pixels[start : start + height * width * 3].reshape(height, width, 3)
 
-    def faces(self, row: int) -> npt.NDArray[np.float64]:
+    def faces(self, row: int) -> Float64:
         """The boxes (faces, 4) of a row."""
         return self.boxes.get(str(self.pictures["Name"].iloc[row]), np.zeros((0, 4)))
 
-    def where(self, mask: npt.NDArray[np.bool_]) -> "StoredPictures":
-        """The pictures that a mask marks."""
+    def where(self, mask: Bools) -> "StoredPictures":
+        """The pictures that a mask (pictures,) selects."""
         return StoredPictures(self.pictures[mask].reset_index(drop=True), self.pixels, self.boxes)
 
     @property
@@ -59,8 +59,8 @@ class StoredPictures:
         return self.pictures["Name"].tolist()
 
     @property
-    def readable(self) -> npt.NDArray[np.bool_]:
-        """Which pictures could be read."""
+    def readable(self) -> Bools:
+        """(pictures,) whether each could be read."""
         return self.pictures["width"].to_numpy() > 0
 
 

@@ -1,111 +1,116 @@
-"""How likely each box is one that the labels count: boosted trees on what all looks say of it.
+"""The probability that the labels count a box: LightGBM on features from all views.
 
-A score says how sure one network is of a face. Whether the labels count it depends on more: what other looks
-say, how large it is beside the large faces of its picture, whether a surer box covers it, how many there are.
+A score is one network's confidence in a face. Whether the labels count it depends on more: the scores of
+other views, its size relative to the large faces of its picture, overlap with boxes of higher score, and the
+number of boxes.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torchvision.ops import box_iou
 
-from competitions.face_counting.decision.small_trees import grown_trees
-from competitions.face_counting.detection.wbf import FoundFaces
+from common.learn.arrays import Bools, Float32, Float64
+from common.learn.boosting import booster_of, train_lightgbm
+from competitions.face_counting.decision.count_regression import SUBSAMPLING
+from competitions.face_counting.detection.wbf import DetectedFaces
 
-OVERLAP = 0.45
-"""IoU from which boxes of several looks are one."""
-LEAST_SCORE = 0.03
-"""Mean score over the looks below which a box is none."""
-LABEL_OVERLAP = 0.3
-"""IoU from which a box is a labelled one; labels are loose."""
-SURE = 0.5
-TREES, LEAVES, RATE, FEWEST = 120, 15, 0.05, 30
-PARTS = 4
+WBF_IOU = 0.45
+"""IoU from which boxes of several views are fused."""
+MIN_SCORE = 0.03
+"""Mean score over the views below which a fused box is dropped."""
+LABEL_IOU = 0.3
+"""IoU from which a box matches a labelled one; labels are loose."""
+CONFIDENT = 0.5
+BOOSTER: dict[str, Any] = {
+    "num_boost_round": 120,
+    "num_leaves": 15,
+    "learning_rate": 0.05,
+    "min_data_in_leaf": 30,
+}
+N_SPLITS = 4
 
-Numbers = npt.NDArray[np.float64]
-Labels = list[npt.NDArray[np.float64]]
+Labels = list[Float64]
 """For each picture its labelled boxes (faces, 4)."""
 
 
 @dataclass(frozen=True)
 class Candidates:
-    """Boxes of all looks, one a face, with what is known of each."""
+    """Boxes of all views fused, one per face, with features."""
 
-    boxes: FoundFaces
-    figures: Numbers
-    """(boxes, figures)"""
+    boxes: DetectedFaces
+    features: Float64
+    """(boxes, features)"""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """LightGBM's trees for the probability that a box is labelled."""
+    """A model of the probability that a box is labelled."""
 
-    trees: str
-    """LightGBM's own text; empty where there was nothing to tell apart."""
-    constant: float = 0.0
-    """The probability without trees."""
+    booster: str
+    """LightGBM's text; empty where all boxes were labelled, or none."""
+    prior: float = 0.0
+    """The probability without a booster."""
 
-    def probabilities(self, candidates: Candidates) -> Numbers:
+    def probabilities(self, candidates: Candidates) -> Float64:
         """(boxes,) from 0 to 1."""
-        import lightgbm
-
-        if len(candidates.figures) == 0 or not self.trees:
-            return np.full(len(candidates.figures), self.constant)
-        model = lightgbm.Booster(model_str=self.trees)
-        return np.asarray(model.predict(candidates.figures, num_threads=1), dtype=np.float64)
+        if len(candidates.features) == 0 or not self.booster:
+            return np.full(len(candidates.features), self.prior)
+        predicted = booster_of(self.booster).predict(candidates.features, num_threads=1)
+        return np.asarray(predicted, dtype=np.float64)
 
 
-def candidates_of(found: FoundFaces) -> Candidates:
-    """Fuse the boxes of all looks and describe each."""
-    fused, evidence = found.gathered(OVERLAP)
-    rows = np.flatnonzero(fused.scores >= LEAST_SCORE)
-    fused, evidence = fused.at(rows), evidence[rows]
+def candidates_from(found: DetectedFaces) -> Candidates:
+    """Fuse the boxes of all views and compute the features of each."""
+    fused, view_scores = found.wbf_with_view_scores(WBF_IOU)
+    rows = np.flatnonzero(fused.scores >= MIN_SCORE)
+    fused, view_scores = fused.at(rows), view_scores[rows]
     sides = np.sqrt(np.maximum((fused.boxes[:, 2:] - fused.boxes[:, :2]).prod(axis=1), 1.0))
-    shapes = (fused.boxes[:, 2] - fused.boxes[:, 0]) / np.maximum(fused.boxes[:, 3] - fused.boxes[:, 1], 1.0)
-    middles = (fused.boxes[:, :2] + fused.boxes[:, 2:]) / 2
+    aspects = (fused.boxes[:, 2] - fused.boxes[:, 0]) / np.maximum(fused.boxes[:, 3] - fused.boxes[:, 1], 1.0)
+    centers = (fused.boxes[:, :2] + fused.boxes[:, 2:]) / 2
     context = np.zeros((len(rows), 8))
     for picture in np.unique(fused.picture):
         own = np.flatnonzero(fused.picture == picture)
-        context[own] = _context(fused.boxes[own], fused.scores[own], evidence[own, 0], sides[own])
-    figures = np.column_stack([context, sides, shapes, middles, evidence, fused.scores])
-    return Candidates(fused, figures.astype(np.float64))
+        context[own] = _context(fused.boxes[own], fused.scores[own], view_scores[own, 0], sides[own])
+    features = np.column_stack([context, sides, aspects, centers, view_scores, fused.scores])
+    return Candidates(fused, features.astype(np.float64))
 
 
-def _context(
-    boxes: npt.NDArray[np.float32],
-    scores: npt.NDArray[np.float32],
-    first_look: npt.NDArray[np.float32],
-    sides: Numbers,
-) -> Numbers:
-    """(boxes, 8) how each box of one picture stands to the others."""
+def _context(boxes: Float32, scores: Float32, first_view: Float32, sides: Float64) -> Float64:
+    """(boxes, 8) features of each box of one picture relative to the others.
+
+    In order: largest IoU with, and largest share covered by, a box of higher score; side relative to the
+    large and to the median confident face; number of confident boxes; sum of scores; number of boxes of
+    higher score; side of the large confident faces in px.
+    """
     corners = torch.from_numpy(boxes)
-    overlaps = box_iou(corners, corners).numpy()
+    iou = box_iou(corners, corners).numpy()  # (boxes, boxes), as all pairwise arrays here
     low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
     high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
     covered = np.clip(high - low, 0, None).prod(axis=-1) / (sides**2)[:, None]
-    surer = scores[None] > scores[:, None]
-    sure = first_look > SURE
-    large = np.quantile(sides[sure], 0.9) if sure.any() else 0.0
-    middle = np.median(sides[sure]) if sure.any() else 0.0
+    higher = scores[None] > scores[:, None]
+    confident = first_view > CONFIDENT
+    large = np.quantile(sides[confident], 0.9) if confident.any() else 0.0
+    median = np.median(sides[confident]) if confident.any() else 0.0
     every = np.ones(len(boxes))
     return np.column_stack(
         [
-            (overlaps * surer).max(axis=1),
-            (covered * surer).max(axis=1),
+            (iou * higher).max(axis=1),
+            (covered * higher).max(axis=1),
             sides / max(large, 1.0),
-            sides / max(middle, 1.0),
-            every * sure.sum(),
+            sides / max(median, 1.0),
+            every * confident.sum(),
             every * scores.sum(),
-            surer.sum(axis=1),
+            higher.sum(axis=1),
             every * large,
         ]
     )
 
 
-def are_labelled(boxes: FoundFaces, labels: Labels) -> npt.NDArray[np.bool_]:
-    """(boxes,) whether a box is a labelled one: the surest boxes choose first, each label once."""
+def match_labels(boxes: DetectedFaces, labels: Labels) -> Bools:
+    """(boxes,) whether a box is labelled: greedy matching by descending score, each label once."""
     result = np.zeros(len(boxes.picture), dtype=bool)
     for picture in np.unique(boxes.picture):
         free = labels[picture].copy()
@@ -113,44 +118,41 @@ def are_labelled(boxes: FoundFaces, labels: Labels) -> npt.NDArray[np.bool_]:
         for row in own[np.argsort(-boxes.scores[own], kind="stable")]:
             if len(free) == 0:
                 break
-            overlaps = box_iou(torch.from_numpy(boxes.boxes[row : row + 1]).double(), torch.from_numpy(free))
-            best = int(overlaps.argmax())
-            if overlaps[0, best] >= LABEL_OVERLAP:
+            iou = box_iou(torch.from_numpy(boxes.boxes[row : row + 1]).double(), torch.from_numpy(free))
+            best = int(iou.argmax())
+            if iou[0, best] >= LABEL_IOU:
                 result[row] = True
                 free = np.delete(free, best, axis=0)
     return result
 
 
-def fit_calibration(candidates: Candidates, labelled: npt.NDArray[np.bool_]) -> Calibration:
-    """Fit the trees."""
+def fit_calibration(candidates: Candidates, labelled: Bools) -> Calibration:
+    """Fit the model to boxes (boxes,) that are labelled or not."""
     if labelled.all() or not labelled.any():
         return Calibration("", float(labelled.mean()) if len(labelled) else 0.0)
-
-    wanted = labelled.astype(np.float64)
-    grown = grown_trees(
-        candidates.figures, wanted, "binary", trees=TREES, leaves=LEAVES, rate=RATE, fewest=FEWEST
-    )
-    return Calibration(grown)
+    target = labelled.astype(np.float64)
+    booster = train_lightgbm(candidates.features, target, objective="binary", **BOOSTER, **SUBSAMPLING)
+    return Calibration(booster.model_to_string())
 
 
-def without_own_part(candidates: Candidates, labelled: npt.NDArray[np.bool_]) -> Numbers:
-    """(boxes,) probabilities by trees fitted on other pictures: what a regression may learn from."""
-    parts = candidates.boxes.picture % PARTS
-    result = np.zeros(len(parts))
-    for part in range(PARTS):
-        own = parts == part
+def cross_fitted_probabilities(candidates: Candidates, labelled: Bools) -> Float64:
+    """(boxes,) probabilities by models fitted on other pictures, as features for a regression."""
+    splits = candidates.boxes.picture % N_SPLITS
+    result = np.zeros(len(splits))
+    for split in range(N_SPLITS):
+        own = splits == split
         if own.any() and labelled[~own].any():
-            fitted = fit_calibration(_rows(candidates, ~own), labelled[~own])
-            result[own] = fitted.probabilities(_rows(candidates, own))
+            fitted = fit_calibration(_select(candidates, ~own), labelled[~own])
+            result[own] = fitted.probabilities(_select(candidates, own))
     return result
 
 
-def sums(candidates: Candidates, probabilities: Numbers) -> Numbers:
-    """(pictures, 3) expected number of labelled boxes, its variance, and the boxes more likely than not."""
+def expected_counts(candidates: Candidates, probabilities: Float64) -> Float64:
+    """(pictures, 3) expected number of labelled boxes, its variance, and the number of likely boxes."""
     picture, pictures = candidates.boxes.picture, candidates.boxes.pictures
     parts = (probabilities, probabilities * (1 - probabilities), (probabilities > 0.5).astype(np.float64))
     return np.column_stack([np.bincount(picture, part, pictures) for part in parts])
 
 
-def _rows(candidates: Candidates, mask: npt.NDArray[np.bool_]) -> Candidates:
-    return Candidates(candidates.boxes.at(np.flatnonzero(mask)), candidates.figures[mask])
+def _select(candidates: Candidates, mask: Bools) -> Candidates:
+    return Candidates(candidates.boxes.at(np.flatnonzero(mask)), candidates.features[mask])

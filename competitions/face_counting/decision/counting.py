@@ -1,141 +1,140 @@
-"""From boxes to a count: how, and with which thresholds, is decided on out-of-fold predictions alone.
+"""From boxes to a count; method and thresholds are selected on out-of-fold (OOF) predictions.
 
-A way of counting is a fusion of the looks at a picture, and a rule for the boxes that it leaves.
+A counting strategy merges the views of a picture and applies a rule to the merged boxes.
 
-Fusions: `first_look` takes the first view alone, `suppression` the surest of overlapping boxes of all views,
-`weighted_fusion` their mean.
+Merging: `first_view` takes the boxes of the first view only, `nms` the best of overlapping boxes of all
+views, `wbf` their weighted mean.
 
-Rules: `boxes_above` counts the boxes above a confidence. `expected_count` gives each box a worth in faces
-that rises with its confidence: a step function fitted to the squared error by non-negative least squares, so
-that scores are calibrated to counts. `box_statistics` is a regression on figures of a picture's boxes.
-`calibrated_boxes` is that with the expected number of boxes that the labels count, see `box_calibration`.
+Rules: `threshold` counts the boxes above a score. `expected_count` gives each box an expected count that
+rises with its score: a step function fitted by non-negative least squares to the squared error of the count.
+`count_regression` is a regression on features of a picture's boxes. `calibrated_regression` adds the expected
+number of labelled boxes to its features (see `box_calibration`).
 """
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
+from scipy.optimize import nnls
 
+from common.learn.arrays import Float64, Int64
 from competitions.face_counting.decision.box_calibration import (
     Calibration,
     Labels,
-    are_labelled,
-    candidates_of,
+    candidates_from,
+    cross_fitted_probabilities,
+    expected_counts,
     fit_calibration,
-    sums,
-    without_own_part,
+    match_labels,
 )
 from competitions.face_counting.decision.count_regression import (
-    Regression,
+    CountRegression,
     fit_regression,
-    picture_statistics,
+    picture_features,
 )
-from competitions.face_counting.detection.wbf import FoundFaces, fused_folds
+from competitions.face_counting.detection.wbf import DetectedFaces, fuse_folds
 from competitions.face_counting.experiment import CountingSettings
 
-Fusion = Literal["first_look", "suppression", "weighted_fusion"]
-Rule = Literal["boxes_above", "expected_count", "box_statistics", "calibrated_boxes"]
-PARTS_OF_ONE_FOLD = 5
-Counts = npt.NDArray[np.float64]
-Above = npt.NDArray[np.int64]
+Merging = Literal["first_view", "nms", "wbf"]
+Rule = Literal["threshold", "expected_count", "count_regression", "calibrated_regression"]
+N_SPLITS_OF_ONE_FOLD = 5
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way of counting."""
+class Strategy:
+    """One way to count."""
 
-    fusion: Fusion
+    merging: Merging
     rule: Rule
 
     @property
     def name(self) -> str:
         """For metrics."""
-        return f"{self.fusion}_{self.rule}"
+        return f"{self.merging}_{self.rule}"
 
 
-def ways(looks: int, labelled: bool = False) -> list[Way]:
-    """All ways of counting what so many looks at a picture found; one needs the labelled boxes."""
-    fusions: tuple[Fusion, ...] = ("first_look", "suppression", "weighted_fusion")
-    rules: tuple[Rule, ...] = ("boxes_above", "expected_count")
-    thresholds = [Way(fusion, rule) for fusion in fusions[: 3 if looks > 1 else 1] for rule in rules]
+def strategies(views: int, labelled: bool = False) -> list[Strategy]:
+    """All strategies for that number of views; `labelled`: labelled boxes are known, as calibration needs."""
+    mergings: tuple[Merging, ...] = ("first_view", "nms", "wbf")
+    rules: tuple[Rule, ...] = ("threshold", "expected_count")
+    simple = [Strategy(merging, rule) for merging in mergings[: 3 if views > 1 else 1] for rule in rules]
     regressions: tuple[Rule, ...] = (
-        ("box_statistics", "calibrated_boxes") if labelled else ("box_statistics",)
+        ("count_regression", "calibrated_regression") if labelled else ("count_regression",)
     )
-    return [*thresholds, *(Way(fusions[2 if looks > 1 else 0], rule) for rule in regressions)]
+    return [*simple, *(Strategy(mergings[2 if views > 1 else 0], rule) for rule in regressions)]
 
 
 @dataclass(frozen=True)
 class CountingRule:
-    """How boxes become a count."""
+    """A fitted strategy."""
 
-    way: Way
-    overlap: float
+    strategy: Strategy
+    iou: float
     """IoU from which two boxes are of one face."""
-    confidences: list[float]
-    """Steps of the worth; a single one for boxes_above."""
-    worths: list[float]
-    """Faces by which the worth of a box rises at each step."""
-    constant: float
-    """Faces that every picture has beside those found."""
-    regression: Regression | None = None
-    """What box_statistics and calibrated_boxes count by; boxes are shown by their worth."""
+    thresholds: list[float]
+    """Scores at which the expected count of a box rises; a single one for `threshold`."""
+    increments: list[float]
+    """Faces by which the expected count of a box rises at each threshold."""
+    intercept: float
+    """Faces of every picture in addition to those found."""
+    regression: CountRegression | None = None
+    """Of count_regression and calibrated_regression; boxes are still drawn by their expected count."""
     calibration: Calibration | None = None
-    """What calibrated_boxes knows of single boxes."""
+    """Of calibrated_regression."""
 
     @property
-    def half_a_face(self) -> float:
-        """Least confidence at which a box is worth at least half a face (above 1 when no box is)."""
-        steps = np.flatnonzero(np.cumsum(self.worths) >= 0.5)
-        return self.confidences[steps[0]] if len(steps) else 1.01
+    def count_threshold(self) -> float:
+        """Lowest score at which a box's expected count reaches 0.5; above 1 when none does."""
+        steps = np.flatnonzero(np.cumsum(self.increments) >= 0.5)
+        return self.thresholds[steps[0]] if len(steps) else 1.01
 
-    def count(self, found: FoundFaces) -> Counts:
+    def count(self, found: DetectedFaces) -> Float64:
         """(pictures,) counts."""
-        put_together = fuse(found, self.way.fusion, self.overlap)
-        counts = self.by_worth(put_together)
+        merged = merge(found, self.strategy.merging, self.iou)
+        counts = self.expected_count(merged)
         if self.regression is not None:
-            statistics = picture_statistics(found, put_together, counts)
+            features = picture_features(found, merged, counts)
             if self.calibration is not None:
-                candidates = candidates_of(found)
-                expected = sums(candidates, self.calibration.probabilities(candidates))
-                statistics = np.column_stack([statistics, expected[:, ::-1]])
-            counts = self.regression.count(statistics)
+                candidates = candidates_from(found)
+                expected = expected_counts(candidates, self.calibration.probabilities(candidates))
+                features = np.column_stack([features, expected[:, ::-1]])
+            counts = self.regression.count(features)
         return np.maximum(counts, 0.0)
 
-    def by_worth(self, put_together: FoundFaces) -> Counts:
-        """(pictures,) sums of the worths of boxes, one a face."""
-        above = put_together.above(self.confidences)
-        return np.asarray(self.constant + np.asarray(self.worths) @ above, dtype=np.float64)
+    def expected_count(self, merged: DetectedFaces) -> Float64:
+        """(pictures,) sums of the expected counts of merged boxes."""
+        above = merged.counts_above(self.thresholds)
+        return np.asarray(self.intercept + np.asarray(self.increments) @ above, dtype=np.float64)
 
-    def faces(self, found: FoundFaces) -> FoundFaces:
-        """The boxes that are worth at least half a face."""
-        return fuse(found, self.way.fusion, self.overlap).at_least(self.half_a_face)
-
-
-def fuse(found: FoundFaces, fusion: Fusion, overlap: float) -> FoundFaces:
-    """One set of boxes a picture out of all looks at it."""
-    if fusion == "first_look":
-        return found.only(0).suppressed(overlap)
-    return found.suppressed(overlap) if fusion == "suppression" else found.fused(overlap)
+    def faces(self, found: DetectedFaces) -> DetectedFaces:
+        """The merged boxes above the count threshold."""
+        return merge(found, self.strategy.merging, self.iou).above(self.count_threshold)
 
 
-def boxes_above(found: FoundFaces, fusion: Fusion, counting: CountingSettings) -> Above:
-    """(overlaps, confidences, pictures) boxes for every pair of thresholds that is tried."""
+def merge(found: DetectedFaces, merging: Merging, iou: float) -> DetectedFaces:
+    """One set of boxes per picture from the boxes of all views."""
+    if merging == "first_view":
+        return found.of_view(0).nms(iou)
+    return found.nms(iou) if merging == "nms" else found.wbf(iou)
+
+
+def count_grid(found: DetectedFaces, merging: Merging, counting: CountingSettings) -> Int64:
+    """(IoUs, scores, pictures) number of boxes for every pair of thresholds in the grids."""
     return np.stack(
-        [fuse(found, fusion, overlap).above(counting.confidences) for overlap in counting.overlaps]
+        [merge(found, merging, iou).counts_above(counting.score_grid) for iou in counting.iou_grid]
     )
 
 
-def rmse_map(above: Above, head_counts: Counts) -> Counts:
-    """(overlaps, confidences) RMSE of the number of boxes."""
-    return np.asarray(np.sqrt(np.mean((above - head_counts) ** 2, axis=-1)))
+def rmse_grid(grid: Int64, head_counts: Float64) -> Float64:
+    """(IoUs, scores) RMSE of the number of boxes."""
+    return np.asarray(np.sqrt(np.mean((grid - head_counts) ** 2, axis=-1)))
 
 
 def fit_rule(
-    way: Way,
-    found: FoundFaces,
-    above: Above,
-    head_counts: Counts,
+    strategy: Strategy,
+    found: DetectedFaces,
+    grid: Int64,
+    head_counts: Float64,
     counting: CountingSettings,
     labels: Labels | None = None,
 ) -> CountingRule:
@@ -143,91 +142,95 @@ def fit_rule(
 
     Parameters
     ----------
-    above : of `boxes_above` for the same pictures and the way's fusion.
-    labels : labelled boxes of each picture, for calibrated_boxes.
+    grid : `count_grid` of the same pictures and the strategy's merging.
+    labels : labelled boxes of each picture, for calibrated_regression.
     """
-    if way.rule == "boxes_above":
-        overlap, confidence = np.unravel_index(np.argmin(rmse_map(above, head_counts)), above.shape[:2])
-        return CountingRule(way, counting.overlaps[overlap], [counting.confidences[confidence]], [1.0], 0.0)
-    rule = _fit_worths(way, above, head_counts, counting)
-    if way.rule == "expected_count":
+    if strategy.rule == "threshold":
+        iou, score = np.unravel_index(np.argmin(rmse_grid(grid, head_counts)), grid.shape[:2])
+        return CountingRule(strategy, counting.iou_grid[iou], [counting.score_grid[score]], [1.0], 0.0)
+    rule = _fit_expected_count(strategy, grid, head_counts, counting)
+    if strategy.rule == "expected_count":
         return rule
-    put_together = fuse(found, way.fusion, rule.overlap)
-    statistics = picture_statistics(found, put_together, rule.by_worth(put_together))
+    merged = merge(found, strategy.merging, rule.iou)
+    features = picture_features(found, merged, rule.expected_count(merged))
     calibration = None
-    if way.rule == "calibrated_boxes" and labels is not None:
-        candidates = candidates_of(found)
-        labelled = are_labelled(candidates.boxes, labels)
-        # The expected number of boxes stands last: what it misses is left to the trees.
-        expected = sums(candidates, without_own_part(candidates, labelled))
-        statistics = np.column_stack([statistics, expected[:, ::-1]])
+    if strategy.rule == "calibrated_regression" and labels is not None:
+        candidates = candidates_from(found)
+        labelled = match_labels(candidates.boxes, labels)
+        # The expected number of labelled boxes is the last feature: the booster learns its residual.
+        expected = expected_counts(candidates, cross_fitted_probabilities(candidates, labelled))
+        features = np.column_stack([features, expected[:, ::-1]])
         calibration = fit_calibration(candidates, labelled)
-    regression = fit_regression(statistics, head_counts)
+    regression = fit_regression(features, head_counts)
     return CountingRule(
-        way, rule.overlap, rule.confidences, rule.worths, rule.constant, regression, calibration
+        strategy, rule.iou, rule.thresholds, rule.increments, rule.intercept, regression, calibration
     )
 
 
-def _fit_worths(way: Way, above: Above, head_counts: Counts, counting: CountingSettings) -> CountingRule:
-    from scipy.optimize import nnls
-
+def _fit_expected_count(
+    strategy: Strategy, grid: Int64, head_counts: Float64, counting: CountingSettings
+) -> CountingRule:
+    """Non-negative least squares of the counts on the numbers of boxes above each score, at the best IoU."""
     fits = []
-    for boxes in above:
-        worths, residual = nnls(np.column_stack([np.ones(len(head_counts)), boxes.T]), head_counts)
-        fits.append((float(residual), worths))
+    for boxes in grid:
+        # (pictures, 1 + scores): an intercept, then the number of boxes above each score of the grid.
+        increments, residual = nnls(np.column_stack([np.ones(len(head_counts)), boxes.T]), head_counts)
+        fits.append((float(residual), increments))
     best = min(range(len(fits)), key=lambda row: fits[row][0])
-    worths = fits[best][1]
-    steps = np.flatnonzero(worths[1:])
+    increments = fits[best][1]
+    steps = np.flatnonzero(increments[1:])
     return CountingRule(
-        way,
-        counting.overlaps[best],
-        [counting.confidences[step] for step in steps] or [1.0],
-        worths[1:][steps].tolist() or [0.0],
-        float(worths[0]),
+        strategy,
+        counting.iou_grid[best],
+        [counting.score_grid[step] for step in steps] or [1.0],
+        increments[1:][steps].tolist() or [0.0],
+        float(increments[0]),
     )
 
 
-def counts_without_own_fold(
-    way: Way,
-    found: FoundFaces,
-    above: Above,
-    head_counts: Counts,
-    fold: npt.NDArray[np.int64],
+def cross_fitted_counts(
+    strategy: Strategy,
+    found: DetectedFaces,
+    grid: Int64,
+    head_counts: Float64,
+    fold: Int64,
     counting: CountingSettings,
     labels: Labels | None = None,
-) -> Counts:
+) -> Float64:
     """(pictures,) counts by rules that were fitted on the other folds' pictures.
 
-    A single fold is cut into parts instead, so that no picture is counted by a rule that saw its count.
+    A single fold is split further, so that no picture is counted by a rule that was fitted on it.
     """
-    parts = fold if len(np.unique(fold)) > 1 else np.arange(len(fold)) % PARTS_OF_ONE_FOLD
+    splits = fold if len(np.unique(fold)) > 1 else np.arange(len(fold)) % N_SPLITS_OF_ONE_FOLD
     counts = np.zeros(len(head_counts))
-    for part in np.unique(parts):
-        own = parts == part
+    for split in np.unique(splits):
+        own = splits == split
         others = None if labels is None else [labels[row] for row in np.flatnonzero(~own)]
-        rule = fit_rule(way, found.of_pictures(~own), above[:, :, ~own], head_counts[~own], counting, others)
+        rule = fit_rule(
+            strategy, found.of_pictures(~own), grid[:, :, ~own], head_counts[~own], counting, others
+        )
         counts[own] = rule.count(found.of_pictures(own))
     return counts
 
 
-def count_by_folds(rule: CountingRule, folds: list[FoundFaces], counting: CountingSettings) -> Counts:
-    """(pictures,) counts of pictures that the networks of all folds have looked at."""
-    if counting.folds == "fused_boxes":
-        return rule.count(fused_folds(folds, counting.fold_overlap))
+def count_by_folds(rule: CountingRule, folds: list[DetectedFaces], counting: CountingSettings) -> Float64:
+    """(pictures,) counts of pictures that the models of all folds have predicted."""
+    if counting.fold_ensemble == "wbf":
+        return rule.count(fuse_folds(folds, counting.wbf_iou))
     return np.asarray(np.mean([rule.count(found) for found in folds], axis=0))
 
 
-def as_decision(rule: CountingRule, mean_count: float, looks: int) -> dict[str, Any]:
-    """The rule for a run record; `mean_count` is what a picture gets that cannot be read."""
-    return {**asdict(rule), "mean_count": mean_count, "looks": looks}
+def as_decision(rule: CountingRule, mean_count: float, views: int) -> dict[str, Any]:
+    """The rule for a run record; `mean_count` is the count of an unreadable picture."""
+    return {**asdict(rule), "mean_count": mean_count, "views": views}
 
 
-def rule_of(decision: dict[str, Any]) -> CountingRule:
+def rule_from_decision(decision: dict[str, Any]) -> CountingRule:
     """The inverse of `as_decision`."""
-    rule = {key: value for key, value in decision.items() if key not in ("mean_count", "looks")}
-    rule["way"] = Way(**rule["way"])
+    rule = {key: value for key, value in decision.items() if key not in ("mean_count", "views")}
+    rule["strategy"] = Strategy(**rule["strategy"])
     if rule["regression"] is not None:
-        rule["regression"] = Regression(**rule["regression"])
-    if rule.get("calibration") is not None:
+        rule["regression"] = CountRegression(**rule["regression"])
+    if rule["calibration"] is not None:
         rule["calibration"] = Calibration(**rule["calibration"])
     return CountingRule(**rule)

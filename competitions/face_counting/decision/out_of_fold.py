@@ -1,98 +1,102 @@
-"""Out-of-fold boxes of all folds pooled, and what is decided on them."""
+"""Out-of-fold (OOF) boxes of all folds: the counting strategy is selected and fitted on them."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from common.learn.arrays import Float64, Int64
 from common.report.results_table import BASELINE
 from competitions.face_counting.decision import counting
 from competitions.face_counting.decision.box_calibration import Labels
-from competitions.face_counting.detection.wbf import FoundFaces, found_faces, joined
+from competitions.face_counting.detection.wbf import DetectedFaces, concat_pictures, faces_from_table
 from competitions.face_counting.experiment import CountingSettings
-from competitions.face_counting.rules.submission import rmse_interval, root_mean_squared_error
+from competitions.face_counting.rules.metric import rmse, rmse_interval
 
 
 @dataclass(frozen=True)
 class PooledFaces:
-    """What all folds found on the pictures that they had not seen."""
+    """Boxes of all folds, each in pictures that the fold's model was not trained on."""
 
     pictures: pd.DataFrame
-    """fold, Name, head_count; one row a held-out picture."""
-    found: FoundFaces
+    """fold, Name, head_count; one row per held-out picture."""
+    found: DetectedFaces
     labels: Labels | None = None
     """For each picture its labelled boxes (faces, 4) in px, where they are known."""
 
 
 @dataclass(frozen=True)
-class OutOfFold:
-    """What was decided."""
+class TunedCounting:
+    """The selected strategy."""
 
-    counts: npt.NDArray[np.float64]
+    counts: Float64
     """(pictures,) each by a rule fitted on the other folds."""
     metrics: dict[str, float]
     decision: dict[str, Any]
 
 
-def pooled_faces(
-    fold_folders: list[Path], looks: int, boxes: dict[str, npt.NDArray[np.float64]] | None = None
-) -> PooledFaces:
-    """Read what 2_train_folds left in its fold folders: `looks` a picture; `boxes` are labels by name."""
+def pool_faces(fold_folders: list[Path], views: int, boxes: dict[str, Float64] | None = None) -> PooledFaces:
+    """Read the OOF predictions that 2_train_folds wrote to its fold folders.
+
+    Parameters
+    ----------
+    views : per picture.
+    boxes : labelled boxes by the picture's name.
+    """
     pictures, found = [], []
     for fold, folder in enumerate(fold_folders):
         held_out = pd.read_parquet(folder / "held_out.parquet")
         pictures.append(held_out.assign(fold=fold)[["fold", "Name", "head_count"]])
         table = pd.read_parquet(folder / "oof.parquet")
-        found.append(found_faces(table, held_out["Name"].tolist(), looks))
+        found.append(faces_from_table(table, held_out["Name"].tolist(), views))
     table = pd.concat(pictures, ignore_index=True)
     labels = None
     if boxes is not None:
         labels = [boxes.get(str(name), np.zeros((0, 4))) for name in table["Name"]]
-    return PooledFaces(table, joined(found), labels)
+    return PooledFaces(table, concat_pictures(found), labels)
 
 
-def decide(pooled: PooledFaces, settings: CountingSettings) -> OutOfFold:
-    """Choose the way of counting by its RMSE across folds, then fit it on all of them."""
+def tune(pooled: PooledFaces, settings: CountingSettings) -> TunedCounting:
+    """Select the strategy by its cross-fitted RMSE, then fit it on the pictures of all folds."""
     head_counts = pooled.pictures["head_count"].to_numpy(np.float64)
     fold = pooled.pictures["fold"].to_numpy(np.int64)
     found = pooled.found
-    ways = counting.ways(found.looks, pooled.labels is not None)
-    above = {
-        fusion: counting.boxes_above(found, fusion, settings)
-        for fusion in dict.fromkeys(way.fusion for way in ways)
+    strategies = counting.strategies(found.views, pooled.labels is not None)
+    grids = {
+        merging: counting.count_grid(found, merging, settings)
+        for merging in dict.fromkeys(strategy.merging for strategy in strategies)
     }
     counts = {
-        way: counting.counts_without_own_fold(
-            way, found, above[way.fusion], head_counts, fold, settings, pooled.labels
+        strategy: counting.cross_fitted_counts(
+            strategy, found, grids[strategy.merging], head_counts, fold, settings, pooled.labels
         )
-        for way in ways
+        for strategy in strategies
     }
-    errors = {way: root_mean_squared_error(counts[way], head_counts) for way in ways}
-    best = min(ways, key=lambda way: errors[way])
+    errors = {strategy: rmse(counts[strategy], head_counts) for strategy in strategies}
+    best = min(strategies, key=lambda strategy: errors[strategy])
     low, high = rmse_interval(counts[best], head_counts)
     metrics = {
         "oof_rmse": errors[best],
         "oof_rmse_low": low,
         "oof_rmse_high": high,
-        f"{BASELINE}mean count": root_mean_squared_error(
-            _means_without_own_fold(head_counts, fold), head_counts
-        ),
+        f"{BASELINE}mean count": rmse(_cross_fitted_means(head_counts, fold), head_counts),
     }
-    for way in ways:
-        low, high = rmse_interval(counts[way], head_counts)
-        metrics |= {f"{way.name}_rmse": errors[way], f"{way.name}_low": low, f"{way.name}_high": high}
-    rule = counting.fit_rule(best, found, above[best.fusion], head_counts, settings, pooled.labels)
-    decision = counting.as_decision(rule, float(head_counts.mean()), found.looks)
-    return OutOfFold(counts[best], metrics, decision)
+    for strategy in strategies:
+        low, high = rmse_interval(counts[strategy], head_counts)
+        metrics |= {
+            f"{strategy.name}_rmse": errors[strategy],
+            f"{strategy.name}_low": low,
+            f"{strategy.name}_high": high,
+        }
+    rule = counting.fit_rule(best, found, grids[best.merging], head_counts, settings, pooled.labels)
+    decision = counting.as_decision(rule, float(head_counts.mean()), found.views)
+    return TunedCounting(counts[best], metrics, decision)
 
 
-def _means_without_own_fold(
-    head_counts: npt.NDArray[np.float64], fold: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float64]:
-    """The naive count: the mean of the other folds' pictures (of all, where there is one fold)."""
+def _cross_fitted_means(head_counts: Float64, fold: Int64) -> Float64:
+    """The baseline: the mean of the other folds' pictures (of all, where there is one fold)."""
     means = np.full(len(head_counts), head_counts.mean())
     for own in (fold == number for number in np.unique(fold)):
         if not own.all():

@@ -1,7 +1,7 @@
-"""Experiments that combine others: what the parents found, as further looks at the same pictures."""
+"""Ensembles: the boxes of the parent experiments as further views of the same pictures."""
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
 
 import pandas as pd
 
@@ -10,45 +10,54 @@ from common.run.job import Job
 from competitions.face_counting.experiment import FaceCountingExperiment
 
 
-def looks_of(job: Job, own: int) -> int:
-    """How many looks at a picture there are: `own` views, or all looks of the parents."""
-    parents = [int(job.upstream[f"{name}/oof"].decision["looks"]) for name in job.settings.parents]
-    return sum(parents) if parents else own
+def number_of_views(job: Job[FaceCountingExperiment]) -> int:
+    """Views per picture: the experiment's own TTA, or those of all members together."""
+    members = _member_views(job)
+    return sum(members) if members else len(job.settings.input.tta)
 
 
-def parents_fold(job: Job) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Held-out pictures and boxes of this fold from all parents; InputError when their folds differ."""
+def ensemble_fold(job: Job[FaceCountingExperiment]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Held-out pictures and boxes of this fold from all members; InputError when their folds differ."""
     folders = {name: job.paths.fold(name, job.fold) for name in job.settings.parents}
     held_out = {name: _read(folder / "held_out.parquet") for name, folder in folders.items()}
     first, *others = held_out
     for name in others:
         if not held_out[name].equals(held_out[first]):
             raise InputError(
-                f"{job.settings.name}: its parents {first} and {name} hold out other pictures in fold "
+                f"{job.settings.name}: its parents {first} and {name} hold out different pictures in fold "
                 f"{job.fold}; give them the same split, folds and seed"
             )
-    boxes = {name: _read(folder / "oof.parquet") for name, folder in folders.items()}
-    return held_out[first], as_looks(job, boxes)
+    tables = [_read(folder / "oof.parquet") for folder in folders.values()]
+    return held_out[first], stack_views(tables, _member_views(job), job.settings.counting.score_threshold)
 
 
-def parents_test(job: Job) -> pd.DataFrame:
-    """Boxes of all parents on the test pictures."""
-    paths = {name: job.paths.test(name, ".parquet") for name in job.settings.parents}
-    return as_looks(job, {name: _read(path) for name, path in paths.items()})
+def ensemble_test(job: Job[FaceCountingExperiment]) -> pd.DataFrame:
+    """Boxes of all members on the test pictures."""
+    tables = [_read(job.paths.test(name, ".parquet")) for name in job.settings.parents]
+    return stack_views(tables, _member_views(job), job.settings.counting.score_threshold)
 
 
-def as_looks(job: Job, boxes: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Tables of boxes above the floor one under the other, views of later parents numbered on."""
-    tables, before = [], 0
-    for name, table in boxes.items():
-        kept = table[table["score"] >= cast(FaceCountingExperiment, job.settings).counting.floor]
-        tables.append(kept.assign(view=kept["view"] + before))
-        before += int(job.upstream[f"{name}/oof"].decision["looks"])
-    return pd.concat(tables, ignore_index=True)
+def stack_views(tables: Iterable[pd.DataFrame], views: list[int], score_threshold: float) -> pd.DataFrame:
+    """Tables of boxes above the threshold concatenated, the views of later tables numbered on.
+
+    Parameters
+    ----------
+    views : number of views of each table.
+    """
+    stacked, before = [], 0
+    for table, own in zip(tables, views, strict=True):
+        kept = table[table["score"] >= score_threshold]
+        stacked.append(kept.assign(view=kept["view"] + before))
+        before += own
+    return pd.concat(stacked, ignore_index=True)
+
+
+def _member_views(job: Job[FaceCountingExperiment]) -> list[int]:
+    return [int(job.upstream[f"{name}/oof"].decision["views"]) for name in job.settings.parents]
 
 
 def _read(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except FileNotFoundError:
-        raise InputError(f"{path}: missing; the parent experiment was not finished, run it again") from None
+        raise InputError(f"{path}: missing; the parent experiment is not finished, run it again") from None

@@ -1,43 +1,51 @@
-"""Anchors fitted to the boxes of a data set, as YOLOv2 did first (Redmon and Farhadi 2017)."""
+"""Anchors fitted to the boxes of a data set by k-means, as in YOLOv2 (Redmon and Farhadi 2017)."""
+
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from competitions.face_counting.experiment import DetectorSettings
+from common.learn.arrays import Float64
+from common.run.experiments import Settings
 
-Sides = npt.NDArray[np.float64]
-ROUNDS = 100
+ITERATIONS = 100
 
 
-def overlap_of_sides(sides: Sides, anchors: Sides) -> Sides:
-    """(faces, anchors) IoU of boxes (faces, 2) with anchors (anchors, 2) when they share their middle."""
+class AnchorOptions(Settings):
+    """`detector.options` of families with anchors."""
+
+    anchors: Literal["default", "kmeans"] = "default"
+    """default: those of the literature; kmeans: fitted to the boxes of the training pictures."""
+
+
+def iou_of_sides(sides: Float64, anchors: Float64) -> Float64:
+    """(faces, anchors) IoU of boxes (faces, 2) with anchors (anchors, 2) of the same center."""
     both = np.minimum(sides[:, None], anchors[None]).prod(axis=-1)
     return np.asarray(both / (sides.prod(axis=-1)[:, None] + anchors.prod(axis=-1)[None] - both))
 
 
-def fit_anchors(sides: Sides, number: int, seed: int = 0) -> Sides:
+def kmeans_anchors(sides: Float64, number: int, seed: int = 0) -> Float64:
     """Widths and heights that overlap the faces of a data set most.
 
-    k-means with 1 - IoU as the distance and the median as the middle, from seeded first anchors.
+    k-means with 1 - IoU as the distance and the median as the centroid, from seeded initial anchors.
 
     Parameters
     ----------
     sides : (faces, 2) widths and heights in px, at least one.
-    number : anchors that are wanted; fewer than that many different faces are repeated.
+    number : of anchors; they repeat when there are fewer distinct faces.
 
     Returns
     -------
-    (number, 2) in px, from the smallest area to the largest.
+    (number, 2) in px, sorted by area.
     """
     generator = np.random.default_rng(seed)
     order = np.argsort(sides.prod(axis=1), kind="stable")
-    # Spread over the sizes; a little noise parts equal ones.
+    # Initial anchors are quantiles of the area; a little noise separates equal ones.
     first = order[np.linspace(0, len(order) - 1, number).round().astype(int)]
     anchors = sides[first] * generator.uniform(0.99, 1.01, size=(number, 2))
     owner = np.full(len(sides), -1)
-    for _ in range(ROUNDS):
-        nearest = overlap_of_sides(sides, anchors).argmax(axis=1)
+    for _ in range(ITERATIONS):
+        nearest = iou_of_sides(sides, anchors).argmax(axis=1)
         if (nearest == owner).all():
             break
         owner = nearest
@@ -46,25 +54,25 @@ def fit_anchors(sides: Sides, number: int, seed: int = 0) -> Sides:
     return np.asarray(anchors[np.argsort(anchors.prod(axis=1), kind="stable")])
 
 
-def mean_overlap(sides: Sides, anchors: Sides) -> float:
+def mean_best_iou(sides: Float64, anchors: Float64) -> float:
     """Mean IoU of the faces with their best anchor: how well anchors fit."""
-    return float(overlap_of_sides(sides, anchors).max(axis=1).mean())
+    return float(iou_of_sides(sides, anchors).max(axis=1).mean())
 
 
-def anchor_buffer(settings: DetectorSettings, number: int, face_sides: Sides | None) -> torch.Tensor:
-    """What a network keeps of its anchors, so that its checkpoint brings them.
+def anchor_buffer(options: AnchorOptions, number: int, face_sides: Float64 | None) -> torch.Tensor:
+    """Fitted anchors as a buffer of the network, so that its checkpoint holds them.
 
     Parameters
     ----------
-    number : anchors at all levels together.
-    face_sides : (faces, 2) in px of the canvas; None for a network that a checkpoint will fill.
+    number : of anchors at all levels together.
+    face_sides : (faces, 2) in px of the image; None for a network that a checkpoint will fill.
 
     Returns
     -------
-    (number, 2) fitted widths and heights in px of the canvas, smallest first; (0, 2) for the usual anchors.
+    (number, 2) fitted widths and heights in px of the image, sorted by area; (0, 2) for default anchors.
     """
-    if settings.anchors == "usual":
+    if options.anchors == "default":
         return torch.zeros(0, 2)
     if face_sides is None or len(face_sides) == 0:
         return torch.ones(number, 2)
-    return torch.from_numpy(fit_anchors(face_sides, number)).float()
+    return torch.from_numpy(kmeans_anchors(face_sides, number)).float()

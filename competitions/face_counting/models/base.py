@@ -1,142 +1,156 @@
-"""One interface for all detectors: pictures in, boxes with scores out; which network is whose."""
+"""The interface of all detectors: images in, boxes with scores out."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import ClassVar, TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
+from pydantic import ValidationError
 from torchvision.ops import nms
 
 from common.base.errors import InputError
-from common.base.paths import display_path
-from common.files.weights import load_weights
+from common.learn.arrays import Float32, Float64
+from common.run.experiments import Settings
 from competitions.face_counting.experiment import CountingSettings, DetectorSettings
 
-MOST_CANDIDATES = 1000
-"""Boxes of one picture that are looked at, the surest first."""
+MAX_CANDIDATES = 1000
+"""Boxes of one image that enter NMS, highest scores first."""
 
-Sides = npt.NDArray[np.float64]
+Options = TypeVar("Options", bound=Settings)
 
 
 @dataclass(frozen=True)
 class Detections:
-    """The boxes found on one canvas."""
+    """The boxes found in one image."""
 
-    boxes: npt.NDArray[np.float32]
-    """(n, 4) xmin, ymin, xmax, ymax in px of the canvas."""
-    scores: npt.NDArray[np.float32]
-    """(n,) confidences from 0 to 1, falling."""
+    boxes: Float32
+    """(n, 4) xmin, ymin, xmax, ymax in px of the image."""
+    scores: Float32
+    """(n,) from 0 to 1, descending."""
+
+
+Detect = Callable[[torch.Tensor], Sequence[Detections]]
+"""Images (batch, 3, height, width) uint8 -> the Detections of each."""
 
 
 class FaceDetector(torch.nn.Module):
     """What training, inference and counting know of a network that finds faces.
 
-    Canvases are (batch, 3, height, width) uint8 RGB with sides that are multiples of 32; boxes are corners in
-    px of the canvas.
+    A family is a subclass in a module of this room, registered with `DETECTORS.register`; its constructor
+    takes the settings, and the sides of the faces that it will be trained on.
+
+    Images are (batch, 3, height, width) uint8 RGB with sides that are multiples of 32; boxes are corners in
+    px of the image.
     """
 
+    sizes: ClassVar[tuple[str, ...]] = ()
+    """Values of `detector.size`; empty for a family of one size."""
+    weights: ClassVar[tuple[str, ...]] = ()
+    """File names of pretrained weights without suffix, the preferred one first; `{size}` is filled in."""
+    trainable: ClassVar[bool] = True
+    """False: only used off the shelf."""
+
     @abstractmethod
-    def losses(self, canvases: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+    def __init__(self, settings: DetectorSettings, face_sides: Float64 | None) -> None:
+        """Build the network with random weights.
+
+        Parameters
+        ----------
+        face_sides : (faces, 2) widths and heights in px of the image, for families that fit anchors to them;
+            None for a network that a checkpoint will fill.
+        """
+        super().__init__()
+
+    @abstractmethod
+    def losses(self, images: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
         """The parts of the loss by name, each a scalar, mean of the batch; their sum is minimised.
 
         Parameters
         ----------
-        boxes : one (faces, 4) a canvas.
+        boxes : (faces, 4) of each image.
         """
 
     @abstractmethod
-    def candidates(self, canvases: torch.Tensor) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:
-        """What the network, in evaluation mode, takes for faces: (n, 4) boxes and (n,) scores a canvas."""
+    def candidates(self, images: torch.Tensor) -> Sequence[tuple[torch.Tensor, torch.Tensor]]:
+        """Raw predictions in evaluation mode: (n, 4) boxes and (n,) scores of each image."""
 
     @abstractmethod
-    def own_name(self, foreign: str) -> str:
-        """What this network calls the tensor that the usual state dicts of its kind call `foreign`."""
+    def state_key(self, foreign: str) -> str:
+        """Name in this network's state dict of the tensor that published weights call `foreign`."""
+
+    @classmethod
+    def weights_names(cls, settings: DetectorSettings) -> list[str]:
+        """File names of pretrained weights without suffix; InputError when `size` is wrong."""
+        cls.check_size(settings)
+        return [name.format(size=settings.size) for name in cls.weights]
+
+    @classmethod
+    def check_size(cls, settings: DetectorSettings) -> None:
+        """InputError when `detector.size` is not one of this family's."""
+        if cls.sizes and settings.size not in cls.sizes:
+            raise InputError(
+                f"detector.size: {settings.family} needs one of {', '.join(cls.sizes)}; got {settings.size}"
+            )
+        if not cls.sizes and settings.size is not None:
+            raise InputError(f"detector.size: {settings.family} has one size only; leave it out")
 
 
 class DenseDetector(FaceDetector):
-    """A network that gives a box and a score at every place of its maps, so that it can be compiled."""
+    """A network that predicts a box and a score at every location of its feature maps; it can be compiled."""
 
     any_size: bool
-    """Whether a trace of it holds for canvases of other sizes."""
+    """Whether a trace of it holds for images of other sizes."""
 
-    def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
-        """Canvases (batch, 3, height, width) uint8 as pixels from 0 to 1, channels last in memory."""
-        return canvases.to(memory_format=torch.channels_last).float() / 255
+    def scale_pixels(self, images: torch.Tensor) -> torch.Tensor:
+        """Images (batch, 3, height, width) uint8 as floats from 0 to 1, channels last in memory."""
+        return images.to(memory_format=torch.channels_last).float() / 255
 
     @abstractmethod
-    def decoded(
+    def decode_outputs(
         self, outputs: list[torch.Tensor], height: int, width: int
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """What `forward` gave for canvases of that size, as (n, 4) boxes and (n,) scores a canvas."""
+        """Outputs of `forward` for images of that size as (n, 4) boxes and (n,) scores of each image."""
 
-    def candidates(self, canvases: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """All places' boxes and scores."""
-        outputs = self(self.as_input(canvases))
-        return self.decoded(list(outputs), canvases.shape[-2], canvases.shape[-1])
-
-
-def build_detector(settings: DetectorSettings, face_sides: Sides | None = None) -> FaceDetector:
-    """A network for faces with random weights; seed torch before.
-
-    Parameters
-    ----------
-    face_sides : (faces, 2) widths and heights in px of the canvas, of the faces that it will be trained on:
-        where anchors are fitted, they are fitted to these. None where a checkpoint brings them.
-    """
-    if settings.family in ("yolov5", "yolo11"):
-        from competitions.face_counting.models.yolo import Yolo
-
-        return Yolo(settings)
-    if settings.family == "yolov5_classic":
-        from competitions.face_counting.models.yolov5_coco import ClassicYolov5
-
-        return ClassicYolov5(settings)
-    if settings.family == "retinaface":
-        from competitions.face_counting.models.retinaface import RetinaFace
-
-        return RetinaFace()
-    if settings.family in ("ssd", "ssd_yolov5"):
-        from competitions.face_counting.models.ssd import Ssd
-
-        return Ssd(settings, face_sides)
-    from competitions.face_counting.models.faster_rcnn import FasterRcnn
-
-    return FasterRcnn(settings, face_sides)
+    def candidates(self, images: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        """Boxes and scores of all locations."""
+        outputs = self(self.scale_pixels(images))
+        return self.decode_outputs(list(outputs), images.shape[-2], images.shape[-1])
 
 
-def restore(network: torch.nn.Module, file: Path) -> None:
-    """Load a checkpoint that 2_train_folds wrote; InputError when it belongs to another network."""
+def read_options(model: type[Options], settings: DetectorSettings) -> Options:
+    """`detector.options` as a family's own settings; InputError names an unknown key or a wrong value."""
     try:
-        network.load_state_dict(load_weights(file))
-    except RuntimeError:
-        raise InputError(
-            f"{display_path(file)}: weights of another network; run 2_train_folds.py again"
-        ) from None
+        return model.model_validate(settings.options)
+    except ValidationError as fault:
+        problem = fault.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"]
+        if problem["type"] == "extra_forbidden":
+            text = f"is no known option; expected one of: {', '.join(model.model_fields) or 'none'}"
+        raise InputError(f"detector.options.{key} of {settings.family}: {text}") from None
 
 
 @torch.inference_mode()
-def detect(network: FaceDetector, canvases: torch.Tensor, counting: CountingSettings) -> list[Detections]:
+def detect(network: FaceDetector, images: torch.Tensor, counting: CountingSettings) -> list[Detections]:
     """Find faces.
 
     Parameters
     ----------
     network : in evaluation mode.
-    canvases : (batch, 3, height, width) uint8.
+    images : (batch, 3, height, width) uint8.
 
     Returns
     -------
-    One Detections a canvas: boxes above `counting.floor`, suppressed at `counting.loose_overlap`.
+    Detections of each image: boxes above `counting.score_threshold` after NMS at `counting.nms_iou`.
     """
-    return [surest(boxes, scores, counting) for boxes, scores in network.candidates(canvases)]
+    return [filter_boxes(boxes, scores, counting) for boxes, scores in network.candidates(images)]
 
 
-def surest(boxes: torch.Tensor, scores: torch.Tensor, counting: CountingSettings) -> Detections:
-    """Of the candidates (n, 4), (n,) of one canvas those worth keeping."""
+def filter_boxes(boxes: torch.Tensor, scores: torch.Tensor, counting: CountingSettings) -> Detections:
+    """Threshold, sort and suppress the candidates (n, 4), (n,) of one image."""
     boxes, scores = boxes.float().cpu(), scores.float().cpu()
-    rows = torch.nonzero(scores >= counting.floor)[:, 0]
-    rows = rows[scores[rows].argsort(descending=True, stable=True)[:MOST_CANDIDATES]]
-    rows = rows[nms(boxes[rows], scores[rows], counting.loose_overlap)]
+    rows = torch.nonzero(scores >= counting.score_threshold)[:, 0]
+    rows = rows[scores[rows].argsort(descending=True, stable=True)[:MAX_CANDIDATES]]
+    rows = rows[nms(boxes[rows], scores[rows], counting.nms_iou)]
     return Detections(boxes[rows].numpy(), scores[rows].numpy())

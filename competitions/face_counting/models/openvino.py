@@ -7,16 +7,31 @@ import torch
 
 from common.learn.compiled_network import compile_network
 from competitions.face_counting.experiment import CountingSettings
-from competitions.face_counting.models.base import DenseDetector, Detections, surest
+from competitions.face_counting.models.base import (
+    DenseDetector,
+    Detect,
+    Detections,
+    FaceDetector,
+    detect,
+    filter_boxes,
+)
 
-LEAST_CANVASES = 200
-"""Compiling takes seconds: it pays from about so many canvases on."""
+MIN_IMAGES = 200
+"""Compiling takes seconds: it pays from about this number of images on."""
+
+
+def detect_function(network: FaceDetector, counting: CountingSettings, device: str, images: int) -> Detect:
+    """The call that finds faces with a trained network; compiled on a CPU where `images` are many."""
+    network = network.to(device).eval()
+    if device == "cpu" and isinstance(network, DenseDetector) and images >= MIN_IMAGES:
+        return CompiledDetector(network, counting).detect
+    return lambda batch: detect(network, batch.to(device), counting)
 
 
 class CompiledDetector:
-    """A trained network behind the same call as `detector.detect`.
+    """A trained network with the same call as `base.detect`.
 
-    Each thread looks at a canvas of its own: threads that share one wait for each other.
+    Each thread computes an image of its own, because threads that share one wait for each other.
 
     Parameters
     ----------
@@ -31,28 +46,28 @@ class CompiledDetector:
         self.threads = threads or torch.get_num_threads()
         self.queues: dict[tuple[int, int] | None, Any] = {}
 
-    def detect(self, canvases: torch.Tensor) -> list[Detections]:
-        """As `detector.detect`: one Detections a canvas (batch, 3, height, width) uint8."""
-        height, width = canvases.shape[-2:]
+    def detect(self, images: torch.Tensor) -> list[Detections]:
+        """Detections of each image (batch, 3, height, width) uint8."""
+        height, width = images.shape[-2:]
         # A network that works for any size is compiled once.
         size = None if self.network.any_size else (height, width)
         if size not in self.queues:
-            self.queues[size] = self._compile(canvases[:1])
+            self.queues[size] = self._compile(images[:1])
         queue, found = self.queues[size], dict[int, Detections]()
 
         def keep(request: Any, row: int) -> None:
             raw = [torch.from_numpy(np.array(output.data)) for output in request.output_tensors]
-            ((boxes, scores),) = self.network.decoded(raw, height, width)
-            found[row] = surest(boxes, scores, self.counting)
+            ((boxes, scores),) = self.network.decode_outputs(raw, height, width)
+            found[row] = filter_boxes(boxes, scores, self.counting)
 
         queue.set_callback(keep)
-        for row, canvas in enumerate(canvases):
-            queue.start_async([self.network.as_input(canvas[None]).contiguous().numpy()], row)
+        for row, image in enumerate(images):
+            queue.start_async([self.network.scale_pixels(image[None]).contiguous().numpy()], row)
         queue.wait_all()
-        return [found[row] for row in range(len(canvases))]
+        return [found[row] for row in range(len(images))]
 
-    def _compile(self, canvas: torch.Tensor) -> Any:
-        example = self.network.as_input(canvas).contiguous()
+    def _compile(self, image: torch.Tensor) -> Any:
+        example = self.network.scale_pixels(image).contiguous()
         sides = (-1, -1) if self.network.any_size else tuple(example.shape[-2:])
         compiled = compile_network(self.network, example, (1, 3, *sides), self.threads, streams=self.threads)
         import openvino  # after compile_network, which keeps it from reporting its use

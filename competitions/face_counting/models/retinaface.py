@@ -1,8 +1,8 @@
-"""RetinaFace on MobileNet 0.25 (Deng et al. 2020): a small network that knows faces and nothing else.
+"""RetinaFace on MobileNet 0.25 (Deng et al. 2020): a small network trained for faces alone.
 
 The layers follow biubug6's PyTorch version for small devices (Face-Detector-1MB, trained on WIDER FACE), so
-that its weights fit: smaller anchors and plain ReLU, other than in the sister that shares its tensors' names.
-Its head for five facial landmarks is left out, because counting has no use for it.
+that its weights fit. A related network of the same tensor names has larger anchors and leaky ReLU; its
+weights do not fit. The head for five facial landmarks is left out, because counting does not need it.
 """
 
 import re
@@ -12,18 +12,22 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.ops import box_convert, box_iou
 
-from competitions.face_counting.models.base import DenseDetector
+from common.learn.arrays import Float64
+from common.run.experiments import Settings
+from competitions.face_counting.experiment import DetectorSettings
+from competitions.face_counting.models.base import DenseDetector, read_options
+from competitions.face_counting.models.registry import DETECTORS
 
 STRIDES = (8, 16, 32)
 ANCHOR_SIDES = ((10, 20), (32, 64), (128, 256))
-"""Two squares in px at every place of each stride's map."""
+"""Sides in px of the two square anchors at every location of each stride."""
 VARIANCES = (0.1, 0.2)
-"""Unit of the middle, in anchor sides, and of the logarithm of the side."""
+"""Scale of the center's offset, in anchor sides, and of the logarithm of the side."""
 MEAN_BGR = (104.0, 117.0, 123.0)
-LEAST_OVERLAP = 0.35
-"""IoU from which an anchor has to find a face."""
+POSITIVE_IOU = 0.35
+"""IoU from which an anchor is assigned to a face."""
 NEGATIVES = 7
-"""Anchors without a face that count in the loss, the hardest first, for each with one."""
+"""Hard negative mining: anchors without a face in the loss, for each anchor with one."""
 BOX_GAIN = 2.0
 NAMES = (
     (r"^module\.", ""),
@@ -38,16 +42,19 @@ NAMES = (
     (r"^ClassHead\.(\d)\.conv1x1\.", r"classes.\1."),
     (r"^BboxHead\.(\d)\.conv1x1\.", r"edges.\1."),
 )
-"""Names in the usual state dicts, and here; there some count from 1."""
+"""Names in published state dicts, and here; some of theirs count from 1."""
 
 
+@DETECTORS.register("retinaface")
 class RetinaFace(DenseDetector):
     """MobileNet 0.25, a feature pyramid of 64 channels, context modules, and heads at three strides."""
 
+    weights = ("retinaface_mobilenet0.25", "retinaface_mnet0.25_biubug6", "mobilenet0.25_Final")
     any_size = True
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:  # noqa: ARG002
+        super().__init__(settings, None)
+        read_options(Settings, settings)
         self.stages = nn.ModuleList(
             [
                 nn.Sequential(
@@ -74,7 +81,7 @@ class RetinaFace(DenseDetector):
 
         Parameters
         ----------
-        pixels : (batch, 3, height, width) float, as made by `as_input`.
+        pixels : (batch, 3, height, width) float, as made by `scale_pixels`.
 
         Returns
         -------
@@ -92,21 +99,21 @@ class RetinaFace(DenseDetector):
         edges = [_by_anchor(head(each), 4) for head, each in zip(self.edges, maps, strict=True)]
         return torch.cat(classes, dim=1), torch.cat(edges, dim=1)
 
-    def losses(self, canvases: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Cross-entropy with the hardest negatives, and smooth L1 of the offsets, per anchor with a face."""
-        classes, edges = self(self.as_input(canvases))
-        places = anchors(canvases.shape[-2], canvases.shape[-1]).to(edges)
+    def losses(self, images: torch.Tensor, boxes: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Cross-entropy with the hardest negatives, and smooth L1 of the offsets, per positive anchor."""
+        classes, edges = self(self.scale_pixels(images))
+        locations = anchors(images.shape[-2], images.shape[-1]).to(edges)
         class_loss, box_loss = edges.new_zeros(()), edges.new_zeros(())
         matched = 0
         for scores, offsets, faces in zip(classes.float(), edges.float(), boxes, strict=True):
-            owner = match(places, faces.to(places))
+            owner = match(locations, faces.to(locations))
             has_face = owner >= 0
             positives = int(has_face.sum())
             each = F.cross_entropy(scores, has_face.long(), reduction="none")
             negatives = each[~has_face].topk(min(NEGATIVES * max(1, positives), int((~has_face).sum())))
             class_loss = class_loss + each[has_face].sum() + negatives.values.sum()
             if positives:
-                wanted = encode(faces.to(places)[owner[has_face]], places[has_face])
+                wanted = encode(faces.to(locations)[owner[has_face]], locations[has_face])
                 box_loss = box_loss + F.smooth_l1_loss(offsets[has_face], wanted, reduction="sum")
             matched += positives
         return {
@@ -114,22 +121,24 @@ class RetinaFace(DenseDetector):
             "box_loss": BOX_GAIN * box_loss / max(1, matched),
         }
 
-    def as_input(self, canvases: torch.Tensor) -> torch.Tensor:
-        """Float BGR less the mean, channels last in memory."""
-        mean = torch.tensor(MEAN_BGR, device=canvases.device).view(3, 1, 1)
-        return (canvases.flip(1).float() - mean).contiguous(memory_format=torch.channels_last)
+    def scale_pixels(self, images: torch.Tensor) -> torch.Tensor:
+        """Float BGR minus the mean, channels last in memory."""
+        mean = torch.tensor(MEAN_BGR, device=images.device).view(3, 1, 1)
+        return (images.flip(1).float() - mean).contiguous(memory_format=torch.channels_last)
 
-    def decoded(
+    def decode_outputs(
         self, outputs: list[torch.Tensor], height: int, width: int
     ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """All anchors' boxes and scores."""
+        """Boxes and scores of all anchors."""
         classes, edges = outputs
-        places = anchors(height, width).to(edges)
+        locations = anchors(height, width).to(edges)
         scores = classes.float().softmax(dim=-1)[..., 1]
-        return [(decode(offsets, places), each) for offsets, each in zip(edges.float(), scores, strict=True)]
+        return [
+            (decode(offsets, locations), each) for offsets, each in zip(edges.float(), scores, strict=True)
+        ]
 
-    def own_name(self, foreign: str) -> str:
-        """From the names of the usual state dicts."""
+    def state_key(self, foreign: str) -> str:
+        """From the names of published state dicts."""
         name = foreign
         for pattern, ours in NAMES:
             name = re.sub(pattern, ours, name)
@@ -140,51 +149,53 @@ class RetinaFace(DenseDetector):
 
 
 def anchors(height: int, width: int) -> torch.Tensor:
-    """(anchors, 4) middle x, middle y, width, height in px, in the order of the heads."""
+    """(anchors, 4) center x, center y, width, height in px, in the order of the heads."""
     parts = []
     for stride, sides in zip(STRIDES, ANCHOR_SIDES, strict=True):
         y = (torch.arange(-(-height // stride)) + 0.5) * stride
         x = (torch.arange(-(-width // stride)) + 0.5) * stride
-        middle = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).reshape(-1, 1, 2)
+        center = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], dim=-1).reshape(-1, 1, 2)
         side = torch.tensor(sides, dtype=torch.float32).view(1, -1, 1)
+        # (locations, 2 anchors, 4) flattened to (locations x 2, 4), as `_by_anchor` flattens the heads.
         parts.append(
-            torch.cat((middle.expand(-1, len(sides), 2), side.expand(len(middle), -1, 2)), dim=-1).reshape(
+            torch.cat((center.expand(-1, len(sides), 2), side.expand(len(center), -1, 2)), dim=-1).reshape(
                 -1, 4
             )
         )
     return torch.cat(parts)
 
 
-def match(places: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
-    """(anchors,) number of the face that each anchor has to find, -1 for none.
+def match(locations: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """(anchors,) number of the face that each anchor is assigned to, -1 for none.
 
-    An anchor takes the face that it overlaps most, from an IoU of 0.35 on; each face has one at least.
+    An anchor takes the face that it overlaps most, from an IoU of 0.35 on; each face gets at least its best
+    anchor.
     """
     if len(faces) == 0:
-        return torch.full((len(places),), -1, device=places.device)
-    overlap = box_iou(faces, box_convert(places, "cxcywh", "xyxy"))
-    best, owner = overlap.max(dim=0)
-    owner = owner.where(best >= LEAST_OVERLAP, -1)
-    owner[overlap.argmax(dim=1)] = torch.arange(len(faces), device=places.device)
+        return torch.full((len(locations),), -1, device=locations.device)
+    iou = box_iou(faces, box_convert(locations, "cxcywh", "xyxy"))
+    best, owner = iou.max(dim=0)
+    owner = owner.where(best >= POSITIVE_IOU, -1)
+    owner[iou.argmax(dim=1)] = torch.arange(len(faces), device=locations.device)
     return owner
 
 
-def encode(boxes: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+def encode(boxes: torch.Tensor, locations: torch.Tensor) -> torch.Tensor:
     """Boxes (n, 4), corners, as offsets from their anchors (n, 4)."""
     own = box_convert(boxes, "xyxy", "cxcywh")
-    middle = (own[:, :2] - places[:, :2]) / (VARIANCES[0] * places[:, 2:])
-    return torch.cat((middle, (own[:, 2:] / places[:, 2:]).log() / VARIANCES[1]), dim=1)
+    center = (own[:, :2] - locations[:, :2]) / (VARIANCES[0] * locations[:, 2:])
+    return torch.cat((center, (own[:, 2:] / locations[:, 2:]).log() / VARIANCES[1]), dim=1)
 
 
-def decode(offsets: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+def decode(offsets: torch.Tensor, locations: torch.Tensor) -> torch.Tensor:
     """The inverse of `encode`."""
-    middle = places[:, :2] + offsets[:, :2] * VARIANCES[0] * places[:, 2:]
-    sides = places[:, 2:] * (offsets[:, 2:] * VARIANCES[1]).exp()
-    return torch.cat((middle - sides / 2, middle + sides / 2), dim=1)
+    center = locations[:, :2] + offsets[:, :2] * VARIANCES[0] * locations[:, 2:]
+    sides = locations[:, 2:] * (offsets[:, 2:] * VARIANCES[1]).exp()
+    return torch.cat((center - sides / 2, center + sides / 2), dim=1)
 
 
 class _Context(nn.Module):
-    """SSH's module: three receptive fields side by side, by one, two and three 3x3 convolutions."""
+    """SSH's context module: receptive fields of one, two and three 3x3 convolutions, concatenated."""
 
     def __init__(self) -> None:
         super().__init__()

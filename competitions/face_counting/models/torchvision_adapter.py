@@ -1,36 +1,36 @@
-"""How torchvision's detectors are given canvases, and how many boxes they hand back."""
+"""Adapter to torchvision's detectors: pixel scaling, and images kept in their own size."""
 
 from collections.abc import Sequence
 
 import torch
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 
-FOUND_ABOVE, FOUND_OVERLAP, MOST_FOUND = 0.01, 0.8, 300
-"""What the network itself drops; the thresholds that count are tuned out of fold."""
+SCORE_THRESHOLD, NMS_IOU, MAX_DETECTIONS = 0.01, 0.8, 300
+"""Limits inside the network; the thresholds that decide the count are tuned on OOF predictions."""
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and spread by which networks trained on ImageNet expect pixels scaled."""
-PLAIN = ((0.0,) * 3, (1.0,) * 3)
-"""A YOLO takes pixels from 0 to 1 as they are."""
+"""Mean and standard deviation of pixels, for networks trained on ImageNet."""
+UNIT_RANGE = ((0.0,) * 3, (1.0,) * 3)
+"""A YOLO takes pixels from 0 to 1 unchanged."""
 
 
-def as_input(canvases: torch.Tensor) -> list[torch.Tensor]:
-    """Canvases of uint8 as torchvision's detectors take them: a list of float pictures from 0 to 1."""
-    return list(canvases.float() / 255)
+def as_float_images(images: torch.Tensor) -> list[torch.Tensor]:
+    """Images (batch, 3, height, width) uint8 as torchvision takes them: a list of floats from 0 to 1."""
+    return list(images.float() / 255)
 
 
-class SizeKept(GeneralizedRCNNTransform):
-    """Canvases come in the size that is wanted; torchvision's own would enlarge them in prediction.
+class NormalizeOnly(GeneralizedRCNNTransform):
+    """Normalise images without resizing them; torchvision's own transform enlarges them in prediction.
 
     Parameters
     ----------
-    mean, spread : of each channel, of pixels from 0 to 1.
+    mean, std : of each channel, of pixels from 0 to 1.
     """
 
-    def __init__(self, mean: Sequence[float], spread: Sequence[float]) -> None:
-        super().__init__(0, 0, list(mean), list(spread))
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__(0, 0, list(mean), list(std))
 
     def resize(
         self, image: torch.Tensor, target: dict[str, torch.Tensor] | None = None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor] | None]:
-        """As it is."""
+        """No change."""
         return image, target

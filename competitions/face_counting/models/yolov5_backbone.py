@@ -1,4 +1,4 @@
-"""Backbone and neck of YOLOv5, without a head: maps of three strides for whatever looks for faces in them."""
+"""Backbone and neck of YOLOv5 without a head: feature maps of three strides for other detectors."""
 
 from collections import OrderedDict
 from typing import Any
@@ -6,33 +6,32 @@ from typing import Any
 import torch
 from torch import nn
 
-from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.models.yolo import quiet_ultralytics
+from competitions.face_counting.models.quiet_ultralytics import detection_model
 
 STRIDES = (8, 16, 32)
+SIZES = ("n", "s", "m", "l", "x")
+WEIGHTS = ("yolov5{size}_coco_sd", "yolov5{size}", "yolov5{size}u")
+"""File names of COCO weights: these layers did not change since 2021, so weights of either variant fit."""
 
 
 class Yolov5Features(nn.Module):
-    """ultralytics' layers up to the head; they did not change since 2021, so COCO weights of either fit."""
+    """ultralytics' layers up to the head, of a YOLOv5 n, s, m, l or x."""
 
     channels: list[int]
-    """Of the maps, finest first."""
+    """Of the feature maps, finest first."""
 
-    def __init__(self, settings: DetectorSettings) -> None:
+    def __init__(self, size: str | None) -> None:
         super().__init__()
-        with quiet_ultralytics():
-            from ultralytics.nn.tasks import DetectionModel
-
-            whole: Any = DetectionModel(f"yolov5{settings.size}.yaml", ch=3, nc=1, verbose=False)
-        layers = list(whole.model)
+        layers = list(detection_model(f"yolov5{size}", classes=1).model)
         self.layers = nn.ModuleList(layers[:-1])
         self.sources = [layer.f for layer in layers]
         self.channels = [branch[0].conv.in_channels for branch in layers[-1].cv2]
 
     def forward(self, pixels: torch.Tensor) -> "OrderedDict[str, torch.Tensor]":
-        """(batch, 3, height, width) from 0 to 1 to (batch, channels, height / stride, width / stride)."""
+        """Pixels (batch, 3, height, width) from 0 to 1 -> maps (batch, channels, rows, columns)."""
         kept: list[torch.Tensor] = []
         for layer, source in zip(self.layers, self.sources, strict=False):
+            # `source`: -1 for the layer before, the number of an earlier layer, or a list of both.
             if source == -1:
                 given: Any = kept[-1] if kept else pixels
             elif isinstance(source, int):
@@ -42,6 +41,6 @@ class Yolov5Features(nn.Module):
             kept.append(layer(given))
         return OrderedDict((str(level), kept[place]) for level, place in enumerate(self.sources[-1]))
 
-    def own_name(self, foreign: str) -> str:
+    def state_key(self, foreign: str) -> str:
         """Names of ultralytics' state dicts, with or without `model.`."""
         return f"layers.{foreign.removeprefix('model.')}"

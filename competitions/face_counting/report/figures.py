@@ -1,30 +1,27 @@
-"""The report's pictures: faces found, best and worst pictures, ways of counting, thresholds against RMSE."""
+"""The report's figures: detected faces, best and worst pictures, counting strategies, thresholds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
+from matplotlib.figure import Figure as Drawing
 from PIL import Image, ImageDraw, ImageFont
 
 from common.base import atomic
 from common.base.paths import WorkPaths
+from common.learn.arrays import Float32, Float64, Int64
 from common.report.results_table import BASELINE
 from common.run.competition import Figure, Finished
 from common.run.run_record import RunRecord
 from competitions.face_counting.data.official_tables import head_counts
 from competitions.face_counting.data.stored_pictures import StoredPictures, load_pictures
 from competitions.face_counting.decision import counting
-from competitions.face_counting.decision.out_of_fold import PooledFaces, pooled_faces
-from competitions.face_counting.detection.wbf import FoundFaces, found_faces
+from competitions.face_counting.decision.out_of_fold import PooledFaces, pool_faces
+from competitions.face_counting.detection.wbf import DetectedFaces, faces_from_table
 from competitions.face_counting.experiment import FaceCountingExperiment
 from competitions.face_counting.predict.photos import draw_boxes
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure as Drawing
 
 COLUMNS, ROWS = 4, 3
 CELL, CAPTION, GAP = (300, 210), 30, 10
@@ -34,7 +31,7 @@ NEAR, FAR = 0.5, 1.5
 
 
 def draw_figures(finished: Finished, out: Path) -> list[Figure]:
-    """Draw what there is: nothing before the folds are pooled, no sheet of faces before the submission."""
+    """All figures: none before the folds are pooled, no test sheet before the submission."""
     pooled = [record for record in finished.records if record.stage == "out_of_fold"]
     if not pooled:
         return []
@@ -42,10 +39,10 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
     paths, name = WorkPaths(finished.work), finished.experiment
     settings = FaceCountingExperiment.model_validate(pooled[0].experiment)
     fold_folders = [paths.fold(settings.name, fold) for fold in range(settings.folds)]
-    faces = pooled_faces(fold_folders, int(pooled[0].decision["looks"]))
+    faces = pool_faces(fold_folders, int(pooled[0].decision["views"]))
     figures = [
-        _scatter(finished, paths, pooled[0], out / f"{name}_out_of_fold.png"),
-        _ways(pooled[0], out / f"{name}_ways.png"),
+        _scatter(finished, paths, pooled[0], out / f"{name}_oof.png"),
+        _strategies(pooled[0], out / f"{name}_strategies.png"),
         _threshold_map(settings, faces, pooled[0], out / f"{name}_thresholds.png"),
         _labelled_sheet(finished, paths, faces, pooled[0], "worst", out / f"{name}_worst.jpg"),
         _labelled_sheet(finished, paths, faces, pooled[0], "best", out / f"{name}_best.jpg"),
@@ -60,15 +57,15 @@ class _Entry:
     """One picture of a contact sheet."""
 
     row: int
-    found: npt.NDArray[np.float32]
-    labelled: npt.NDArray[np.float64]
+    found: Float32
+    labelled: Float64
     count: float
     right: int | None
 
 
 def _test_sheet(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
     """Test pictures with the boxes of the first fold's detector, and their counts."""
-    rule = counting.rule_of(oof.decision)
+    rule = counting.rule_from_decision(oof.decision)
     stored = load_pictures(paths.processed(), "test")
     stored = stored.where(stored.readable)
     counts = pd.read_csv(paths.submission(finished.experiment, ".csv")).set_index("Name")["HeadCount"]
@@ -80,15 +77,15 @@ def _test_sheet(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path
     entries = []
     for row in _spread(counts.loc[stored.names].to_numpy(), COLUMNS * ROWS):
         name = stored.names[row]
-        found = rule.faces(found_faces(boxes, [name], oof.decision["looks"])).boxes
+        found = rule.faces(faces_from_table(boxes, [name], oof.decision["views"])).boxes
         right = None if truth is None else int(truth[name])
         entries.append(_Entry(row, found, np.zeros((0, 4)), float(counts[name]), right))
     _save_sheet(stored, entries, path)
     known = "" if truth is None else " and true"
     return Figure(
         path,
-        f"Faces found in test pictures by {finished.experiment}",
-        f"Boxes worth at least half a face to the counting rule, and the counted{known} number of faces "
+        f"Faces detected in test pictures by {finished.experiment}",
+        f"Boxes above the count threshold, and the predicted{known} number of faces "
         f"(green: within {NEAR}, amber: within {FAR}).",
     )
 
@@ -97,7 +94,7 @@ def _labelled_sheet(
     finished: Finished, paths: WorkPaths, faces: PooledFaces, oof: RunRecord, which: str, path: Path
 ) -> Figure:
     """Held-out pictures with the largest errors, or with the most faces among the smallest errors."""
-    rule = counting.rule_of(oof.decision)
+    rule = counting.rule_from_decision(oof.decision)
     table = pd.read_parquet(paths.experiment(finished.experiment) / "oof.parquet")
     stored = load_pictures(paths.processed(), "train")
     error = (table["count"] - table["head_count"]).abs().to_numpy()
@@ -116,27 +113,27 @@ def _labelled_sheet(
         entries.append(_Entry(row, own, stored.faces(row), float(entry["count"]), int(entry["head_count"])))
     _save_sheet(stored, entries, path)
     what = (
-        "The largest errors out of fold"
+        "The largest OOF errors"
         if which == "worst"
-        else f"The most faces among pictures counted within {NEAR}"
+        else f"The most faces among pictures with an error of at most {NEAR}"
     )
     return Figure(
         path,
         f"{which.capitalize()} pictures of {finished.experiment}",
-        f"{what}. Green: boxes worth at least half a face; red: labels; below: counted and true number.",
+        f"{what}. Green: boxes above the count threshold; red: labels; below: predicted and true number.",
     )
 
 
-def faces_in(pictures: npt.NDArray[np.int64], rule: counting.CountingRule, found: FoundFaces) -> FoundFaces:
-    """The boxes worth at least half a face, in the pictures of these numbers alone: fusing all takes long."""
+def faces_in(pictures: Int64, rule: counting.CountingRule, found: DetectedFaces) -> DetectedFaces:
+    """Boxes above the count threshold in the pictures of these numbers; merging those of all is slow."""
     return rule.faces(found.at(np.flatnonzero(np.isin(found.picture, pictures))))
 
 
 def scatter_title(metrics: Mapping[str, float]) -> str:
-    """RMSE, its interval and, where the run recorded it, that of the mean count."""
+    """RMSE with its interval and, where the run recorded it, the RMSE of the mean count."""
     title = f"RMSE {metrics['oof_rmse']:.3f} [{metrics['oof_rmse_low']:.3f}, {metrics['oof_rmse_high']:.3f}]"
-    naive = metrics.get(f"{BASELINE}mean count")
-    return title if naive is None else f"{title}, mean count {naive:.3f}"
+    baseline = metrics.get(f"{BASELINE}mean count")
+    return title if baseline is None else f"{title}, mean count {baseline:.3f}"
 
 
 def _save_sheet(stored: StoredPictures, entries: list[_Entry], path: Path) -> None:
@@ -163,7 +160,7 @@ def _cell(stored: StoredPictures, entry: _Entry) -> Image.Image:
     draw_boxes(picture, entry.found * np.float32(scale))
     cell = Image.new("RGB", (CELL[0], CELL[1] + CAPTION), PAPER)
     cell.paste(picture, ((CELL[0] - picture.width) // 2, CELL[1] - picture.height))
-    text, colour = f"counted {entry.count:.1f}", INK
+    text, colour = f"predicted {entry.count:.1f}", INK
     if entry.right is not None:
         error = abs(entry.count - entry.right)
         colour = GREEN if error <= NEAR else AMBER if error <= FAR else RED
@@ -174,10 +171,8 @@ def _cell(stored: StoredPictures, entry: _Entry) -> Image.Image:
     return cell
 
 
-def _ways(oof: RunRecord, path: Path) -> Figure:
-    """RMSE of every way of counting, with its interval."""
-    from matplotlib.figure import Figure as Drawing
-
+def _strategies(oof: RunRecord, path: Path) -> Figure:
+    """RMSE of every counting strategy, with its interval."""
     names = [
         name.removesuffix("_rmse") for name in oof.metrics if name.endswith("_rmse") and name != "oof_rmse"
     ]
@@ -192,18 +187,18 @@ def _ways(oof: RunRecord, path: Path) -> Figure:
         axes.text(values[row], place + 0.2, f"{values[row]:.3f}", ha="center", fontsize=9)
     axes.set_yticks(range(len(names)), [names[row].replace("_", " ") for row in order])
     axes.set_ylim(-0.5, len(names) - 0.3)
-    axes.set_xlabel("RMSE out of fold, 90 % bootstrap interval")
+    axes.set_xlabel("OOF RMSE, 90 % bootstrap interval")
     axes.grid(axis="x", alpha=0.25)
     _save(drawing, path)
     return Figure(
         path,
-        "Ways of counting compared",
-        "How boxes of all views are put together, and the rule that counts them; each picture was counted by "
-        "a rule fitted on the other folds.",
+        "Counting strategies compared",
+        "How the boxes of all views are merged, and the rule that counts them; each picture is counted by a "
+        "rule fitted on the other folds.",
     )
 
 
-def _spread(counts: npt.NDArray[np.float64], wanted: int) -> list[int]:
+def _spread(counts: Float64, wanted: int) -> list[int]:
     """Rows from the smallest to the largest count, evenly spread over their order."""
     order = np.argsort(counts, kind="stable")
     places = np.unique(np.linspace(0, len(order) - 1, min(wanted, len(order))).round().astype(int))
@@ -211,59 +206,53 @@ def _spread(counts: npt.NDArray[np.float64], wanted: int) -> list[int]:
 
 
 def _scatter(finished: Finished, paths: WorkPaths, oof: RunRecord, path: Path) -> Figure:
-    from matplotlib.figure import Figure as Drawing
-
     table = pd.read_parquet(paths.experiment(finished.experiment) / "oof.parquet")
     drawing = Drawing(figsize=(5.6, 5.2), dpi=110, layout="constrained")
     axes = drawing.subplots()
     most = float(max(table["head_count"].max(), table["count"].max())) + 1
     axes.plot([0, most], [0, most], color=INK, linewidth=1)
-    # Whole numbers lie on one another: they are moved a little, always alike.
-    moved = np.random.default_rng(0).uniform(-0.25, 0.25, size=len(table))
-    axes.scatter(table["head_count"] + moved, table["count"], s=14, alpha=0.45, color=GREEN, linewidths=0)
-    axes.set(xlim=(0, most), ylim=(0, most), xlabel="true head count", ylabel="count out of fold")
+    # Whole numbers coincide, so they are jittered, with a fixed seed.
+    jitter = np.random.default_rng(0).uniform(-0.25, 0.25, size=len(table))
+    axes.scatter(table["head_count"] + jitter, table["count"], s=14, alpha=0.45, color=GREEN, linewidths=0)
+    axes.set(xlim=(0, most), ylim=(0, most), xlabel="true head count", ylabel="OOF count")
     axes.set_title(scatter_title(oof.metrics), fontsize=10)
     axes.grid(alpha=0.25)
     _save(drawing, path)
     return Figure(
         path,
-        f"Counts out of fold by {finished.experiment}",
-        "Every labelled picture, counted by a detector and a rule that had not seen it.",
+        f"OOF counts by {finished.experiment}",
+        "Every labelled picture, predicted by a detector and a rule that were not fitted on it.",
     )
 
 
 def _threshold_map(
     settings: FaceCountingExperiment, faces: PooledFaces, oof: RunRecord, path: Path
 ) -> Figure:
-    from matplotlib.figure import Figure as Drawing
-
-    fusion = counting.rule_of(oof.decision).way.fusion
-    above = counting.boxes_above(faces.found, fusion, settings.counting)
-    errors = counting.rmse_map(above, faces.pictures["head_count"].to_numpy(np.float64))
-    confidences, overlaps = settings.counting.confidences, settings.counting.overlaps
+    merging = counting.rule_from_decision(oof.decision).strategy.merging
+    grid = counting.count_grid(faces.found, merging, settings.counting)
+    errors = counting.rmse_grid(grid, faces.pictures["head_count"].to_numpy(np.float64))
+    scores, ious = settings.counting.score_grid, settings.counting.iou_grid
     drawing = Drawing(figsize=(6.4, 4.2), dpi=110, layout="constrained")
     axes = drawing.subplots()
     best = float(errors.min())
     shown = axes.imshow(errors, aspect="auto", origin="lower", cmap="viridis_r", vmin=best, vmax=best * 2)
     row, column = np.unravel_index(int(errors.argmin()), errors.shape)
     axes.plot(column, row, marker="*", markersize=14, color=RED)
-    ticks = np.arange(0, len(confidences), max(1, len(confidences) // 8))
-    axes.set_xticks(ticks, [f"{confidences[tick]:.2f}" for tick in ticks])
-    axes.set_yticks(np.arange(len(overlaps)), [f"{overlap:.2f}" for overlap in overlaps])
-    axes.set(xlabel="confidence", ylabel=f"IoU of {fusion.replace('_', ' ')}")
-    axes.set_title(
-        f"best {best:.3f} at confidence {confidences[column]:.2f}, IoU {overlaps[row]:.2f}", fontsize=10
-    )
-    drawing.colorbar(shown, ax=axes, label="RMSE of counting boxes, out of fold", extend="max")
+    ticks = np.arange(0, len(scores), max(1, len(scores) // 8))
+    axes.set_xticks(ticks, [f"{scores[tick]:.2f}" for tick in ticks])
+    axes.set_yticks(np.arange(len(ious)), [f"{iou:.2f}" for iou in ious])
+    axes.set(xlabel="score threshold", ylabel=f"IoU threshold of {'WBF' if merging == 'wbf' else 'NMS'}")
+    axes.set_title(f"best {best:.3f} at score {scores[column]:.2f}, IoU {ious[row]:.2f}", fontsize=10)
+    drawing.colorbar(shown, ax=axes, label="OOF RMSE of the number of boxes", extend="max")
     _save(drawing, path)
     return Figure(
         path,
-        f"How the two thresholds move RMSE for {settings.name}",
-        "RMSE of the number of boxes above a confidence, when boxes are one face from an IoU on, held-out "
-        "pictures; the star marks the least. Colours end at twice that.",
+        f"RMSE over both thresholds for {settings.name}",
+        "OOF RMSE of the number of boxes above a score threshold, merged at an IoU threshold; the star "
+        "marks the minimum. Colours end at twice the minimum.",
     )
 
 
-def _save(drawing: "Drawing", path: Path) -> None:
+def _save(drawing: Drawing, path: Path) -> None:
     with atomic.atomic_write(path) as partial:
         drawing.savefig(partial)

@@ -1,36 +1,22 @@
-"""The official submission: Name,HeadCount, one row a test picture in test.csv's order, scored by RMSE."""
+"""The official submission: Name,HeadCount, one row per test picture in test.csv's order."""
 
 import math
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from common.base import atomic
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.submission_table import examples, id_faults, read_submission_table
-from common.learn.bootstrap import bootstrap_interval
+from common.learn.arrays import Float64
 from common.run.competition import Score
 from competitions.face_counting.data.official_tables import COUNT_COLUMNS, head_counts, test_names
-
-BOOTSTRAP_SEED = 2021
-Numbers = npt.NDArray[np.float64]
+from competitions.face_counting.rules.metric import rmse, rmse_interval
 
 
-def root_mean_squared_error(counts: Numbers, truth: Numbers) -> float:
-    """The official metric; both (pictures,)."""
-    return float(np.sqrt(np.mean((counts - truth) ** 2)))
-
-
-def rmse_interval(counts: Numbers, truth: Numbers) -> tuple[float, float]:
-    """90 % bootstrap interval of the RMSE over pictures: a few crowds weigh much."""
-    squared = (counts - truth) ** 2
-    return bootstrap_interval(squared, lambda rows: np.sqrt(rows.mean(axis=-1)), BOOTSTRAP_SEED)
-
-
-def write_submission(path: Path, names: list[str], counts: Numbers) -> None:
+def write_submission(path: Path, names: list[str], counts: Float64) -> None:
     """Write the official CSV; counts keep four digits."""
     table = pd.DataFrame({"Name": names, "HeadCount": np.round(counts, 4)})
     with atomic.atomic_write(path) as partial:
@@ -45,7 +31,7 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
 
 
 def score_submission(submission: Path, truth: Path) -> Score:
-    """RMSE of a submission against a table of Name, HeadCount; InputError when they do not fit."""
+    """RMSE of a submission against a table of Name, HeadCount; InputError when their names differ."""
     rows, faults = read_submission_table(submission, COUNT_COLUMNS)
     known = head_counts(truth)
     faults += id_faults([name for name, _ in rows], known["Name"].tolist(), ordered=False)
@@ -64,7 +50,7 @@ def score_submission(submission: Path, truth: Path) -> Score:
         "mean_absolute_error": float(np.abs(counts - right).mean()),
         "within_half_a_face": float((np.abs(counts - right) <= 0.5).mean()),
     }
-    return Score(root_mean_squared_error(counts, right), details)
+    return Score(rmse(counts, right), details)
 
 
 def _number_faults(rows: list[list[str]]) -> list[str]:

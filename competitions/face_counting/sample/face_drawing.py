@@ -1,4 +1,4 @@
-"""Faces and cluttered backgrounds, drawn: the pictures of the sample data."""
+"""Drawn faces on cluttered backgrounds: the pictures of the sample data."""
 
 import math
 from typing import Any
@@ -9,15 +9,15 @@ from PIL import Image, ImageDraw, ImageFilter
 
 SKINS = [(255, 224, 196), (241, 194, 154), (224, 172, 105), (198, 134, 82), (141, 85, 48), (88, 56, 38)]
 HAIRS = [(32, 22, 16), (74, 46, 26), (120, 78, 40), (196, 152, 86), (150, 150, 150), (150, 62, 30)]
-SHARPER = 2
-"""Faces are drawn that much larger and shrunk, for smooth edges."""
+SUPERSAMPLING = 2
+"""Faces are drawn larger by this factor and reduced, for smooth edges."""
 
 Generator = np.random.Generator
 Colour = tuple[int, int, int]
 
 
 def background(generator: Generator, width: int, height: int) -> Image.Image:
-    """A gradient with rectangles, blobs, stripes and discs without eyes on it."""
+    """A gradient with rectangles, blobs, stripes and discs that are no faces."""
     ends = generator.integers(20, 236, size=(2, 2, 3)).astype(np.float32)
     y = np.linspace(0, 1, height, dtype=np.float32)[:, None, None]
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :, None]
@@ -48,11 +48,11 @@ def draw_face(
     xmin, ymin, xmax, ymax of the head in px.
     """
     face = _Face(generator)
-    size = int(side * 1.7) * SHARPER
+    size = int(side * 1.7) * SUPERSAMPLING
     layer = Image.new("RGBA", (size, size), (0, 0, 0, 0))
-    face.draw(ImageDraw.Draw(layer), size / 2, side * SHARPER / 2)
+    face.draw(ImageDraw.Draw(layer), size / 2, side * SUPERSAMPLING / 2)
     layer = layer.rotate(face.tilt, Image.Resampling.BILINEAR)
-    layer = layer.resize((size // SHARPER, size // SHARPER), Image.Resampling.LANCZOS)
+    layer = layer.resize((size // SUPERSAMPLING, size // SUPERSAMPLING), Image.Resampling.LANCZOS)
     draw = ImageDraw.Draw(picture)
     _shoulders(draw, generator, x, y, side)
     picture.paste(layer, (round(x - layer.width / 2), round(y - layer.height / 2)), layer)
@@ -114,7 +114,7 @@ class _Face:
         self._features(oval, dark)
 
     def _features(self, oval: Any, dark: Colour) -> None:
-        gap, look = self.ratio * 0.42, self.generator.uniform(-0.02, 0.02)
+        gap, gaze = self.ratio * 0.42, self.generator.uniform(-0.02, 0.02)
         for side in (-1, 1):
             x = side * gap * (1 - abs(self.turn) * 0.4) + self.turn
             oval(x, -0.26, 0.15, 0.035, self.hair if not self.bald else dark)
@@ -122,7 +122,7 @@ class _Face:
                 oval(x, -0.1, 0.22, 0.17, (40, 40, 46))
                 oval(x, -0.1, 0.18, 0.13, self.skin)
             oval(x, -0.1, 0.13, 0.075, (245, 243, 240))
-            oval(x + look, -0.1, 0.065, 0.07, (46, 34, 28))
+            oval(x + gaze, -0.1, 0.065, 0.07, (46, 34, 28))
         oval(self.turn * 1.3, 0.16, 0.075, 0.11, dark)
         lips = _shade((178, 74, 74), self.generator.uniform(0.7, 1.1))
         smile = self.generator.uniform(0.03, 0.1)
@@ -162,7 +162,7 @@ def _shoulders(draw: ImageDraw.ImageDraw, generator: Generator, x: float, y: flo
 
 
 def _occlusion(draw: ImageDraw.ImageDraw, generator: Generator, x: float, y: float, side: float) -> None:
-    """Every eighth face is partly behind something: a mask, a bar at one side, a cap."""
+    """Every eighth face is partly occluded: by a mask, a bar at one side or a cap."""
     if generator.random() > 0.125:
         return
     red, green, blue = generator.integers(0, 256, size=3)
@@ -177,7 +177,7 @@ def _occlusion(draw: ImageDraw.ImageDraw, generator: Generator, x: float, y: flo
 
 
 def _shade(colour: Colour, light: float, generator: Generator | None = None) -> Colour:
-    """A colour in other light, with a little of its own when a generator is given."""
+    """A colour at another brightness, with noise when a generator is given."""
     own = generator.normal(0, 6, size=3) if generator is not None else np.zeros(3)
     red, green, blue = (np.asarray(colour) * light + own).clip(0, 255).astype(int)
     return int(red), int(green), int(blue)

@@ -4,7 +4,7 @@
 
 Drawn faces of varied size, tone and pose on cluttered backgrounds; train and test pictures lie interleaved in
 one folder, a tenth is greyscale, some pictures occur twice in slightly different versions. The counts of the
-test split lie in truth/test.csv, where no stage looks.
+test split are in truth/test.csv, which no stage reads.
 """
 
 from pathlib import Path
@@ -23,8 +23,8 @@ FEWEST = 8
 FIRST_NUMBER = 10001
 MOST_FACES = 20
 CROWDED_SHARE, GREY_SHARE, DUPLICATE_SHARE = 0.08, 0.10, 0.05
-SUBMITTED_BEFORE = 5
-"""The official sample submission says 5 everywhere."""
+SAMPLE_COUNT = 5
+"""HeadCount everywhere in the official sample submission."""
 
 Boxes = list[tuple[int, int, int, int]]
 
@@ -33,7 +33,7 @@ def write_sample_data(folder: Path, seed: int, scale: float = 1.0) -> None:
     """Fill an empty folder; `scale` multiplies the numbers of pictures."""
     train, test = (max(FEWEST, round(number * scale)) for number in (TRAIN_PICTURES, TEST_PICTURES))
     generator = np.random.default_rng(derived_seed(seed, "split"))
-    # Numbers are left out here and there, as in the official files.
+    # Some numbers are missing, as in the official files.
     numbers = FIRST_NUMBER + np.cumsum(generator.integers(1, 3, size=train + test))
     in_test = np.zeros(train + test, dtype=bool)
     in_test[generator.permutation(train + test)[:test]] = True
@@ -58,17 +58,17 @@ def write_sample_data(folder: Path, seed: int, scale: float = 1.0) -> None:
 
 
 def _write_tables(folder: Path, counts: list[tuple[str, int, bool]], boxes: list[tuple[object, ...]]) -> None:
-    """The official CSV files, and the truth beside them."""
+    """The official CSV files, and the test split's truth."""
     table = pd.DataFrame(counts, columns=["Name", "HeadCount", "is_test"])
     train, test = table[~table.is_test], table[table.is_test]
     columns = ["Name", "HeadCount"]
     train[columns].to_csv(folder / "train.csv", index=False, lineterminator="\n")
     test[["Name"]].to_csv(folder / "test.csv", index=False, lineterminator="\n")
-    guess = test[["Name"]].assign(HeadCount=SUBMITTED_BEFORE)
+    guess = test[["Name"]].assign(HeadCount=SAMPLE_COUNT)
     guess.to_csv(folder / "sample_submission.csv", index=False, lineterminator="\n")
     test[columns].to_csv(folder / "truth" / "test.csv", index=False, lineterminator="\n")
     header = ["Name", "width", "height", "xmin", "ymin", "xmax", "ymax"]
-    # The official box file alone has Windows line ends, and its rows are in no order.
+    # Only the official box file has Windows line ends; its rows are in no order.
     pd.DataFrame(boxes, columns=header).sample(frac=1, random_state=len(boxes)).to_csv(
         folder / "bbox_train.csv", index=False, lineterminator="\r\n"
     )
@@ -85,7 +85,7 @@ def _draw_picture(generator: np.random.Generator) -> tuple[Image.Image, Boxes]:
     typical = float(np.exp(generator.normal(np.log(56 if crowded else 90), 0.25)))
     sides = np.clip(typical * np.exp(generator.normal(0, 0.22, size=wanted)), 20, 160)
     boxes: list[tuple[float, float, float, float]] = []
-    for side in sorted(sides.tolist()):  # the far and small ones first: near ones may hide a part of them
+    for side in sorted(sides.tolist()):  # small ones first, because near faces occlude far ones
         place = _free_place(generator, boxes, width, height, side)
         if place is not None:
             boxes.append(draw_face(picture, generator, *place, side))
@@ -104,7 +104,7 @@ def _free_place(
     height: int,
     side: float,
 ) -> tuple[float, float] | None:
-    """A place where a head hides little of the others; None when the picture is full."""
+    """A place where a head occludes little of the others; None when the picture is full."""
     for _ in range(40):
         x = float(generator.uniform(0.45 * side, width - 0.45 * side))
         y = float(generator.uniform(0.55 * side, height - 0.55 * side))
@@ -121,7 +121,7 @@ def _free_place(
 def _loose_box(
     generator: np.random.Generator, box: tuple[float, float, float, float], width: int, height: int
 ) -> tuple[int, int, int, int]:
-    """Whole pixels inside the picture, a little off, as people draw boxes."""
+    """Integer corners inside the picture, slightly off, as people label."""
     slack = 0.04 * (box[3] - box[1])
     moved = np.round(np.asarray(box) + generator.normal(0, slack, size=4)).astype(int)
     left, right = (int(value) for value in moved[[0, 2]].clip(0, width))
@@ -132,7 +132,7 @@ def _loose_box(
 def _near_duplicate(
     shown: tuple[Image.Image, Boxes], generator: np.random.Generator
 ) -> tuple[Image.Image, Boxes]:
-    """The picture before in other light: the same people, the same boxes."""
+    """The previous picture with another brightness: same people, same boxes."""
     picture, boxes = shown
     return ImageEnhance.Brightness(picture).enhance(float(generator.uniform(0.9, 1.1))), boxes
 
