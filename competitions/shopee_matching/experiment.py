@@ -138,9 +138,9 @@ class ShopeeExperiment(Experiment):
     """One run: a retriever, or a fusion of its parents."""
 
     retriever: Annotated[str, AfterValidator(RETRIEVERS.check)] | None = None
-    """What proposes candidates; one of the room candidates/."""
+    """Name of a registered retriever of candidates/."""
     reads: Reads | None = None
-    """What the retriever needs of a listing, and so what 1_preprocess prepares."""
+    """Part of the data that the retriever needs; 1_preprocess prepares it."""
     options: dict[str, int | float | str | bool | list[Any]] = Field(default_factory=dict)
     """Settings of a retriever that has no table here; the retriever checks them."""
     fusion: Literal["union", "concat", "reranker"] | None = None

@@ -100,7 +100,7 @@ def embedding_pairs(
 
     Parameters
     ----------
-    models : per model, (n, d) unit rows; a row of zeros has no neighbours and is nobody's.
+    models : per model, (n, d) unit rows; a row of zeros has no neighbours and is none.
     queries : rows of the gallery.
     calibration : as in `ensemble_nearest`.
     """

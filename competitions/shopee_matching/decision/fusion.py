@@ -11,7 +11,7 @@ from competitions.shopee_matching.models.reranker.units import unit_agreement
 
 @dataclass(frozen=True)
 class Member:
-    """One parent of a fusion: what it searched, and what it found."""
+    """One parent of a fusion, the gallery that it searched, and its candidates."""
 
     retriever: Retriever | None
     """None where the parent is a fusion itself."""

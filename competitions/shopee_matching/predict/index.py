@@ -1,6 +1,6 @@
 """An index: a catalogue's listings with their descriptors, embeddings and candidates, on disk.
 
-An update adds new listings. What is known of the older ones is read; the retrievers compute vectors of the
+An update adds new listings. Results of the older ones are read; the retrievers compute vectors of the
 new ones only, and search the new ones in the whole gallery.
 """
 

@@ -18,15 +18,15 @@ from competitions.shopee_matching.decision.match_rule import MatchRule, select_m
 ROWS, COLUMNS = 5, 5
 PHOTO, MARGIN, HEAD, CAPTION = 132, 14, 40, 62
 CHARACTERS = 19
-"""What fits below a photo in one line, in capitals too."""
+"""Characters that fit below a photo in one line, even in capitals."""
 INK, SOFT, PAPER = "#1f2328", "#6b7280", "#ffffff"
-RIGHT, WRONG, UNJUDGED, QUERY = "#1a9c5b", "#d64545", "#9aa3ad", "#3b6fb6"
+RIGHT, WRONG, UNLABELLED, QUERY = "#1a9c5b", "#d64545", "#9aa3ad", "#3b6fb6"
 QUALITY = 78
 
 
 @dataclass(frozen=True)
 class GalleryRow:
-    """One listing, its matches (the strongest first), and how many it should have."""
+    """One listing, its matches (best first), and how many it should have."""
 
     query: int
     matches: list[int]
@@ -67,7 +67,7 @@ def draw_gallery(
         _card(canvas, MARGIN, top, listings, folder, row.query, QUERY, _found(row, label_group))
         drawing.line((MARGIN + cell, top, MARGIN + cell, top + PHOTO), fill="#d5d9de", width=2)
         for place, match in enumerate(row.matches[: COLUMNS - 1]):
-            colour = UNJUDGED
+            colour = UNLABELLED
             if label_group is not None:
                 colour = RIGHT if label_group[match] == label_group[row.query] else WRONG
             left = 2 * MARGIN + (place + 1) * cell

@@ -20,9 +20,9 @@ def baseline_scores(data: Path, truth: Path) -> dict[str, float]:
         raise InputError(
             f"{display_path(truth)}: its posting_ids are not those of {display_path(data / 'test.csv')}"
         )
-    nobody = np.empty(0, dtype=np.int32)
+    nothing = np.empty(0, dtype=np.int32)
     same = hash_pairs(listings.phash, np.arange(len(listings)), 0, "phash")
     return {
-        "only oneself": float(row_f1(nobody, nobody, label_group).mean()),
+        "only oneself": float(row_f1(nothing, nothing, label_group).mean()),
         "equal picture hash": float(row_f1(same.query, same.match, label_group).mean()),
     }
