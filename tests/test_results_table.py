@@ -58,7 +58,7 @@ def test_what_was_not_run_is_shown_as_not_run(tmp_path: Path) -> None:
     )
     assert "| abc | 2 x CPU |" in run, "a figure and the commit and processor that it came from"
     assert "champion" not in run
-    assert "1 experiments that were not run" in folded
+    assert "Not run: 1 of the experiments" in folded
     assert "| `champion` |  |  |  | time only |" in folded
 
 

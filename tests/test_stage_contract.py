@@ -470,5 +470,8 @@ def test_a_trained_experiment_is_read_from_its_own_folder(command: Command, fold
     assert trained.decision == {"threshold": 0.5}
     assert [parent.settings.factor for parent in trained.parents()] == [2.0]
     assert all(path.is_dir() for path in trained.fold_folders)
-    with pytest.raises(InputError, match=r"2_train_folds\.py --experiment triple"):
+    with pytest.raises(InputError, match="unknown experiment 'triple'; toy has: champion, double"):
         trained_experiment(toy.competition(folder / "code"), "triple", copied)
+    shutil.rmtree(copied / "double")
+    with pytest.raises(InputError, match=r"2_train_folds\.py --experiment double"):
+        trained.parents()

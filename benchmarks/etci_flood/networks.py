@@ -18,7 +18,7 @@ from competitions.etci_flood.experiment import FloodExperiment, PredictionSettin
 TILES = 64
 """Tiles that networks are measured on."""
 STEPS = 12
-TTA_NAMES: dict[Tta, str] = {"none": "1 view", "d4": "8 views"}
+TTA_NAMES: dict[Tta, str] = {"none": "no TTA", "d4": "D4 TTA"}
 
 
 def tile_arrays(scratch: Path) -> TileArrays:

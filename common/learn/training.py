@@ -157,7 +157,7 @@ def fit(
     folder: Path,
     device: str,
     what: str,
-    clip: float | None = None,
+    grad_clip_norm: float | None = None,
     validate_every: int = 1,
 ) -> History:
     """Train `module` for `epochs`, going on from `folder/last.ckpt` when a killed training left one.
@@ -168,7 +168,7 @@ def fit(
     Parameters
     ----------
     device : cpu or cuda (all the GPUs there are; bf16 mixed precision).
-    clip : gradient norm limit.
+    grad_clip_norm : gradients are scaled down to this norm; None: not at all.
     validate_every : epochs between two runs over `held_out`.
     what : name of the training in what is said.
 
@@ -197,7 +197,7 @@ def fit(
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            gradient_clip_val=clip,
+            gradient_clip_val=grad_clip_norm,
             check_val_every_n_epoch=validate_every,
             num_sanity_val_steps=0,
             default_root_dir=folder,

@@ -28,7 +28,7 @@ def _described(competition: Competition[Any], name: str, rows: list[ResultRow]) 
         "metric": settings.reported_metric or competition.metric,
         "idea": settings.about,
         "needs": {
-            "weights": settings.weights_needed(),
+            "weights": competition.weights_needed(settings),
             "gpu": settings.needs_gpu,
             "minutes": round(max(row.seconds for row in full) / 60, 1) if full else None,
         },

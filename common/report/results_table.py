@@ -14,7 +14,7 @@ from common.base.paths import ROOT, display_path
 from common.report.evaluation import Evaluation, best_baseline, stage_record
 from common.report.markdown import folded, markdown_table
 from common.run.competition import Competition, Finished
-from common.run.experiments import Experiment, read_experiments
+from common.run.experiments import read_experiments
 
 MARKERS = ("<!-- results -->", "<!-- /results -->")
 NOT_RUN = "not run"
@@ -124,7 +124,7 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
         rows = [row for row in results if row.experiment == name]
         run += [[*head, *_cells(row), row.git_commit, row.hardware] for row in rows]
         if not rows:
-            not_run.append([*head, str(entry.get("about", "")), _needs(competition.experiment(name, "full"))])
+            not_run.append([*head, str(entry.get("about", "")), _needs(competition, name)])
     parts = [markdown_table(header, run) if run else "No run is recorded yet."]
     baselines: dict[tuple[str, str], str] = {}
     # The champion's run comes first: it covers all folds, where a row of the paper may hold out one alone.
@@ -138,7 +138,7 @@ def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
         table = markdown_table(
             ["experiment", "paper", f"reported {competition.metric}", "idea", "needs"], not_run
         )
-        parts.append(folded(f"{len(not_run)} experiments that were not run", table))
+        parts.append(folded(f"Not run: {len(not_run)} of the experiments", table))
     return "\n\n".join(parts)
 
 
@@ -150,8 +150,9 @@ def reported_score(entry: dict[str, Any]) -> str:
     return f"{entry['reported']:g}{other}"
 
 
-def _needs(settings: Experiment) -> str:
-    needs = [f"weights `{name}`" for name in settings.weights_needed()]
+def _needs(competition: Competition[Any], name: str) -> str:
+    settings = competition.experiment(name, "full")
+    needs = [f"weights `{weights}`" for weights in competition.weights_needed(settings)]
     needs += ["a GPU"] if settings.needs_gpu else []
     return ", ".join(needs) or "time only"
 

@@ -112,6 +112,15 @@ class Competition(Generic[AnyExperiment]):
         """Load one experiment; InputError when it is unknown or wrong."""
         return load_experiment(self.experiments_file, self.experiment_model, name, profile, overrides)
 
+    def weights_needed(self, settings: AnyExperiment) -> list[str]:
+        """Names of the given weights that the full profile of an experiment and of its parents starts from."""
+        parents = [self.experiment(parent, "full") for parent in settings.parents]
+        names = [
+            *settings.weights_needed(),
+            *(name for each in parents for name in self.weights_needed(each)),
+        ]
+        return sorted(set(names))
+
     def recorded_experiment(self, record: RunRecord) -> AnyExperiment:
         """The experiment of a record; InputError when another version, with other settings, wrote it."""
         try:

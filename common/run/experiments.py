@@ -13,7 +13,7 @@ Layers, later ones win, tables are merged key by key:
 reported, ablation). A grid makes one entry per combination of its axes, the first axis fastest:
 
     [grid.table1]
-    extends = "yolov5_base"                                   # the entries follow this one
+    extends = "yolov5_base"                                   # a base's grids come last
     name = "yolov5{size}_{preprocessing}_batch{batch}"
     paper = "Table 1, row {row}"                              # row counts from 1
     reported = [0.88, 0.84, 0.94]                             # one figure per combination
@@ -114,7 +114,7 @@ def read_experiments(file: Path) -> dict[str, dict[str, Any]]:
 
 
 def experiment_names(file: Path) -> list[str]:
-    """Names of all experiments, in the file's order; a grid's follow the entry that it extends."""
+    """Names of all experiments, in the file's order; a grid follows its entry, that of a base comes last."""
     return list(read_experiments(file))
 
 
@@ -247,7 +247,7 @@ def _read_tables(file: Path) -> dict[str, Any]:
 
 def _entries(file: Path, tables: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """All experiments by name, `extends` resolved and grids expanded."""
-    written = tables.get("base", {}) | tables.get("experiments", {})
+    written = tables.get("experiments", {}) | tables.get("base", {})
     both = set(tables.get("base", {})) & set(tables.get("experiments", {}))
     if both:
         raise InputError(f"{file}: {sorted(both)[0]!r} is a base and an experiment; choose another name")

@@ -11,7 +11,7 @@ from typing import Any, Generic
 from common.base.errors import InputError
 from common.base.paths import WorkPaths, default_work, display_path
 from common.run.competition import Competition
-from common.run.experiments import AnyExperiment
+from common.run.experiments import AnyExperiment, experiment_names
 from common.run.job import SCRIPTS
 from common.run.run_record import RunRecord, read_record
 
@@ -57,6 +57,9 @@ def trained_experiment(
     """
     paths = WorkPaths(Path(work or default_work(competition.slug)).expanduser().absolute())
     record_path = paths.oof_record(name)
+    known = experiment_names(competition.experiments_file)
+    if name.partition("+")[0] not in known:
+        raise InputError(f"unknown experiment {name!r}; {competition.slug} has: {', '.join(known)}")
     if not record_path.is_file():
         script = display_path(competition.folder / SCRIPTS["train_folds"])
         raise InputError(

@@ -142,6 +142,6 @@ def train_detector(
         folder=folder,
         device=device,
         what=what,
-        clip=settings.grad_clip_norm,
+        grad_clip_norm=settings.grad_clip_norm,
     )
     return training.trained, history
