@@ -113,7 +113,7 @@ class Competition(Generic[AnyExperiment]):
         return load_experiment(self.experiments_file, self.experiment_model, name, profile, overrides)
 
     def weights_needed(self, settings: AnyExperiment) -> list[str]:
-        """Names of the given weights that the full profile of an experiment and of its parents starts from."""
+        """Names of the given weights that an experiment and its parents start from in the full profile."""
         parents = [self.experiment(parent, "full") for parent in settings.parents]
         names = [
             *settings.weights_needed(),

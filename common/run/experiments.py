@@ -52,6 +52,10 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class NoOptions(Settings):
+    """Options of a part that has none: a table `options` is refused."""
+
+
 class Experiment(Settings):
     """What every experiment has; each competition adds its own tables."""
 
@@ -165,12 +169,16 @@ def load_experiment(
 
 
 def read_options(model: type[AnySettings], options: Mapping[str, Any], where: str) -> AnySettings:
-    """The table `options` of an experiment as a part's own settings.
+    """The table `options` of an experiment as the own settings of a registered part.
 
     Raises
     ------
     InputError : an unknown key or a wrong type; the message begins with `where` and names the key.
     """
+    unknown = [key for key in options if key not in model.model_fields]
+    if unknown:
+        known = ", ".join(model.model_fields) or "no options"
+        raise InputError(f"{where}.{unknown[0]}: is no known key; expected {known}")
     return _validated(model, dict(options), where)
 
 

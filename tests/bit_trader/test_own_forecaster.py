@@ -23,8 +23,8 @@ MODULE = '''
 
 import json
 import numpy as np
-from common.run.experiments import Settings
-from competitions.bit_trader.models.base import PricePaths, read_options
+from common.run.experiments import Settings, read_options
+from competitions.bit_trader.models.base import PricePaths
 from competitions.bit_trader.models.registry import FORECASTERS
 
 
@@ -38,7 +38,7 @@ class Drift:
     learns = True
 
     def __init__(self, settings, device):
-        self.options = read_options(Options, settings)
+        self.options = read_options(Options, settings.options, "options")
         self.mean = 0.0
 
     def fit(self, windows, rows, resume_dir, seed):
@@ -101,7 +101,7 @@ def test_a_forecaster_validates_its_own_options() -> None:
 
     champion = COMPETITION.experiment("champion", "sample")
     wrong = champion.model_copy(update={"forecaster": "drift", "options": {"minutes": 30, "damp": 1.0}})
-    with pytest.raises(InputError, match=r"'drift': options\.damp: is no known key"):
+    with pytest.raises(InputError, match=r"options\.damp: is no known key; expected minutes, damping"):
         make_forecaster(wrong, "cpu")
     for name in ("champion", "arima"):
         unused = COMPETITION.experiment(name, "sample").model_copy(update={"options": {"minutes": 30}})

@@ -6,7 +6,7 @@ from common.base.errors import InputError
 from common.run.experiments import experiment_names
 from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.experiment import FloodExperiment, NetworkSettings, TrainingSettings
-from competitions.etci_flood.models.base import known_options, model_kind
+from competitions.etci_flood.models.base import model_kind
 
 NAMES = experiment_names(COMPETITION.experiments_file)
 
@@ -72,9 +72,3 @@ def test_an_unknown_network_is_refused() -> None:
         ValueError, match=r"unknown segmentation network 'vnet'; expected one of: .*unetplusplus"
     ):
         NetworkSettings(architecture="vnet")
-
-
-def test_options_have_defaults_and_types() -> None:
-    assert known_options({"width": 8}, {"width": 16, "deep": True}) == {"width": 8, "deep": True}
-    with pytest.raises(InputError, match=r"options\.width = 'wide': expected int"):
-        known_options({"width": "wide"}, {"width": 16})

@@ -19,13 +19,17 @@ from tests.etci_flood.small_arrays import random_arrays
 NETWORK = """
 from torch import nn
 
-from competitions.etci_flood.models.base import known_options
+from common.run.experiments import Settings, read_options
 from competitions.etci_flood.models.registry import NETWORKS
+
+
+class TinyOptions(Settings):
+    width: int = 4
 
 
 @NETWORKS.register("tiny")
 def tiny(settings, in_channels):
-    width = known_options(settings.options, {"width": 4})["width"]
+    width = read_options(TinyOptions, settings.options, "network.options").width
     return nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1), nn.ReLU(), nn.Conv2d(width, 1, 1))
 """
 KIND = """
@@ -33,8 +37,13 @@ import json
 
 import numpy as np
 
-from competitions.etci_flood.models.base import FittedFold, ModelKind, known_options, predict_tiles
+from common.run.experiments import Settings, read_options
+from competitions.etci_flood.models.base import FittedFold, ModelKind, predict_tiles
 from competitions.etci_flood.models.registry import MODEL_KINDS
+
+
+class DarkOptions(Settings):
+    threshold: int = 60
 
 
 class Dark:
@@ -50,7 +59,7 @@ class Dark:
 @MODEL_KINDS.register("dark")
 class DarkKind(ModelKind):
     def check(self):
-        self.threshold = known_options(self.settings.options, {"threshold": 60})["threshold"]
+        self.threshold = read_options(DarkOptions, self.settings.options, "options").threshold
 
     def fit(self, job, arrays, training, held_out):
         file = job.fold_folder / "checkpoint.txt"
@@ -123,7 +132,7 @@ def test_a_part_of_ones_own_is_trained_predicts_and_is_loaded(file: Path, tmp_pa
 
 def test_unknown_options_of_a_part_are_refused(file: Path, tmp_path: Path) -> None:
     settings = load_experiment(file, FloodExperiment, "wrong", "full")
-    with pytest.raises(InputError, match=r"options\.height: unknown; expected width"):
+    with pytest.raises(InputError, match=r"options\.height: is no known key; expected width"):
         model_kind(settings).fit(
             job_of(settings, tmp_path / "work"), random_arrays(), np.array([0, 1]), np.array([2])
         )

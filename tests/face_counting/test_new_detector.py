@@ -19,8 +19,8 @@ WEIGHTS = weights_flag("pretrained weights")
 MODULE = '''
 import torch
 
-from common.run.experiments import Settings
-from competitions.face_counting.models.base import FaceDetector, read_options
+from common.run.experiments import Settings, read_options
+from competitions.face_counting.models.base import FaceDetector
 from competitions.face_counting.models.registry import DETECTORS
 
 
@@ -34,7 +34,7 @@ class OneBox(FaceDetector):
 
     def __init__(self, settings, face_sides):
         super().__init__(settings, face_sides)
-        self.options = read_options(SkinOptions, settings)
+        self.options = read_options(SkinOptions, settings.options, "detector.options")
         self.logit = torch.nn.Parameter(torch.zeros(1))
 
     def losses(self, images, boxes):

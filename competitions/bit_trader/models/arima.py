@@ -15,10 +15,11 @@ from threadpoolctl import threadpool_limits
 from common.base.atomic import atomic_write, write_text
 from common.base.console import progress
 from common.learn.arrays import Float32, Float64, Int64
+from common.run.experiments import NoOptions, read_options
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
 from competitions.bit_trader.data.windows import Windows
 from competitions.bit_trader.experiment import Arima, BitTraderExperiment
-from competitions.bit_trader.models.base import History, NoOptions, PricePaths, read_options
+from competitions.bit_trader.models.base import History, PricePaths
 from competitions.bit_trader.models.registry import FORECASTERS
 
 Series = Float64
@@ -41,7 +42,7 @@ class ArimaForecaster:
     learns = False
 
     def __init__(self, settings: BitTraderExperiment, device: str) -> None:  # noqa: ARG002
-        read_options(NoOptions, settings)
+        read_options(NoOptions, settings.options, f"experiment {settings.name!r}, options")
         self.settings, self.lookback = settings.arima, settings.lookback
 
     def fit(self, windows: Windows, rows: Int64, resume_dir: Path, seed: int) -> History:  # noqa: ARG002

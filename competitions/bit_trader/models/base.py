@@ -2,15 +2,10 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol
 
-from pydantic import ValidationError
-
-from common.base.errors import InputError
 from common.learn.arrays import Float32, Int64
-from common.run.experiments import Settings
 from competitions.bit_trader.data.windows import Windows
-from competitions.bit_trader.experiment import BitTraderExperiment
 
 History = list[dict[str, float]]
 
@@ -49,23 +44,3 @@ class Forecaster(Protocol):
     def forecast(self, windows: Windows, rows: Int64, resume_dir: Path) -> PricePaths:
         """Forecast the samples `rows`, each from its own past only."""
         ...
-
-
-class NoOptions(Settings):
-    """For forecasters whose settings have a table in experiment.py."""
-
-
-Options = TypeVar("Options", bound=Settings)
-
-
-def read_options(model: type[Options], settings: BitTraderExperiment) -> Options:
-    """The experiment's `options` as a forecaster's own typed settings; InputError names a wrong key."""
-    try:
-        return model.model_validate(settings.options)
-    except ValidationError as fault:
-        error = fault.errors()[0]
-        key = ".".join(str(part) for part in error["loc"])
-        problem = "is no known key" if error["type"] == "extra_forbidden" else error["msg"]
-        raise InputError(
-            f"experiment {settings.name!r}, forecaster {settings.forecaster!r}: options.{key}: {problem}"
-        ) from None

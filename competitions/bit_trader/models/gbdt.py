@@ -14,11 +14,12 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 from common.learn.arrays import Float32, Float64, Int64
 from common.learn.boosting import booster_of, load_booster, save_booster, train_lightgbm
+from common.run.experiments import NoOptions, read_options
 from competitions.bit_trader.data.bar_files import FIELDS, FUTURE_MINUTES, PAST_MINUTES
 from competitions.bit_trader.data.features import SHORTEST_WINDOW, bar_features, window_volatility
 from competitions.bit_trader.data.windows import Bars, Windows
 from competitions.bit_trader.experiment import BitTraderExperiment
-from competitions.bit_trader.models.base import History, NoOptions, PricePaths, read_options
+from competitions.bit_trader.models.base import History, PricePaths
 from competitions.bit_trader.models.registry import FORECASTERS
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class GbdtForecaster:
     learns = True
 
     def __init__(self, settings: BitTraderExperiment, device: str) -> None:  # noqa: ARG002
-        read_options(NoOptions, settings)
+        read_options(NoOptions, settings.options, f"experiment {settings.name!r}, options")
         if settings.lookback < SHORTEST_WINDOW:
             raise InputError(
                 f"experiment {settings.name!r}: lookback = {settings.lookback}; forecaster 'gbdt' needs at "

@@ -18,10 +18,11 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 from common.learn.arrays import Float32, Int64
 from common.learn.seeding import derived_seed, seed_everything
+from common.run.experiments import NoOptions, read_options
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
 from competitions.bit_trader.data.windows import Windows
 from competitions.bit_trader.experiment import BitTraderExperiment
-from competitions.bit_trader.models.base import History, NoOptions, PricePaths, read_options
+from competitions.bit_trader.models.base import History, PricePaths
 from competitions.bit_trader.models.mixup import mixup
 from competitions.bit_trader.models.silent_keras import keras, tensorflow
 
@@ -35,7 +36,7 @@ class NetworkForecaster(ABC):
     learns = True
 
     def __init__(self, settings: BitTraderExperiment, device: str) -> None:
-        read_options(NoOptions, settings)
+        read_options(NoOptions, settings.options, f"experiment {settings.name!r}, options")
         _choose_device(device)
         self.settings, self.lookback = settings, settings.lookback
         self.learning_rate = settings.training.learning_rate

@@ -1,7 +1,7 @@
 """Interfaces of flood models, and probability maps kept as one byte per pixel."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,12 +14,13 @@ from common.base.errors import InputError
 from common.learn.arrays import Float32, Int64, UInt8
 from common.learn.device import torch_device
 from common.learn.seeding import derived_seed, seed_everything
+from common.run.experiments import NoOptions, read_options
 from common.run.job import Job
 from common.run.trained import TrainedExperiment, trained_experiment
 from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.neighbours import PaddedTiles
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.experiment import FloodExperiment, Options
+from competitions.etci_flood.experiment import FloodExperiment
 from competitions.etci_flood.models.registry import MODEL_KINDS
 
 
@@ -75,7 +76,7 @@ class ModelKind(ABC):
         """Raise InputError where the settings make no sense for this kind."""
         if self.settings.parents:
             raise InputError(f"{self.settings.name}: a {self.settings.model} model takes no parents")
-        known_options(self.settings.options, {})
+        read_options(NoOptions, self.settings.options, "options")
 
     @abstractmethod
     def fit(
@@ -107,17 +108,6 @@ def model_kind(settings: FloodExperiment) -> ModelKind:
     """The kind of model of an experiment; InputError where its settings make no sense."""
     kind: ModelKind = MODEL_KINDS[settings.model](settings)
     return kind
-
-
-def known_options(options: Options, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """`options` over their `defaults`; InputError names an unknown key or a wrong type."""
-    for key, value in options.items():
-        if key not in defaults:
-            raise InputError(f"options.{key}: unknown; expected {', '.join(defaults) or 'no options'}")
-        expected = type(defaults[key])
-        if type(value) is not expected and (type(value), expected) != (int, float):
-            raise InputError(f"options.{key} = {value!r}: expected {expected.__name__}")
-    return {**defaults, **options}
 
 
 def equal_weights(models: Sequence[FloodModel]) -> WeightedModels:

@@ -8,6 +8,7 @@ import numpy as np
 
 from common.base.errors import InputError
 from common.learn.arrays import Int64, UInt8
+from common.run.experiments import NoOptions, read_options
 from common.run.job import Job
 from common.run.trained import TrainedExperiment
 from competitions.etci_flood.data.tiles import TileArrays
@@ -18,7 +19,6 @@ from competitions.etci_flood.models.base import (
     FloodModel,
     ModelKind,
     WeightedModels,
-    known_options,
     model_kind,
 )
 from competitions.etci_flood.models.registry import MODEL_KINDS
@@ -32,7 +32,7 @@ class EnsembleKind(ModelKind):
         """An ensemble needs at least two parents."""
         if len(self.settings.parents) < 2:
             raise InputError(f"{self.settings.name}: parents: an ensemble needs at least two")
-        known_options(self.settings.options, {})
+        read_options(NoOptions, self.settings.options, "options")
 
     def fit(
         self,

@@ -14,6 +14,7 @@ from common.learn.arrays import Float32, Int64, UInt8
 from common.learn.compiled_network import NotCompiledError, compile_network
 from common.learn.device import torch_device
 from common.learn.training import fit
+from common.run.experiments import NoOptions, read_options
 from common.run.job import Job
 from common.run.trained import trained_experiment
 from competitions.etci_flood.data.channels import input_channels
@@ -23,7 +24,6 @@ from competitions.etci_flood.models.base import (
     FittedFold,
     ModelKind,
     equal_weights,
-    known_options,
     model_kind,
     predict_tiles,
     seed_fold,
@@ -61,7 +61,7 @@ class NetworkKind(ModelKind):
             raise InputError(
                 f"{self.settings.name}: a network takes a parent for training.pseudo_labels only"
             )
-        known_options(self.settings.options, {})
+        read_options(NoOptions, self.settings.options, "options")
 
     def fit(
         self, job: Job[FloodExperiment], arrays: TileArrays, training: Int64, held_out: Int64

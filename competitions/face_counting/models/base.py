@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
 import torch
-from pydantic import ValidationError
 from torchvision.ops import nms
 
 from common.base.errors import InputError
@@ -116,19 +115,6 @@ class DenseDetector(FaceDetector):
         """Boxes and scores of all locations."""
         outputs = self(self.scale_pixels(images))
         return self.decode_outputs(list(outputs), images.shape[-2], images.shape[-1])
-
-
-def read_options(model: type[Options], settings: DetectorSettings) -> Options:
-    """`detector.options` as a family's own settings; InputError names an unknown key or a wrong value."""
-    try:
-        return model.model_validate(settings.options)
-    except ValidationError as fault:
-        problem = fault.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        text = problem["msg"]
-        if problem["type"] == "extra_forbidden":
-            text = f"is no known option; expected one of: {', '.join(model.model_fields) or 'none'}"
-        raise InputError(f"detector.options.{key} of {settings.family}: {text}") from None
 
 
 @torch.inference_mode()

@@ -19,9 +19,10 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor
 from torchvision.ops import FrozenBatchNorm2d, RoIPool
 
 from common.learn.arrays import Float64
+from common.run.experiments import read_options
 from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.models.anchors import AnchorOptions, anchor_buffer
-from competitions.face_counting.models.base import FaceDetector, read_options
+from competitions.face_counting.models.base import FaceDetector
 from competitions.face_counting.models.registry import DETECTORS
 from competitions.face_counting.models.torchvision_adapter import (
     IMAGENET,
@@ -58,7 +59,7 @@ class FasterRcnn(FaceDetector):
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:
         super().__init__(settings, face_sides)
-        options = read_options(AnchorOptions, settings)
+        options = read_options(AnchorOptions, settings.options, "detector.options")
         self.network = self.build(settings)
         self.levels = len(self.network.rpn.anchor_generator.sizes)
         number = self.network.rpn.anchor_generator.num_anchors_per_location()

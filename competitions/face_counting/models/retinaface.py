@@ -13,9 +13,9 @@ from torch.nn import functional as F
 from torchvision.ops import box_convert, box_iou
 
 from common.learn.arrays import Float64
-from common.run.experiments import Settings
+from common.run.experiments import NoOptions, read_options
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.models.base import DenseDetector, read_options
+from competitions.face_counting.models.base import DenseDetector
 from competitions.face_counting.models.registry import DETECTORS
 
 STRIDES = (8, 16, 32)
@@ -54,7 +54,7 @@ class RetinaFace(DenseDetector):
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:  # noqa: ARG002
         super().__init__(settings, None)
-        read_options(Settings, settings)
+        read_options(NoOptions, settings.options, "detector.options")
         self.stages = nn.ModuleList(
             [
                 nn.Sequential(

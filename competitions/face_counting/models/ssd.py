@@ -12,9 +12,10 @@ from torchvision.models.detection.anchor_utils import DefaultBoxGenerator
 from torchvision.models.detection.ssd import SSD, SSDHead
 
 from common.learn.arrays import Float64
+from common.run.experiments import read_options
 from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.models.anchors import AnchorOptions, anchor_buffer
-from competitions.face_counting.models.base import FaceDetector, read_options
+from competitions.face_counting.models.base import FaceDetector
 from competitions.face_counting.models.registry import DETECTORS
 from competitions.face_counting.models.torchvision_adapter import (
     MAX_DETECTIONS,
@@ -90,7 +91,7 @@ class Ssd300(Ssd):
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:
         super().__init__(settings, face_sides)
-        options = read_options(Ssd300Options, settings)
+        options = read_options(Ssd300Options, settings.options, "detector.options")
         network = ssd300_vgg16(
             weights=None, weights_backbone=None, num_classes=CLASSES[options.classes], **LIMITS
         )
@@ -110,7 +111,7 @@ class SsdYolov5(Ssd):
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:
         super().__init__(settings, face_sides)
-        options = read_options(AnchorOptions, settings)
+        options = read_options(AnchorOptions, settings.options, "detector.options")
         features = Yolov5Features(settings.size)
         boxes = DefaultBoxGenerator([[2]] * len(features.channels), scales=LIGHT_SCALES)
         network = SSD(

@@ -11,9 +11,9 @@ import torch
 from torchvision.ops import box_convert
 
 from common.learn.arrays import Float64
-from common.run.experiments import Settings
+from common.run.experiments import NoOptions, read_options
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.models.base import DenseDetector, read_options
+from competitions.face_counting.models.base import DenseDetector
 from competitions.face_counting.models.quiet_ultralytics import detection_model
 from competitions.face_counting.models.registry import DETECTORS
 from competitions.face_counting.models.yolov5_backbone import SIZES
@@ -32,7 +32,7 @@ class Yolo(DenseDetector):
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:  # noqa: ARG002
         super().__init__(settings, None)
-        read_options(Settings, settings)
+        read_options(NoOptions, settings.options, "detector.options")
         self.network = detection_model(f"{settings.family}{settings.size}", classes=1)
         for layer in self.network.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):

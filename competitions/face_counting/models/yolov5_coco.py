@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from common.learn.arrays import Float64
-from common.run.experiments import Settings
+from common.run.experiments import NoOptions, read_options
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.models.base import DenseDetector, read_options
+from competitions.face_counting.models.base import DenseDetector
 from competitions.face_counting.models.registry import DETECTORS
 from competitions.face_counting.models.yolov5_backbone import SIZES, STRIDES, Yolov5Features
 
@@ -39,7 +39,7 @@ class Yolov5Coco(DenseDetector):
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:  # noqa: ARG002
         super().__init__(settings, None)
-        read_options(Settings, settings)
+        read_options(NoOptions, settings.options, "detector.options")
         self.features = Yolov5Features(settings.size)
         self.heads = nn.ModuleList(
             [nn.Conv2d(inside, 3 * (5 + CLASSES), 1) for inside in self.features.channels]
