@@ -219,7 +219,7 @@ def test_overrides_name_the_run_whatever_their_order(file: Path) -> None:
 
 def test_options_of_a_part_are_checked_by_its_own_settings() -> None:
     assert read_options(Training, {"epochs": 3}, "network.options") == Training(epochs=3)
-    with pytest.raises(InputError, match=r"network\.options: 'epoch\': is no known key"):
+    with pytest.raises(InputError, match=r"network\.options\.epoch: is no known key; expected epochs, rate"):
         read_options(Training, {"epoch": 3}, "network.options")
     with pytest.raises(InputError, match=r"network\.options: 'epochs\': Input should be a valid integer"):
         read_options(Training, {"epochs": "3"}, "network.options")

@@ -57,10 +57,10 @@ def trained_experiment(
     """
     paths = WorkPaths(Path(work or default_work(competition.slug)).expanduser().absolute())
     record_path = paths.oof_record(name)
-    known = experiment_names(competition.experiments_file)
-    if name.partition("+")[0] not in known:
-        raise InputError(f"unknown experiment {name!r}; {competition.slug} has: {', '.join(known)}")
     if not record_path.is_file():
+        known = experiment_names(competition.experiments_file)
+        if name.partition("+")[0] not in known:
+            raise InputError(f"unknown experiment {name!r}; {competition.slug} has: {', '.join(known)}")
         script = display_path(competition.folder / SCRIPTS["train_folds"])
         raise InputError(
             f"{display_path(record_path)} is missing, so {name!r} is not trained there: run "

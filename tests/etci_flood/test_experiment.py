@@ -59,7 +59,7 @@ def test_contradictory_settings_are_refused(changes: dict[str, Any], words: str)
         ({"model": "ensemble"}, "an ensemble needs at least two"),
         ({"parents": ["a", "b"]}, "a network takes a parent for"),
         ({"model": "pixel_lgbm", "parents": ["a", "b"]}, "takes no parents"),
-        ({"options": {"depth": 3}}, r"options\.depth: unknown; expected no options"),
+        ({"options": {"depth": 3}}, r"options\.depth: is no known key; expected no options"),
     ],
 )
 def test_settings_that_a_kind_of_model_does_not_use_are_refused(changes: dict[str, Any], words: str) -> None:
