@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +84,11 @@ def test_listings_are_read_as_written(tmp_path: Path) -> None:
     assert again.label_group.tolist() == [4293967295]
     assert again.phash.tolist() == [0x94974F937D4C2433]
     assert again.title == ["Paper bag"]
+    pq.write_table(pa.table({"posting_id": ["a"]}), tmp_path / "old.parquet")
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "train.parquet").read_bytes()[:100])
+    for name in ("old.parquet", "cut.parquet"):
+        with pytest.raises(InputError, match="another version"):
+            load_listings(tmp_path / name)
 
 
 @pytest.mark.parametrize(

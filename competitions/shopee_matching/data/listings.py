@@ -4,7 +4,7 @@ import csv
 import os
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import numpy as np
@@ -192,10 +192,15 @@ def write_listings(path: Path, listings: Listings) -> None:
 
 
 def load_listings(path: Path) -> Listings:
-    """Read a split that `write_listings` wrote; InputError when it is missing."""
+    """Read what `write_listings` wrote; InputError when it is missing, damaged or of another version."""
     if not path.is_file():
         raise InputError(f"{display_path(path)} is missing: run 1_preprocess.py first")
-    table = pq.read_table(path)
+    try:
+        table = pq.read_table(path, columns=[field.name for field in fields(Listings)])
+    except (pa.ArrowInvalid, OSError):
+        raise InputError(
+            f"{display_path(path)}: damaged or written by another version; make it again"
+        ) from None
     return Listings(
         posting_id=table["posting_id"].to_pylist(),
         image=table["image"].to_pylist(),
