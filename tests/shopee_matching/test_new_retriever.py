@@ -8,11 +8,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from common.base.errors import InputError
 from common.run import Stage
 from common.run.competition import Competition
 from common.run.run_record import read_record
 from common.run.trained import trained_experiment
 from competitions.shopee_matching import candidates, pipeline
+from competitions.shopee_matching.candidates.base import build_retriever
 from competitions.shopee_matching.candidates.registry import RETRIEVERS
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.experiment import ShopeeExperiment
@@ -20,11 +22,16 @@ from competitions.shopee_matching.predict.predictor import ListingMatcher
 
 MODULE = '''
 import numpy as np
+from pydantic import Field
 
-from common.base.errors import InputError
+from common.run.experiments import Settings
 from competitions.shopee_matching.candidates.base import Retriever
 from competitions.shopee_matching.candidates.pairs import sorted_pairs
 from competitions.shopee_matching.candidates.registry import RETRIEVERS
+
+
+class ModelNumberOptions(Settings):
+    length: int = Field(default=3, ge=1)
 
 
 @RETRIEVERS.register("model_numbers")
@@ -32,11 +39,10 @@ class ModelNumbers(Retriever):
     """Titles that share a word with a digit; the score is 1."""
 
     READS = ("titles",)
+    OPTIONS = ModelNumberOptions
 
     def candidates(self, gallery, queries):
-        length = self.settings.options.get("length", 3)
-        if not isinstance(length, int) or length < 1:
-            raise InputError(f"{self.name}: options.length must be 1 or more")
+        length = self.options.length
         numbers = [
             {word for word in title.lower().split() if len(word) >= length and any(map(str.isdigit, word))}
             for title in gallery.listings.title
@@ -107,4 +113,10 @@ def test_options_are_checked_by_the_retriever(
     flags = (f"--data={catalogue}", f"--work={tmp_path / 'work'}", "--set=options.length=0")
     with pytest.raises(SystemExit):
         run_all(extended, *flags, "--experiment=model_numbers")
-    assert "options.length must be 1 or more" in capsys.readouterr().err
+    assert "options: 'length': Input should be greater than or equal to 1" in capsys.readouterr().err
+
+
+def test_options_of_a_retriever_without_any_are_refused() -> None:
+    settings = COMPETITION.experiment("tfidf", "sample", {"options.words": 2})
+    with pytest.raises(InputError, match=r"options\.words: is no known key; expected no options"):
+        build_retriever(settings)

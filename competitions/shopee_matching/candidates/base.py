@@ -13,12 +13,13 @@ way:
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from common.base.errors import InputError
 from common.learn.arrays import Float32, Int64
+from common.run.experiments import NoOptions, Settings, read_options
 from common.run.job import Job, Result
 from competitions.shopee_matching.candidates.pairs import CandidatePairs
 from competitions.shopee_matching.candidates.registry import RETRIEVERS
@@ -61,7 +62,7 @@ class Retriever:
 
     Parameters
     ----------
-    settings : the experiment; a retriever of one's own takes its settings from `settings.options`.
+    settings : the experiment.
     fold_folders : folders of the folds whose models are used together.
     device : auto, cpu or cuda.
     weights : the folder given by --weights.
@@ -69,6 +70,8 @@ class Retriever:
 
     READS: ClassVar[tuple[Reads, ...]]
     """Values of the setting `reads` that it works with."""
+    OPTIONS: ClassVar[type[Settings]] = NoOptions
+    """What the table `options` of its experiments holds; `self.options` is read by it."""
 
     def __init__(
         self,
@@ -82,6 +85,7 @@ class Retriever:
                 f"{settings.name}: retriever {settings.retriever!r} needs reads = "
                 f"{' or '.join(map(repr, self.READS))}, not {settings.reads!r}"
             )
+        self.options: Any = read_options(self.OPTIONS, settings.options, f"{settings.name}: options")
         self.settings, self.name = settings, settings.name
         self.fold_folders, self.device, self.weights = list(fold_folders), device, weights
 

@@ -5,7 +5,7 @@ A new one is one module in this folder and one TOML entry (`retriever = "my_retr
     @RETRIEVERS.register("my_retriever")
     class MyRetriever(Retriever): ...
 
-`candidates/base.py` has the base class. Its settings come from the entry's table `options`.
+`candidates/base.py` has the base class. Its class attribute `OPTIONS` types the entry's table `options`.
 """
 
 from typing import Any
