@@ -260,13 +260,13 @@ def benchmark_command(doc: str | None, parts: Mapping[str, Callable[[Path], list
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(parts))
-    parser.add_argument("--scratch", type=Path, metavar="DIR", help="for temporary files (up to 10 GB)")
+    parser.add_argument("--temp-dir", type=Path, metavar="DIR", help="for temporary files (up to 10 GB)")
     flags = parser.parse_args()
     unknown = [part for part in flags.parts if part not in parts]
     if unknown:
         parser.error(f"unknown part {unknown[0]}; expected: {', '.join(parts)}")
-    if flags.scratch:
-        flags.scratch.mkdir(parents=True, exist_ok=True)
+    if flags.temp_dir:
+        flags.temp_dir.mkdir(parents=True, exist_ok=True)
     for part in flags.parts or parts:
-        with tempfile.TemporaryDirectory(dir=flags.scratch) as folder:
+        with tempfile.TemporaryDirectory(dir=flags.temp_dir) as folder:
             keep(parts[part](Path(folder)))

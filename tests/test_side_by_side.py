@@ -100,13 +100,13 @@ def test_only_known_parts_are_measured_each_in_an_empty_folder(
 ) -> None:
     seen: list[list[Path]] = []
 
-    def part(scratch: Path) -> list[Comparison]:
-        seen.append(list(scratch.iterdir()))
-        (scratch / "left").touch()
+    def part(temp_dir: Path) -> list[Comparison]:
+        seen.append(list(temp_dir.iterdir()))
+        (temp_dir / "left").touch()
         return []
 
     monkeypatch.setattr(side_by_side, "keep", lambda rows: None)
-    monkeypatch.setattr("sys.argv", ["benchmarks", "--scratch", str(tmp_path / "new" / "scratch")])
+    monkeypatch.setattr("sys.argv", ["benchmarks", "--temp-dir", str(tmp_path / "new" / "scratch")])
     benchmark_command("About.", {"one": part, "two": part})
     assert seen == [[], []]
     assert list((tmp_path / "new" / "scratch").iterdir()) == []

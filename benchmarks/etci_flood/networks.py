@@ -21,14 +21,14 @@ STEPS = 12
 TTA_NAMES: dict[Tta, str] = {"none": "no TTA", "d4": "D4 TTA"}
 
 
-def tile_arrays(scratch: Path) -> TileArrays:
+def tile_arrays(temp_dir: Path) -> TileArrays:
     """Processed labelled tiles of the sample."""
     from competitions.etci_flood.data.layout import find_tiles
     from competitions.etci_flood.data.tiles import write_tile_arrays
 
-    data = sample_tiles(scratch / "data")
+    data = sample_tiles(temp_dir / "data")
     table, files = write_tile_arrays(
-        scratch / "arrays", find_tiles(data).labelled[:TILES], [], lambda _: None
+        temp_dir / "arrays", find_tiles(data).labelled[:TILES], [], lambda _: None
     )
     vv, vh, water, flood = (np.load(file, mmap_mode="r") for file in files)
     return TileArrays(table, vv, vh, water, flood)
@@ -121,9 +121,9 @@ def _batches(loader: Iterable[Any]) -> Iterator[Any]:
                 return
 
 
-def training(scratch: Path) -> list[Comparison]:
+def training(temp_dir: Path) -> list[Comparison]:
     """Steps of the champion's network with its batch size, crops and augmentation."""
-    arrays = tile_arrays(scratch)
+    arrays = tile_arrays(temp_dir)
     ours: list[float] = []
     plain: list[float] = []
     result = compare(
@@ -140,7 +140,7 @@ def training(scratch: Path) -> list[Comparison]:
     return [result.model_copy(update={"note": note})]
 
 
-def mapping(scratch: Path) -> list[Comparison]:
+def mapping(temp_dir: Path) -> list[Comparison]:
     """Prediction of tiles by the champion's network, without and with D4 TTA."""
     import torch
 
@@ -149,7 +149,7 @@ def mapping(scratch: Path) -> list[Comparison]:
     from competitions.etci_flood.models.network_model import TILES_BEFORE_COMPILING, NetworkModel
     from competitions.etci_flood.models.networks import build_network
 
-    arrays = tile_arrays(scratch)
+    arrays = tile_arrays(temp_dir)
     torch.manual_seed(1)
     base = experiment()
     network = build_network(base.network, base.channels)

@@ -74,17 +74,19 @@ def _sync(file: Path) -> None:
         os.fsync(written.fileno())
 
 
-def reading(scratch: Path) -> list[Comparison]:
+def reading(temp_dir: Path) -> list[Comparison]:
     """A thousand tiles, four images each; both sides have written all of it to disk when the clock stops."""
-    data = many_tiles(sample_tiles(scratch / "data"), scratch / "many", FEW_TILES)
-    read_into_arrays(data, scratch / "ours")
-    read_in_a_loop(data, scratch / "plain")
+    data = many_tiles(sample_tiles(temp_dir / "data"), temp_dir / "many", FEW_TILES)
+    read_into_arrays(data, temp_dir / "ours")
+    read_in_a_loop(data, temp_dir / "plain")
     for ours, plain in (("vv", "vv"), ("vh", "vh"), ("flood", "flood_label"), ("water", "water_body_label")):
-        same = np.array_equal(np.load(scratch / f"ours/{ours}.npy"), np.load(scratch / f"plain/{plain}.npy"))
+        same = np.array_equal(
+            np.load(temp_dir / f"ours/{ours}.npy"), np.load(temp_dir / f"plain/{plain}.npy")
+        )
         if not same:
             raise AssertionError(f"the two read different {ours}")
     task = f"read {FEW_TILES:,} tiles of 4 pictures"
-    work = ("threads into memory-mapped bytes", partial(read_into_arrays, data, scratch / "ours"))
+    work = ("threads into memory-mapped bytes", partial(read_into_arrays, data, temp_dir / "ours"))
     return [
         compare(
             SLUG,
@@ -92,7 +94,7 @@ def reading(scratch: Path) -> list[Comparison]:
             ours=work,
             peer=(
                 "Pillow loop, stacked and saved as bytes",
-                partial(read_in_a_loop, data, scratch / "plain"),
+                partial(read_in_a_loop, data, temp_dir / "plain"),
             ),
             target="at least 3x faster",
             runs=3,
@@ -104,7 +106,7 @@ def reading(scratch: Path) -> list[Comparison]:
             ours=work,
             peer=(
                 "Pillow loop, a file of composite and masks a tile",
-                partial(compose_in_a_loop, data, scratch / "tiles"),
+                partial(compose_in_a_loop, data, temp_dir / "tiles"),
             ),
             target="at least 3x faster",
             runs=3,
@@ -133,17 +135,17 @@ def many_tiles(data: Path, many: Path, number: int) -> Path:
     return many
 
 
-def memory(scratch: Path) -> list[Comparison]:
+def memory(temp_dir: Path) -> list[Comparison]:
     """As many tiles as the official training split has, next to a thousand."""
-    data = sample_tiles(scratch / "data")
-    many = many_tiles(data, scratch / "many", OFFICIAL_TILES)
-    few = many_tiles(data, scratch / "few", FEW_TILES)
+    data = sample_tiles(temp_dir / "data")
+    many = many_tiles(data, temp_dir / "many", OFFICIAL_TILES)
+    few = many_tiles(data, temp_dir / "few", FEW_TILES)
     return [
         compare_processes(
             SLUG,
             f"read {OFFICIAL_TILES:,} tiles of 4 pictures",
-            ours=("threads into memory-mapped bytes", partial(read_into_arrays, many, scratch / "all")),
-            peer=(f"the same with {FEW_TILES:,} tiles", partial(read_into_arrays, few, scratch / "part")),
+            ours=("threads into memory-mapped bytes", partial(read_into_arrays, many, temp_dir / "all")),
+            peer=(f"the same with {FEW_TILES:,} tiles", partial(read_into_arrays, few, temp_dir / "part")),
             target="bounded memory",
             runs=1,
             note=f"sample images linked many times; {OFFICIAL_TILES * 262144 / 1e9:.1f} GB are written",

@@ -75,8 +75,7 @@ class TrainingSettings(Settings):
     crop_size: Annotated[int, Field(ge=64, le=256, multiple_of=32)] = 256
     """Side of the random square crop, pixels; 256 is the whole tile."""
     d4_augmentation: bool = True
-    """Whether tile and mask are rotated by 90 degrees and flipped at random (the eight symmetries of the
-    square)."""
+    """Whether tile and mask are rotated by multiples of 90 degrees and flipped at random (group D4)."""
     brightness_shift: Annotated[int, Field(ge=0, le=100)] = 0
     """VV and VH are each shifted by a random number of grey levels, at most this many."""
     loss: Loss = "cross_entropy"
@@ -113,7 +112,7 @@ class PredictionSettings(Settings):
     """How probability maps are predicted."""
 
     tta: Tta = "none"
-    """Test-time augmentation: none, the mean over four flips, or over the eight symmetries of the square."""
+    """Test-time augmentation: none, the mean over four flips, or over D4 (rotations and flips)."""
     context_padding: Annotated[int, Field(ge=0, le=128, multiple_of=32)] = 0
     """Pixels of the adjacent tiles that the network sees around a tile, mirrored where there is none."""
     batch_size: Positive = 8

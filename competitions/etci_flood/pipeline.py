@@ -61,7 +61,7 @@ def pool_folds(job: Job[FloodExperiment]) -> Result:
     arrays = open_tile_arrays(job.processed)
     pooled = evaluate_oof(count_out_of_fold(arrays, job.fold_folders), job.seed)
     decision = pooled.decision | model_kind(job.settings).tune(job, arrays)
-    decision["backscatter_scale"] = typical_scale(arrays).tolist()  # for rasters of one's own
+    decision["image_scale"] = typical_scale(arrays).tolist()  # for rasters of one's own
 
     folder = job.paths.experiment(job.settings.name)
     scenes, thresholds = folder / "oof_scenes.csv", folder / "oof_thresholds.csv"
@@ -109,4 +109,4 @@ def make_submission(job: Job[FloodExperiment]) -> Result:
         tiles.to_csv(partial, index_label="row", lineterminator="\n")
     unchecked.replace(archive)
     flood = sum(int(mask.sum()) for mask in masks)
-    return Result([archive, table, manifest], metrics={"flood_share": flood / max(masks.size, 1)})
+    return Result([archive, table, manifest], metrics={"flood_fraction": flood / max(masks.size, 1)})

@@ -89,7 +89,7 @@ def test_random_traders_pay_about_the_fees() -> None:
     assert found.std() > 0
 
 
-def test_naive_traders_by_hand() -> None:
+def test_baselines_by_hand() -> None:
     past = np.ones((3, 1380))
     past[0, -1], past[1, -1] = 1.1, 0.9
     future = prices(1.5, 0.5, 1.0005)

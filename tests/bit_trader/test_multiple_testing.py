@@ -11,9 +11,9 @@ def rules(count: int, samples: int, gain: float, seed: int) -> np.ndarray:
 
 
 def test_rules_without_skill_are_rarely_significant() -> None:
-    chances = np.array([reality_check(rules(30, 150, 0.0, seed)) for seed in range(30)])
-    assert (chances < 0.05).mean() <= 0.2
-    assert 0.25 < chances.mean() < 0.75
+    p_values = np.array([reality_check(rules(30, 150, 0.0, seed)) for seed in range(30)])
+    assert (p_values < 0.05).mean() <= 0.2
+    assert 0.25 < p_values.mean() < 0.75
 
 
 def test_a_gain_of_many_standard_errors_is_significant() -> None:
@@ -49,8 +49,8 @@ def test_one_rule_is_as_likely_as_its_own_t_statistic_says() -> None:
 def test_the_more_the_rules_tried_differ_the_less_is_left() -> None:
     grown = rules(1, 400, 0.001, 6)[0]
     few, many = np.linspace(-0.05, 0.05, 4), np.tile(np.linspace(-0.05, 0.05, 4), 100)
-    chances = [deflated_sharpe(grown, tried) for tried in (np.zeros(4), few, many)]
-    assert chances[0] > chances[1] > chances[2]
+    p_values = [deflated_sharpe(grown, tried) for tried in (np.zeros(4), few, many)]
+    assert p_values[0] > p_values[1] > p_values[2]
 
 
 def test_the_expected_best_of_many_is_that_of_the_article() -> None:

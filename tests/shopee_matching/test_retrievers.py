@@ -22,7 +22,7 @@ from competitions.shopee_matching.candidates.tfidf import title_pairs
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.data.availability import (
     images_unavailable,
-    informative_titles,
+    titles_available,
     titles_unavailable,
 )
 from competitions.shopee_matching.data.folds import product_folds
@@ -110,7 +110,7 @@ def test_titles_without_words_or_in_one_huge_group_give_nothing() -> None:
     titles = ["grocery product"] * 60 + ["kopi bubuk"] * 2
     pairs = title_pairs(titles, np.arange(62), TfidfSettings(), "t")
     assert list(zip(pairs.query.tolist(), pairs.match.tolist(), strict=True)) == [(60, 61), (61, 60)]
-    assert informative_titles(titles).sum() == 2
+    assert titles_available(titles).sum() == 2
     assert "grocery product" in (titles_unavailable(titles) or "")
     assert titles_unavailable(["a", "b", "c"]) is None
 

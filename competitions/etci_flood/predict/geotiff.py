@@ -101,7 +101,7 @@ def write_flood(
             out.write(mask, 1, window=_rasterio_window(window))
             mapped += int((mask != NO_DATA).sum())
             flooded += int((mask == 1).sum())
-    return {"pixels_mapped": float(mapped), "flood_share": flooded / max(mapped, 1)}
+    return {"pixels_mapped": float(mapped), "flood_fraction": flooded / max(mapped, 1)}
 
 
 def polarisation_bands(raster: Any, path: Path) -> tuple[int, int]:

@@ -41,7 +41,7 @@ class FloodPredictor:
     def __init__(self, trained: TrainedExperiment[FloodExperiment], device: str = "auto") -> None:
         self.settings, self.decision = trained.settings, trained.decision
         self.models = model_kind(trained.settings).load(trained, device)
-        self.image_scale: Float32 = np.array(self.decision["backscatter_scale"], np.float32)
+        self.image_scale: Float32 = np.array(self.decision["image_scale"], np.float32)
 
     @classmethod
     def load(

@@ -175,9 +175,9 @@ def _error(predicted: Bools, truth: UInt8) -> UInt8:
     return np.select([predicted & flood, flood, predicted], [1, 2, 3], 0).astype(np.uint8)
 
 
-def _informative_tiles(scenes: AnyArray, flood_share: Float64) -> list[int]:
+def _informative_tiles(scenes: AnyArray, flood_fraction: Float64) -> list[int]:
     """Tiles whose flood share is closest to a third, alternating between scenes; deterministic."""
-    ranked = np.argsort(np.abs(flood_share - 0.33), kind="stable")
+    ranked = np.argsort(np.abs(flood_fraction - 0.33), kind="stable")
     turns = [[tile for tile in ranked if scenes[tile] == scene] for scene in np.unique(scenes)]
     longest = max(map(len, turns))
     dealt = [int(turn[place]) for place in range(longest) for turn in turns if place < len(turn)]

@@ -10,7 +10,7 @@ from common.run.job import Job
 from competitions.shopee_matching.candidates.base import Embeddings, Gallery
 from competitions.shopee_matching.candidates.encoder_retriever import CHECKPOINT, EncoderRetriever
 from competitions.shopee_matching.candidates.registry import RETRIEVERS
-from competitions.shopee_matching.data.availability import informative_titles
+from competitions.shopee_matching.data.availability import titles_available
 from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.data.vectors import unit_rows
 from competitions.shopee_matching.experiment import ShopeeExperiment, TextSettings
@@ -61,7 +61,7 @@ class TextEncoderRetriever(EncoderRetriever):
     def embed(self, gallery: Gallery) -> Embeddings:
         """Unit rows by the network of each fold; zeros for titles that identify no product."""
         titles, device = gallery.listings.title, torch_device(self.device)
-        unknown = ~informative_titles(titles)
+        unknown = ~titles_available(titles)
         models = []
         for folder in self.model_folders:
             rows = unit_rows(title_embeddings(self._encoder(folder), titles, device))

@@ -9,7 +9,7 @@ from competitions.shopee_matching.candidates.base import Gallery, Retriever
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs, sorted_pairs
 from competitions.shopee_matching.candidates.registry import RETRIEVERS
 from competitions.shopee_matching.candidates.sparse_knn import most_similar_rows
-from competitions.shopee_matching.data.availability import MAX_MATCHES, informative_titles
+from competitions.shopee_matching.data.availability import MAX_MATCHES, titles_available
 from competitions.shopee_matching.data.vectors import tfidf_vectors
 from competitions.shopee_matching.experiment import TfidfSettings
 
@@ -46,7 +46,7 @@ def title_pairs(
     vectors = tfidf_vectors([*titles, *corpus], settings)
     if vectors is None or not len(queries):
         return no_pairs(experiment)
-    known = vectors[: len(titles)].multiply(informative_titles(titles)[:, None]).tocsr()
+    known = vectors[: len(titles)].multiply(titles_available(titles)[:, None]).tocsr()
     # The similarity itself is included, so the bound is the next smaller number.
     smallest = np.nextafter(np.float32(settings.min_similarity), np.float32(0))
     query, match, score = most_similar_rows(known, queries, min(MAX_MATCHES, len(titles)), float(smallest))

@@ -13,7 +13,7 @@ MIN_SHARE = 0.5
 """A modality that fewer listings than this share have is left out."""
 
 
-def informative_titles(titles: Sequence[str]) -> Bools:
+def titles_available(titles: Sequence[str]) -> Bools:
     """(n,) which titles can identify a product: not empty, shared by at most 51 listings."""
     counts = Counter(titles)
     return np.array([bool(title.strip()) and counts[title] <= MAX_MATCHES for title in titles], dtype=bool)
@@ -21,7 +21,7 @@ def informative_titles(titles: Sequence[str]) -> Bools:
 
 def titles_unavailable(titles: Sequence[str]) -> str | None:
     """Why the test titles are of no use, in one line; None when they are."""
-    informative = informative_titles(titles)
+    informative = titles_available(titles)
     if informative.mean() >= MIN_SHARE:
         return None
     title, count = Counter(titles).most_common(1)[0]

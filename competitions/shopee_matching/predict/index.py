@@ -53,7 +53,7 @@ class IndexUpdate:
     """The new index."""
     older: Path | None
     """The index that is extended."""
-    scratch: Path
+    temp_dir: Path
     """Folder for the images of the new listings."""
     image_row: Int32
     """(new,) row of each new listing's image among the new images; -1 without one."""
@@ -73,7 +73,7 @@ def begin_update(
     paths: dict[str, Path],
     folder: Path,
     older: Path | None,
-    scratch: Path,
+    temp_dir: Path,
     warn: Warn,
     retrievers: Sequence[Retriever],
 ) -> IndexUpdate:
@@ -93,22 +93,22 @@ def begin_update(
     folder.mkdir(parents=True)
     # Hashes and descriptors share one size; image networks may have others.
     size = retrievers[0].settings.descriptors.size
-    stored = store_pictures(paths, new.image, size, _images_file(scratch, size))
+    stored = store_pictures(paths, new.image, size, _images_file(temp_dir, size))
     sizes = {each.settings.image.size for each in retrievers if each.settings.reads == "images"}
     for other in sizes - {size}:
-        store_pictures(paths, new.image, other, _images_file(scratch, other))
+        store_pictures(paths, new.image, other, _images_file(temp_dir, other))
     for fault in stored.corrupt:
         warn(fault)
     if stored.missing:
         names = ", ".join(stored.missing[:3])
         warn(f"{len(stored.missing)} pictures are missing, their listings are matched by title: {names}, ...")
-    images = np.load(_images_file(scratch, size), mmap_mode="r")
+    images = np.load(_images_file(temp_dir, size), mmap_mode="r")
     first_image = int(listings.image_row.max(initial=-1)) + 1
     described = [each for each in retrievers if each.settings.reads == "descriptors"]
     if described:
         words = read_words(described[0].fold_folders[0] / WORDS_FILE)
-        describe_images(images, words, scratch / "new", SPLIT, seed=0)
-        first_image = append_descriptors(older, scratch / "new", folder, SPLIT)
+        describe_images(images, words, temp_dir / "new", SPLIT, seed=0)
+        first_image = append_descriptors(older, temp_dir / "new", folder, SPLIT)
     image_row, phash = listings.image_row.copy(), listings.phash.copy()
     image_row[known:] = np.where(stored.image_row >= 0, stored.image_row + first_image, -1)
     computed = image_hashes(replace(new, image_row=stored.image_row), images)
@@ -116,7 +116,7 @@ def begin_update(
     listings = replace(listings, image_row=image_row, phash=phash)
     write_listings(folder / "listings.parquet", listings)
     rows = np.arange(known, len(listings))
-    return IndexUpdate(listings, rows, folder, older, scratch, stored.image_row)
+    return IndexUpdate(listings, rows, folder, older, temp_dir, stored.image_row)
 
 
 def merged_listings(older: Path | None, new: Listings) -> Listings:
@@ -141,7 +141,7 @@ def add_member(update: IndexUpdate, retriever: Retriever) -> Member:
     gallery = Gallery(update.listings, update.folder, SPLIT)
     if retriever.fitted:
         embeddings = retriever.embed(
-            Gallery(update.new_listings, _images_file(update.scratch, size).parent, SPLIT)
+            Gallery(update.new_listings, _images_file(update.temp_dir, size).parent, SPLIT)
         )
         if embeddings is not None:
             gallery = replace(gallery, embeddings=_all_embeddings(update, retriever.name, embeddings))
@@ -185,5 +185,5 @@ def _write_array(path: Path, array: AnyArray) -> None:
         stored[:] = array
 
 
-def _images_file(scratch: Path, size: int) -> Path:
-    return scratch / f"{size}px" / f"{SPLIT}_pictures.npy"
+def _images_file(temp_dir: Path, size: int) -> Path:
+    return temp_dir / f"{size}px" / f"{SPLIT}_pictures.npy"

@@ -123,10 +123,10 @@ class ListingMatcher:
             raise InputError("images: the folder of the pictures is needed (or columns without image)")
         paths = catalogue_pictures(new, table if isinstance(table, Path) else None, images)
         older = readable_folder(Path(index), "the index") if index is not None else None
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "index"
+        with tempfile.TemporaryDirectory() as temp_dir:
+            folder = Path(temp_dir) / "index"
             matches = self.match(
-                new, paths, folder, Path(scratch) / "new", older, lambda text: log(f"warning: {text}")
+                new, paths, folder, Path(temp_dir) / "new", older, lambda text: log(f"warning: {text}")
             )
             if save_index is not None:
                 with atomic_folder(Path(save_index).expanduser().absolute()) as unfinished:
@@ -138,7 +138,7 @@ class ListingMatcher:
         new: Listings,
         paths: dict[str, Path],
         folder: Path,
-        scratch: Path,
+        temp_dir: Path,
         older: Path | None = None,
         warn: Warn = log,
     ) -> CatalogueMatches:
@@ -147,10 +147,10 @@ class ListingMatcher:
         Parameters
         ----------
         paths : name -> path of each picture that the listings name.
-        scratch : a folder for images of the new listings.
+        temp_dir : a folder for images of the new listings.
         warn : called with one line per fault of the input that does not stop the work.
         """
-        update = begin_update(new, paths, folder, older, scratch, warn, self.retrievers)
+        update = begin_update(new, paths, folder, older, temp_dir, warn, self.retrievers)
         pairs = self._candidates(update)
         query, match = select_matches(pairs, self.rule, len(update.listings))
         return CatalogueMatches(
