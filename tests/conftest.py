@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import pytest
 from filelock import FileLock
 
@@ -17,6 +18,8 @@ from common.run.sample_data import make_sample_data
 from competitions.discovery import competition_of
 
 SCALE = 0.25
+hypothesis.settings.register_profile("any_machine", deadline=None)  # a busy machine is no fault of the code
+hypothesis.settings.load_profile("any_machine")
 
 
 @dataclass(frozen=True)
