@@ -221,5 +221,5 @@ def test_options_of_a_part_are_checked_by_its_own_settings() -> None:
     assert read_options(Training, {"epochs": 3}, "network.options") == Training(epochs=3)
     with pytest.raises(InputError, match=r"network\.options\.epoch: is no known key; expected epochs, rate"):
         read_options(Training, {"epoch": 3}, "network.options")
-    with pytest.raises(InputError, match=r"network\.options: 'epochs\': Input should be a valid integer"):
+    with pytest.raises(InputError, match=r"network\.options\.epochs: Input should be a valid integer"):
         read_options(Training, {"epochs": "3"}, "network.options")

@@ -179,7 +179,12 @@ def read_options(model: type[AnySettings], options: Mapping[str, Any], where: st
     if unknown:
         known = ", ".join(model.model_fields) or "no options"
         raise InputError(f"{where}.{unknown[0]}: is no known key; expected {known}")
-    return _validated(model, dict(options), where)
+    try:
+        return model.model_validate(dict(options))
+    except ValidationError as fault:
+        problem = fault.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise InputError(f"{where}.{key}: {problem['msg']}") from None
 
 
 def run_name(name: str, overrides: Overrides | None) -> str:

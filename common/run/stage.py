@@ -136,7 +136,7 @@ class _Run:
     def own_data(self, asked: OwnData) -> None:
         """Predict what `asked` names; a run.json is kept as for any unit of work."""
         competition, flags = self.competition, self.flags
-        hashes = {label: hash_path(path) for label, path in asked.files.items()}
+        hashes: dict[str, str] = {}
         if asked.needs_training:
             trained = trained_experiment(
                 competition, run_name(flags.experiment, flags.overrides), self.paths.work
@@ -148,6 +148,7 @@ class _Run:
             profile = cast(Profile, flags.profile or "full")
             settings = competition.experiment(flags.experiment, profile, flags.overrides)
             seed = DEFAULT_SEED if flags.seed is None else flags.seed
+        hashes |= {label: hash_path(path) for label, path in asked.files.items()}
         paths = self.paths
         record_path = paths.experiment(settings.name) / f"{asked.name}.run.json"
         decisive = [settings.model_dump(exclude=set(settings.DESCRIPTIVE)), asked.options]

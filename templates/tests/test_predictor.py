@@ -46,7 +46,7 @@ def test_a_restored_model_predicts_the_same(kind: str, tmp_path: Path) -> None:
 
 def test_wrong_options_end_in_one_line() -> None:
     for kind in CLASSIFIERS.names():
-        with pytest.raises(InputError, match=r"model\.options: 'depth\': is no known key"):
+        with pytest.raises(InputError, match=r"model\.options\.depth: is no known key"):
             CLASSIFIERS[kind]({"depth": 3})
 
 

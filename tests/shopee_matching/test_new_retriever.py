@@ -113,7 +113,7 @@ def test_options_are_checked_by_the_retriever(
     flags = (f"--data={catalogue}", f"--work={tmp_path / 'work'}", "--set=options.length=0")
     with pytest.raises(SystemExit):
         run_all(extended, *flags, "--experiment=model_numbers")
-    assert "options: 'length': Input should be greater than or equal to 1" in capsys.readouterr().err
+    assert "options.length: Input should be greater than or equal to 1" in capsys.readouterr().err
 
 
 def test_options_of_a_retriever_without_any_are_refused() -> None:
