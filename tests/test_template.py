@@ -139,7 +139,7 @@ def test_figures_are_kept_by_report_readme(in_root: Path, tested: str, tmp_path:
     assert (in_root / "docs" / f"{SLUG}.png").is_file()
     table = readme.read_text().partition("<!-- /results -->")[0]
     assert [f"| `{name}` |" in table for name in ("champion", "logistic_ratios")] == [True, True]
-    assert "6 experiments that were not run" in table
+    assert "Not run: 6 of the experiments" in table
     assert f"[{SLUG}](competitions/{SLUG})" in (in_root / "README.md").read_text()
 
 

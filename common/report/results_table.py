@@ -114,7 +114,7 @@ def keep_results(file: Path, new: list[ResultRow]) -> list[ResultRow]:
 
 
 def paper_table(competition: Competition[Any], results: list[ResultRow]) -> str:
-    """Markdown: every run with the paper's figure and ours; experiments that were not run are folded."""
+    """Markdown: every run with the paper's figure and ours; the others are folded."""
     header = ["experiment", "paper", f"reported {competition.metric}", *COLUMNS, "commit", "processor"]
     run, not_run = [], []
     for name, entry in read_experiments(competition.experiments_file).items():
