@@ -10,10 +10,10 @@ from common.run.experiments import (
     Settings,
     experiment_names,
     load_experiment,
-    parse_overrides,
     read_experiments,
     read_options,
 )
+from common.run.overrides import parse_overrides
 
 
 class Training(Settings):

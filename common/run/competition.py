@@ -9,7 +9,8 @@ from typing import Any, Generic
 from pydantic import ValidationError
 
 from common.base.errors import InputError
-from common.run.experiments import AnyExperiment, Overrides, Profile, load_experiment
+from common.run.experiments import AnyExperiment, Profile, load_experiment
+from common.run.overrides import Overrides
 from common.run.run_record import RunRecord
 
 

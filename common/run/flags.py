@@ -8,7 +8,8 @@ from typing import Any
 
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.run.experiments import parse_overrides, read_experiments
+from common.run.experiments import read_experiments
+from common.run.overrides import parse_overrides
 from common.run.run_record import hash_path
 
 AddFlags = Callable[[argparse.ArgumentParser], None]

@@ -8,9 +8,10 @@ from common.base.console import log
 from common.base.errors import InputError
 from common.base.paths import WorkPaths, default_data, display_path, is_sample_data, readable_folder
 from common.run.competition import Competition
-from common.run.experiments import Experiment, Overrides, Profile, run_name
+from common.run.experiments import Experiment, Profile
 from common.run.flags import StageFlags
 from common.run.job import SCRIPTS, StageName
+from common.run.overrides import Overrides, run_name
 from common.run.run_record import RunRecord, read_record
 from common.run.sample_data import DEFAULT_SEED, make_sample_data
 
