@@ -12,7 +12,7 @@ from common.base.paths import ROOT, display_path, readable_folder
 from common.report.evaluation import Evaluation, best_baseline, evaluate, finished_experiments
 from common.run.command import run_command
 from common.run.competition import Competition, Finished
-from common.run.experiments import read_experiments
+from common.run.experiments import read_experiments, unknown_experiment
 from competitions.discovery import SLUGS, competition_of
 
 
@@ -139,7 +139,7 @@ def experiments(flags: argparse.Namespace) -> int:
     elif flags.which in entries:
         names = [flags.which]
     else:
-        raise InputError(f"unknown experiment {flags.which!r}; {flags.slug} has: {', '.join(entries)}")
+        raise InputError(unknown_experiment(flags.slug, flags.which, list(entries)))
     if flags.which is not None and not flags.json:
         for name in names:
             log(name)

@@ -223,3 +223,10 @@ def test_options_of_a_part_are_checked_by_its_own_settings() -> None:
         read_options(Training, {"epoch": 3}, "network.options")
     with pytest.raises(InputError, match=r"network\.options\.epochs: Input should be a valid integer"):
         read_options(Training, {"epochs": "3"}, "network.options")
+
+
+def test_one_of_many_names_is_guessed(file: Path) -> None:
+    file.write_text("".join(f"[experiments.run{number}]\n" for number in range(20)))
+    with pytest.raises(InputError, match=r"did you mean run1 .*experiments .*` lists all 20") as fault:
+        load_experiment(file, Sample, "run_1", "full")
+    assert len(str(fault.value)) < 250

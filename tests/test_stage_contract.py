@@ -459,7 +459,9 @@ def test_faults_of_own_data_end_in_one_line(own_command: Command, folder: Path) 
     assert own_command()[0] == 0, "without the flag the test split is predicted"
 
 
-def test_a_trained_experiment_is_read_from_its_own_folder(command: Command, folder: Path) -> None:
+def test_a_trained_experiment_is_read_from_its_own_folder(
+    command: Command, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for stage in ("preprocess", "train_folds"):
         command(stage)
     copied = folder / "copied"
@@ -472,6 +474,8 @@ def test_a_trained_experiment_is_read_from_its_own_folder(command: Command, fold
     assert all(path.is_dir() for path in trained.fold_folders)
     with pytest.raises(InputError, match="unknown experiment 'triple'; toy has: champion, double"):
         trained_experiment(toy.competition(folder / "code"), "triple", copied)
+    trained.log_sample_data()
+    assert "note: champion was trained on the synthetic sample data" in capsys.readouterr().out
     shutil.rmtree(copied / "double")
     with pytest.raises(InputError, match=r"2_train_folds\.py --experiment double"):
         trained.parents()

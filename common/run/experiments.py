@@ -23,6 +23,7 @@ reported, ablation). A grid makes one entry per combination of its axes, the fir
 An unknown key or a wrong type is an InputError that names the key.
 """
 
+import difflib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar
@@ -34,6 +35,7 @@ from common.run.entries import IDENTITY, merged, nested, read_tables, resolve_en
 from common.run.overrides import Overrides, run_name, settings_hash
 
 Profile = Literal["sample", "full"]
+MAX_NAMED = 12
 
 
 class Settings(BaseModel):
@@ -129,7 +131,7 @@ def load_experiment(
     tables = read_tables(file)
     entries = resolve_entries(file, tables)
     if name not in entries:
-        raise InputError(f"unknown experiment {name!r}; {file} has: {', '.join(entries)}")
+        raise InputError(unknown_experiment(file.parent.name, name, list(entries)))
     _check_parents(file, entries, name)
     own = {key: value for key, value in entries[name].items() if key != "profiles"}
     resolved: dict[str, Any] = {"name": name}
@@ -156,6 +158,15 @@ def load_experiment(
             "and needs their folds; set it on them"
         )
     return _validated(model, resolved | {"processed_suffix": f"+{settings_hash(wanted)}"}, "--set")
+
+
+def unknown_experiment(slug: str, name: str, names: list[str]) -> str:
+    """The message for a name that is no experiment: all there are, or those that look like it."""
+    if len(names) <= MAX_NAMED:
+        return f"unknown experiment {name!r}; {slug} has: {', '.join(names)}"
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    return f"unknown experiment {name!r}; {guess}`python -m competitions experiments {slug}` lists all {len(names)}"
 
 
 def read_options(model: type[AnySettings], options: Mapping[str, Any], where: str) -> AnySettings:

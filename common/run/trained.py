@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic
 
+from common.base.console import log
 from common.base.errors import InputError
 from common.base.paths import WorkPaths, default_work, display_path
 from common.run.competition import Competition
-from common.run.experiments import AnyExperiment, experiment_names
+from common.run.experiments import AnyExperiment, experiment_names, unknown_experiment
 from common.run.job import SCRIPTS
 from common.run.run_record import RunRecord, read_record
 
@@ -41,6 +42,14 @@ class TrainedExperiment(Generic[AnyExperiment]):
         """Folders of all folds, in order; each holds the fold's model."""
         return [self.paths.fold(self.settings.name, fold) for fold in range(self.settings.folds)]
 
+    def log_sample_data(self) -> None:
+        """Say before own data are predicted that models of the synthetic sample data know nothing of them."""
+        if self.record.sample_data:
+            log(
+                f"note: {self.settings.name} was trained on the synthetic sample data; its predictions for "
+                "real data show the format, not the quality. Train on official data for real use."
+            )
+
     def parents(self) -> list["TrainedExperiment[AnyExperiment]"]:
         """The experiments that this one combines, in order."""
         return [trained_experiment(self.competition, name, self.paths.work) for name in self.settings.parents]
@@ -60,7 +69,7 @@ def trained_experiment(
     if not record_path.is_file():
         known = experiment_names(competition.experiments_file)
         if name.partition("+")[0] not in known:
-            raise InputError(f"unknown experiment {name!r}; {competition.slug} has: {', '.join(known)}")
+            raise InputError(unknown_experiment(competition.slug, name, known))
         script = display_path(competition.folder / SCRIPTS["train_folds"])
         raise InputError(
             f"{display_path(record_path)} is missing, so {name!r} is not trained there: run "

@@ -30,4 +30,6 @@ def load(
     """
     from competitions.bit_trader.predict.predictor import BitTraderPredictor
 
-    return BitTraderPredictor(experiment, work, device)
+    model = BitTraderPredictor(experiment, work, device)
+    model.trained.log_sample_data()
+    return model

@@ -10,7 +10,6 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 from common.learn.seeding import derived_seed
 from common.run.job import Job, Result
-from competitions.bit_trader import load
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES, PAST_MINUTES, BarFile, find_bar_file
 from competitions.bit_trader.data.folds import held_out_sets
 from competitions.bit_trader.data.windows import (
@@ -36,6 +35,7 @@ from competitions.bit_trader.models.forecasts import (
     read_forecasts,
     write_forecasts,
 )
+from competitions.bit_trader.predict.predictor import BitTraderPredictor
 from competitions.bit_trader.rules.submission import official_test_ids, submission_faults, write_submission
 
 BitTraderJob = Job[BitTraderExperiment]
@@ -144,7 +144,7 @@ def pool_folds(job: BitTraderJob) -> Result:
 def infer(job: BitTraderJob) -> Result:
     """Forecast the test samples; forecasts are averaged over folds and repeats."""
     windows = open_windows(job.processed, "test")
-    forecasts, warnings = load(job.settings.name, job.paths.work, job.device).forecast(
+    forecasts, warnings = BitTraderPredictor(job.settings.name, job.paths.work, job.device).forecast(
         windows, job.resume_dir
     )
     for warning in warnings:

@@ -29,4 +29,6 @@ def load(
     from competitions.shopee_matching.competition import COMPETITION
     from competitions.shopee_matching.predict.predictor import ListingMatcher
 
-    return ListingMatcher(trained_experiment(COMPETITION, experiment, work), device)
+    trained = trained_experiment(COMPETITION, experiment, work)
+    trained.log_sample_data()
+    return ListingMatcher(trained, device)

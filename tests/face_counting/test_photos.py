@@ -192,7 +192,7 @@ def test_networks_trained_on_sample_data_say_so(trained: Trained, photos: Path, 
     work = shutil.copytree(trained("face_counting").work, tmp_path / "work")
     done = run_stage("face_counting", 3, "--images", photos, "--work", work)
     assert done.code == 0, done.text
-    assert "trained on drawn sample faces" in done.text
+    assert "trained on the synthetic sample data" in done.text
     assert len(_rows(work / "champion" / "images" / "counts.csv")) == 9
 
 

@@ -82,7 +82,7 @@ class BitTraderPredictor:
     def __init__(
         self, experiment: str = "champion", work: Path | str | None = None, device: str = "auto"
     ) -> None:
-        trained = trained_experiment(COMPETITION, experiment, work)
+        self.trained = trained = trained_experiment(COMPETITION, experiment, work)
         self.settings, self.decision = trained.settings, trained.decision
         self.strategy = decided_strategy(self.decision)
         self._fold_folders, self._device = trained.fold_folders, device
@@ -143,6 +143,7 @@ class BitTraderPredictor:
 def predict_klines(job: OwnDataJob[BitTraderExperiment]) -> Result:
     """3_infer --klines: write the table of windows and the forecasts."""
     predictor = BitTraderPredictor(job.experiment, job.paths.work, job.device)
+    predictor.trained.log_sample_data()
     prediction = predictor.predict_windows(job.stage_args.klines, job.stage_args.every, job.resume_dir)
     for warning in prediction.warnings:
         job.warn(warning)

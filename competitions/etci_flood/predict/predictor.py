@@ -48,7 +48,9 @@ class FloodPredictor:
         cls, experiment: str = "champion", work: Path | str | None = None, device: str = "auto"
     ) -> "FloodPredictor":
         """The predictor of an experiment that was trained in `work`."""
-        return cls(trained_experiment(COMPETITION, experiment, work), device)
+        trained = trained_experiment(COMPETITION, experiment, work)
+        trained.log_sample_data()
+        return cls(trained, device)
 
     @overload
     def predict(

@@ -105,10 +105,7 @@ class FaceCounter:
             )
         networks = len(set(itertools.chain(*folds)))
         origin = f"{networks} networks of {experiment} (profile {trained.record.profile})"
-        if trained.record.sample_data:
-            origin += (
-                ", trained on drawn sample faces: train on photos, or give --weights, to count real faces"
-            )
+        trained.log_sample_data()
         return cls(folds, trained.settings, trained.decision, device, origin)
 
     @classmethod

@@ -48,7 +48,9 @@ class Predictor:
     @classmethod
     def load(cls, experiment: str = "champion", work: Path | str | None = None) -> "Predictor":
         """Read a trained experiment and its parents; InputError when one is missing or damaged."""
-        return cls._of(trained_experiment(COMPETITION, experiment, work))
+        trained = trained_experiment(COMPETITION, experiment, work)
+        trained.log_sample_data()
+        return cls._of(trained)
 
     @classmethod
     def _of(cls, trained: TrainedExperiment[MyExperiment]) -> "Predictor":
