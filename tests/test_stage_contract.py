@@ -428,6 +428,7 @@ def test_own_data_are_predicted_once_and_recorded(own_command: Command, folder: 
     code, text = own_command("--numbers", str(numbers))
     assert code == 0, text
     assert "warning: 'x' is no number" in text
+    assert re.search(r"written: .*champion/numbers/numbers\.txt\n", text)
     out = folder / "work" / "toy" / "champion" / "numbers" / "numbers.txt"
     assert out.read_text() == "2.0 4.0"
     record = read_record(out.with_name("numbers.run.json"))

@@ -166,7 +166,8 @@ def unknown_experiment(slug: str, name: str, names: list[str]) -> str:
         return f"unknown experiment {name!r}; {slug} has: {', '.join(names)}"
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     guess = f"did you mean {' or '.join(near)}? " if near else ""
-    return f"unknown experiment {name!r}; {guess}`python -m competitions experiments {slug}` lists all {len(names)}"
+    command = f"`python -m competitions experiments {slug}`"
+    return f"unknown experiment {name!r}; {guess}{command} lists all {len(names)}"
 
 
 def read_options(model: type[AnySettings], options: Mapping[str, Any], where: str) -> AnySettings:

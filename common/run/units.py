@@ -40,6 +40,7 @@ from common.run.stage_inputs import Inputs, StageInputs
 from common.run.trained import TrainedExperiment, trained_experiment
 
 MAX_WARNINGS_LOGGED = 5
+MAX_OUTPUTS_LOGGED = 3
 
 
 class StageRun:
@@ -126,6 +127,12 @@ class StageRun:
             self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
+        for output in record.outputs[:MAX_OUTPUTS_LOGGED]:
+            log(f"  written: {display_path(paths.work / output.path)}")
+        if len(record.outputs) > MAX_OUTPUTS_LOGGED:
+            log(
+                f"  written: {len(record.outputs) - MAX_OUTPUTS_LOGGED} more, listed in {display_path(record_path)}"
+            )
 
     def _folds(self, inputs: Inputs) -> None:
         name, folds = inputs.settings.name, inputs.settings.folds

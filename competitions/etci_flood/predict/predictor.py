@@ -7,9 +7,7 @@ from typing import overload
 
 import numpy as np
 
-from common.base.console import log
 from common.base.errors import InputError
-from common.base.paths import display_path
 from common.learn.arrays import AnyArray, Float32, UInt8
 from common.run.job import Result
 from common.run.own_data import OwnDataJob
@@ -129,7 +127,6 @@ def predict_own_raster(job: OwnDataJob[FloodExperiment]) -> Result:
     flood = job.output("_flood.tif")
     args = job.stage_args
     metrics = model.write_geotiff(args.geotiff, flood, water=args.water, units=args.units)
-    log(f"  flood mask: {display_path(flood)}")
     return Result([flood], metrics)
 
 
