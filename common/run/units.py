@@ -129,10 +129,9 @@ class StageRun:
         _log_result(title, record, job.warnings, record_path)
         for output in record.outputs[:MAX_OUTPUTS_LOGGED]:
             log(f"  written: {display_path(paths.work / output.path)}")
-        if len(record.outputs) > MAX_OUTPUTS_LOGGED:
-            log(
-                f"  written: {len(record.outputs) - MAX_OUTPUTS_LOGGED} more, listed in {display_path(record_path)}"
-            )
+        more = len(record.outputs) - MAX_OUTPUTS_LOGGED
+        if more > 0:
+            log(f"  written: {more} more, listed in {display_path(record_path)}")
 
     def _folds(self, inputs: Inputs) -> None:
         name, folds = inputs.settings.name, inputs.settings.folds
