@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from common.base.atomic import atomic_array, atomic_write
+from common.base.atomic import atomic_array
 from common.base.console import log
 from common.files.tables import write_table
 from common.learn.seeding import seed_everything
@@ -65,8 +65,8 @@ def pool_folds(job: Job[FloodExperiment]) -> Result:
 
     folder = job.paths.experiment(job.settings.name)
     scenes, thresholds = folder / "oof_scenes.csv", folder / "oof_thresholds.csv"
-    write_table(scenes, pooled.scenes)
-    write_table(thresholds, pooled.thresholds)
+    write_table(scenes, pooled.scenes, float_format="%.6f")
+    write_table(thresholds, pooled.thresholds, float_format="%.6f")
     for line in scene_lines(pooled.scenes):
         log(f"  {line}")
     return Result([scenes, thresholds], pooled.metrics, decision)
@@ -105,8 +105,7 @@ def make_submission(job: Job[FloodExperiment]) -> Result:
         job.paths.submission(job.settings.name, suffix) for suffix in (".zip", ".csv", "_tiles.csv")
     )
     write_rle_table(table, tiles["tile"].tolist(), masks)
-    with atomic_write(manifest) as partial:
-        tiles.to_csv(partial, index_label="row", lineterminator="\n")
+    write_table(manifest, tiles, index=True, index_label="row")
     unchecked.replace(archive)
     flood = sum(int(mask.sum()) for mask in masks)
     return Result([archive, table, manifest], metrics={"flood_fraction": flood / max(masks.size, 1)})

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.base.atomic import atomic_write
 from common.base.errors import InputError
+from common.files.tables import write_table
 from common.files.weights import save_weights
 from common.learn.device import torch_device
 from common.learn.seeding import derived_seed, seed_everything
@@ -51,8 +51,8 @@ def preprocess(job: FaceJob) -> Result:
         job.warn(message)
     outputs = [
         pixels,
-        _write_table(stored_pictures.pictures_file(job.processed), pictures),
-        _write_table(stored_pictures.boxes_file(job.processed), boxes),
+        write_table(stored_pictures.pictures_file(job.processed), pictures),
+        write_table(stored_pictures.boxes_file(job.processed), boxes),
     ]
     metrics: dict[str, float] = {
         "train_pictures": len(labelled),
@@ -100,7 +100,7 @@ def pool_folds(job: FaceJob) -> Result:
     pooled = pool_faces(job.fold_folders, number_of_views(job), labels)
     tuned = tune(pooled, job.settings.counting)
     path = job.paths.experiment(job.settings.name) / "oof.parquet"
-    _write_table(path, pooled.pictures.assign(count=tuned.counts))
+    write_table(path, pooled.pictures.assign(count=tuned.counts))
     return Result([path], metrics=tuned.metrics, decision=tuned.decision)
 
 
@@ -108,7 +108,7 @@ def infer(job: FaceJob) -> Result:
     """Boxes of every fold's network in the test pictures; an ensemble stacks its members' boxes."""
     boxes = ensemble_test(job) if job.settings.parents else pd.concat(_test_boxes(job), ignore_index=True)
     path = job.paths.test(job.settings.name, ".parquet")
-    return Result([_write_table(path, boxes)], metrics={"boxes": len(boxes)})
+    return Result([write_table(path, boxes)], metrics={"boxes": len(boxes)})
 
 
 def _test_boxes(job: FaceJob) -> Iterator[pd.DataFrame]:
@@ -154,12 +154,6 @@ def _readable_pictures(job: FaceJob, split: str) -> StoredPictures:
 
 def _write_oof(job: FaceJob, pictures: pd.DataFrame, boxes: pd.DataFrame) -> list[Path]:
     return [
-        _write_table(job.fold_folder / "held_out.parquet", pictures),
-        _write_table(job.fold_folder / "oof.parquet", boxes),
+        write_table(job.fold_folder / "held_out.parquet", pictures),
+        write_table(job.fold_folder / "oof.parquet", boxes),
     ]
-
-
-def _write_table(path: Path, table: pd.DataFrame) -> Path:
-    with atomic_write(path) as partial:
-        table.to_parquet(partial, index=False)
-    return path

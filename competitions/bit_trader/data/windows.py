@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from common.base.atomic import atomic_array, atomic_write
+from common.base.atomic import atomic_array
+from common.files.tables import write_table
 from common.learn.arrays import Float32, Float64, Int64
 from common.learn.seeding import derived_seed
 from competitions.bit_trader.data.bar_files import (
@@ -100,9 +101,7 @@ def store_bars(source: Path, minutes: int, target: Path) -> BarFile:
 def write_samples(path: Path, sample_id: Int64, coin_index: Int64, fold_order: Int64) -> None:
     """Write the samples of a split as parquet: sample_id, coin_index, fold_order_0 to fold_order_4."""
     columns = {f"fold_order_{repeat}": fold_order[:, repeat] for repeat in range(MAX_REPEATS)}
-    table = pl.DataFrame({"sample_id": sample_id, "coin_index": coin_index} | columns)
-    with atomic_write(path) as partial:
-        table.write_parquet(partial)
+    write_table(path, pl.DataFrame({"sample_id": sample_id, "coin_index": coin_index} | columns))
 
 
 def draw_fold_orders(samples: int, seed: int) -> Int64:

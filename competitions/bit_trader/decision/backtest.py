@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from common.base.atomic import atomic_write
+from common.files.tables import write_table
 from common.learn.arrays import Bools, Float64, Floats, Int64
 from common.learn.bootstrap import bootstrap_interval
 from common.run.competition import Score
@@ -111,9 +111,7 @@ def write_coins(path: Path, coin_index: Int64, future_open: Floats, tested: Back
             | {name: figures[name] for name in kept}
             | {"held": equity_of(held[selected])}
         )
-    with atomic_write(path) as partial:
-        pl.DataFrame(rows).write_parquet(partial)
-    return path
+    return write_table(path, pl.DataFrame(rows))
 
 
 def score_submission(submission: Path, truth: Path) -> Score:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from common.base.atomic import atomic_write
+from common.files.tables import write_table
 from common.learn.arrays import Floats
 from competitions.bit_trader.data.bar_files import FIELDS
 from competitions.bit_trader.data.folds import cv_groups
@@ -130,7 +130,7 @@ def write_trades(path: Path, windows: Windows, cross_fitted: CrossFitted) -> Pat
         )
         for repeat, positions in enumerate(cross_fitted.positions)
     ]
-    return _write_table(path, pl.concat(tables))
+    return write_table(path, pl.concat(tables))
 
 
 def write_threshold_curve(path: Path, curves: Sequence[ThresholdCurve]) -> Path:
@@ -147,7 +147,7 @@ def write_threshold_curve(path: Path, curves: Sequence[ThresholdCurve]) -> Path:
         )
         for curve in curves
     ]
-    return _write_table(path, pl.concat(tables))
+    return write_table(path, pl.concat(tables))
 
 
 def write_strategies(path: Path, results: StrategyResults) -> Path:
@@ -156,10 +156,4 @@ def write_strategies(path: Path, results: StrategyResults) -> Path:
         {"strategy": kind, "sell": sell, **result.cross_fitted.tested.figures}
         for (kind, sell), result in results.items()
     ]
-    return _write_table(path, pl.DataFrame(rows))
-
-
-def _write_table(path: Path, table: pl.DataFrame) -> Path:
-    with atomic_write(path) as partial:
-        table.write_parquet(partial)
-    return path
+    return write_table(path, pl.DataFrame(rows))

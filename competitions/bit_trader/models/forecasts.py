@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from common.base.atomic import atomic_write
+from common.files.tables import write_table
 from common.learn.arrays import AnyArray, Float32, Float64, Int64
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
 
@@ -40,8 +40,7 @@ class Forecasts:
 
 def write_forecasts(path: Path, parts: Sequence[tuple[int, Forecasts]]) -> None:
     """Write (repeat, forecasts) as repeat, sample_id, volatility and minute_0 ... minute_119."""
-    with atomic_write(path) as partial:
-        pl.concat([_table(repeat, forecasts) for repeat, forecasts in parts]).write_parquet(partial)
+    write_table(path, pl.concat([_table(repeat, forecasts) for repeat, forecasts in parts]))
 
 
 def _table(repeat: int, forecasts: Forecasts) -> pl.DataFrame:

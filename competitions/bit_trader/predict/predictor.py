@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.base.atomic import atomic_write
 from common.base.console import log
 from common.base.errors import InputError
+from common.files.tables import write_table
 from common.run.job import Result
 from common.run.own_data import OwnDataJob
 from common.run.trained import trained_experiment
@@ -148,8 +148,7 @@ def predict_klines(job: OwnDataJob[BitTraderExperiment]) -> Result:
     for warning in prediction.warnings:
         job.warn(warning)
     table, paths = job.output(".csv"), job.output(".parquet")
-    with atomic_write(table) as partial:
-        prediction.table().to_csv(partial, index=False, date_format="%Y-%m-%dT%H:%MZ")
+    write_table(table, prediction.table(), date_format="%Y-%m-%dT%H:%MZ")
     write_forecasts(paths, [(0, prediction.forecasts)])
     cut, positions = prediction.cut, prediction.positions
     last = f"buy {positions.buy_quantity[-1]:g}, sell at minute {positions.sell_time[-1]}"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from common.base.atomic import atomic_write
 from common.base.console import log, progress
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.files.tables import write_table
 from common.learn.arrays import Float32
 from common.learn.device import torch_device
 from common.run.job import Result
@@ -225,8 +225,6 @@ def predict_own_photos(job: OwnDataJob[FaceCountingExperiment]) -> Result:
         rows.append((each.photo.name, round(each.count, 2), len(each.boxes)))
         if args.save_pictures:
             outputs.append(save_drawing(pictures, each.photo, each.count, each.boxes))
-    path = job.output(".csv")
-    with atomic_write(path) as partial:
-        table = pd.DataFrame(rows, columns=["Name", "HeadCount", "Faces"])
-        table.to_csv(partial, index=False, lineterminator="\n")
+    table = pd.DataFrame(rows, columns=["Name", "HeadCount", "Faces"])
+    path = write_table(job.output(".csv"), table)
     return Result([path, *outputs], metrics={"photos": len(rows), "faces": float(table["HeadCount"].sum())})

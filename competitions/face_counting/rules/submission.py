@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from common.base import atomic
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.submission_table import examples, id_faults, read_submission_table
+from common.files.tables import write_table
 from common.learn.arrays import Float64
 from common.run.competition import Score
 from competitions.face_counting.data.official_tables import COUNT_COLUMNS, head_counts, test_names
@@ -18,9 +18,7 @@ from competitions.face_counting.rules.metric import rmse, rmse_interval
 
 def write_submission(path: Path, names: list[str], counts: Float64) -> None:
     """Write the official CSV; counts keep four digits."""
-    table = pd.DataFrame({"Name": names, "HeadCount": np.round(counts, 4)})
-    with atomic.atomic_write(path) as partial:
-        table.to_csv(partial, index=False, lineterminator="\n")
+    write_table(path, pd.DataFrame({"Name": names, "HeadCount": np.round(counts, 4)}))
 
 
 def submission_faults(submission: Path, data: Path) -> list[str]:

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.files.tables import write_table
 from common.learn.arrays import Bools, Float32, Int32, Int64, Integers
 
 
@@ -95,8 +95,7 @@ def joined(tables: Sequence[CandidatePairs]) -> CandidatePairs:
 
 def write_pairs(path: Path, pairs: CandidatePairs) -> None:
     """Write pairs as parquet (query, match, one column per experiment), whole or not at all."""
-    with atomic_write(path) as partial:
-        pq.write_table(pa.table({"query": pairs.query, "match": pairs.match, **pairs.scores}), partial)
+    write_table(path, pa.table({"query": pairs.query, "match": pairs.match, **pairs.scores}))
 
 
 def read_pairs(path: Path) -> CandidatePairs:

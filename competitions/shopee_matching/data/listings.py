@@ -11,9 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.files.tables import write_table
 from common.learn.arrays import Int16, Int32, Int64, UInt64
 
 TEST_COLUMNS = ("posting_id", "image", "image_phash", "title")
@@ -187,8 +187,7 @@ def picture_path(folder: Path, name: str, where: str) -> Path:
 
 def write_listings(path: Path, listings: Listings) -> None:
     """Write a split as parquet, whole or not at all."""
-    with atomic_write(path) as partial:
-        pq.write_table(pa.table(vars(listings)), partial)
+    write_table(path, pa.table(vars(listings)))
 
 
 def load_listings(path: Path) -> Listings:
