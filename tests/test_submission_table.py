@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.base.errors import InputError
-from common.files.submission_table import id_faults, read_submission_table
+from common.files.submission_table import id_faults, parse_integer, parse_number, read_submission_table
 
 HEADER = ("Name", "HeadCount")
 
@@ -56,3 +56,39 @@ def test_any_other_order_is_a_fault_and_the_right_one_is_none(ids: list[str], ra
     faults = id_faults(shuffled, ids)
     assert bool(faults) == (shuffled != ids)
     assert id_faults(shuffled, ids, ordered=False) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("1", 1.0),
+        (" 0.5 ", 0.5),
+        ("-2e-3", -0.002),
+        (".5", 0.5),
+        ("3.", 3.0),
+        ("+7", 7.0),
+        ("inf", float("inf")),
+    ],
+)
+def test_numbers_are_read_as_a_table_reader_does(cell: str, number: float) -> None:
+    assert parse_number(cell) == number
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "1_0", "１２", "٣", "1\u00a0", "1\n", "0x1f", "1e", "1,5", "--1", "one", "9" * 5000, "1 2"]
+)
+def test_what_only_python_reads_is_no_number(cell: str) -> None:
+    assert parse_number(cell) is None
+    assert parse_integer(cell) is None
+
+
+def test_whole_numbers() -> None:
+    assert [parse_integer(cell) for cell in ("0", "-3", "119", " 7 ", "7.0", "1e2", "nan")] == [
+        0,
+        -3,
+        119,
+        7,
+        None,
+        None,
+        None,
+    ]

@@ -1,6 +1,7 @@
 """Checks that every official CSV submission shares: header, ids, order."""
 
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -9,6 +10,11 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 
 EXAMPLES = 3
+LONGEST_NUMBER = 60
+NUMBER = re.compile(
+    r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE | re.ASCII
+)
+INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def read_submission_table(path: Path, header: Sequence[str]) -> tuple[list[list[str]], list[str]]:
@@ -67,6 +73,21 @@ def id_faults(ids: Sequence[str], expected: Sequence[str], ordered: bool = True)
             f"row {first + 1} is {ids[first]}, expected {expected[first]}"
         )
     return faults
+
+
+def parse_number(cell: str) -> float | None:
+    """The number of a cell, as a CSV reader for tables reads it; NaN and infinities included, else None.
+
+    Python's own `float` reads more: `1_0`, digits of other scripts, no-break spaces, thousands of digits.
+    """
+    text = cell.strip(" ")
+    return float(text) if len(text) <= LONGEST_NUMBER and NUMBER.fullmatch(text) else None
+
+
+def parse_integer(cell: str) -> int | None:
+    """The whole number of a cell in ASCII digits, else None."""
+    text = cell.strip(" ")
+    return int(text) if len(text) <= LONGEST_NUMBER and INTEGER.fullmatch(text) else None
 
 
 def examples(names: Iterable[object]) -> str:

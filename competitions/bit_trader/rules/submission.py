@@ -9,7 +9,13 @@ import numpy as np
 from common.base.atomic import write_text
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.files.submission_table import examples, id_faults, read_submission_table
+from common.files.submission_table import (
+    examples,
+    id_faults,
+    parse_integer,
+    parse_number,
+    read_submission_table,
+)
 from common.learn.arrays import Float64, Int64
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
 
@@ -59,19 +65,19 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
     """
     rows, faults = read_submission_table(submission, HEADER)
     faults += id_faults([row[0].strip() for row in rows], official_test_ids(data))
-    quantities = [(row[0], value) for row in rows if (value := _number(row[1])) is not None]
-    not_numeric = [f"{row[1]!r} (sample {row[0]})" for row in rows if _number(row[1]) is None]
+    quantities = [(row[0], value) for row in rows if (value := parse_number(row[1])) is not None]
+    not_numeric = [f"{row[1]!r} (sample {row[0]})" for row in rows if parse_number(row[1]) is None]
     not_finite = [name for name, value in quantities if not math.isfinite(value)]
     outside = [
         f"{value:g} (sample {name})"
         for name, value in quantities
         if math.isfinite(value) and not 0 <= value <= 1
     ]
-    not_integer = [f"{row[2]!r} (sample {row[0]})" for row in rows if _integer(row[2]) is None]
+    not_integer = [f"{row[2]!r} (sample {row[0]})" for row in rows if parse_integer(row[2]) is None]
     late = [
         f"{row[2]} (sample {row[0]})"
         for row in rows
-        if (minute := _integer(row[2])) is not None and not 0 <= minute < FUTURE_MINUTES
+        if (minute := parse_integer(row[2])) is not None and not 0 <= minute < FUTURE_MINUTES
     ]
     checks = (
         (not_numeric, "buy_quantity is not a number"),
@@ -89,8 +95,8 @@ def read_submission(submission: Path, sample_id: Int64) -> Positions:
     faults += id_faults([row[0].strip() for row in rows], [str(sample) for sample in sample_id])
     if faults:
         raise InputError(f"{display_path(submission)}: {faults[0]}")
-    quantity = [_number(row[1]) for row in rows]
-    minute = [_integer(row[2]) for row in rows]
+    quantity = [parse_number(row[1]) for row in rows]
+    minute = [parse_integer(row[2]) for row in rows]
     valid = all(value is not None and 0 <= value <= 1 for value in quantity) and all(
         value is not None and 0 <= value < FUTURE_MINUTES for value in minute
     )
@@ -100,15 +106,3 @@ def read_submission(submission: Path, sample_id: Int64) -> Positions:
             "`python -m competitions validate bit_trader` lists all faults"
         )
     return Positions(np.asarray(quantity, np.float64), np.asarray(minute, np.int64))
-
-
-def _number(cell: str) -> float | None:
-    try:
-        return float(cell) if "_" not in cell else None
-    except ValueError:
-        return None
-
-
-def _integer(cell: str) -> int | None:
-    text = cell.strip()
-    return int(text) if text.removeprefix("-").isdecimal() and text.isascii() else None

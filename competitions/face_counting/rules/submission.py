@@ -8,7 +8,7 @@ import pandas as pd
 
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.files.submission_table import examples, id_faults, read_submission_table
+from common.files.submission_table import examples, id_faults, parse_number, read_submission_table
 from common.files.tables import write_table
 from common.learn.arrays import Float64
 from common.run.competition import Score
@@ -54,12 +54,10 @@ def score_submission(submission: Path, truth: Path) -> Score:
 def _number_faults(rows: list[list[str]]) -> list[str]:
     kinds: dict[str, list[str]] = {"not a number": [], "not finite": [], "negative": []}
     for name, text in rows:
-        try:
-            count = float(text)
-        except ValueError:
-            kinds["not a number"].append(f"{name} {text!r}")
-            continue
-        if not math.isfinite(count):
+        count = parse_number(text)
+        if count is None:
+            kinds["not a number"].append(f"{name} {text[:40]!r}")
+        elif not math.isfinite(count):
             kinds["not finite"].append(f"{name} {text}")
         elif count < 0:
             kinds["negative"].append(f"{name} {text}")
