@@ -24,9 +24,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
-from common.run.notebook import run_stages
+from common.run.notebook import copy_trained, run_stages
 from common.run.run_record import read_record
 from competitions.bit_trader import load
+from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.data.bar_files import FIELDS
 from competitions.bit_trader.data.windows import open_windows
 from competitions.bit_trader.decision.backtest import equity_curve
@@ -110,5 +111,7 @@ klines.insert(0, "open_time", pd.date_range("2024-05-01", periods=len(klines), f
 klines.tail(3)
 
 # %%
-model = load("champion", work=WORK)
+# The folders of the experiment and of its parents are enough; copy them to any machine.
+COPY = copy_trained(COMPETITION, WORK, WORK.parent / "copy" / WORK.name)
+model = load("champion", work=COPY)
 model.predict(klines, every=30)

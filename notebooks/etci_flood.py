@@ -25,9 +25,10 @@ import pandas as pd
 import rasterio
 from rasterio.transform import from_origin
 
-from common.run.notebook import run_stages
+from common.run.notebook import copy_trained, run_stages
 from common.run.run_record import read_record
 from competitions.etci_flood import load
+from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.data.tiles import open_tile_arrays
 from competitions.etci_flood.sample.scene_simulation import decibels_of, simulate_scene
 
@@ -122,7 +123,9 @@ with rasterio.open(
     file.write(decibels_of(scene))
 
 # %%
-model = load("champion", work=WORK)
+# The folders of the experiment and of its parents are enough; copy them to any machine.
+COPY = copy_trained(COMPETITION, WORK, WORK.parent / "copy" / WORK.name)
+model = load("champion", work=COPY)
 flood = model.predict(raster)  # uint8 (height, width): 1 = flood, 0 = not, 255 = unknown
 written = model.predict(
     raster, out=raster.with_name("flood.tif")

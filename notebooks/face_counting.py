@@ -24,9 +24,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from common.run.notebook import run_stages
+from common.run.notebook import copy_trained, run_stages
 from common.run.run_record import read_record
 from competitions.face_counting import load
+from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.data.official_tables import BOX_COLUMNS, picture_folder
 from competitions.face_counting.predict.photos import draw_boxes
 from competitions.face_counting.sample.face_drawing import background, draw_face
@@ -105,7 +106,9 @@ photo.save(PHOTOS / "three.jpg")
 # The model needs only the experiment's folder, not the data that it was trained on.
 
 # %%
-model = load("champion", work=WORK)
+# The folders of the experiment and of its parents are enough; copy them to any machine.
+COPY = copy_trained(COMPETITION, WORK, WORK.parent / "copy" / WORK.name)
+model = load("champion", work=COPY)
 model.predict(PHOTOS)
 
 # %% [markdown]

@@ -24,9 +24,10 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from PIL import Image
 
-from common.run.notebook import run_stages
+from common.run.notebook import copy_trained, run_stages
 from common.run.run_record import read_record
 from competitions.shopee_matching import load
+from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.sample.sample_data import write_sample_data
 
 WORK = Path(os.environ.get("COMPETITIONS_WORK", "work")) / "shopee_matching"
@@ -94,7 +95,9 @@ if not shop.exists():
 catalogue = pd.read_csv(shop / "test.csv")
 
 # %%
-model = load("champion", work=WORK)
+# The folders of the experiment and of its parents are enough; copy them to any machine.
+COPY = copy_trained(COMPETITION, WORK, WORK.parent / "copy" / WORK.name)
+model = load("champion", work=COPY)
 table = model.predict(catalogue, shop / "test_images")
 table.head()
 

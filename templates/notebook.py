@@ -22,7 +22,7 @@ import pandas as pd
 from IPython.display import Image, display
 
 from common.report.evaluation import finished_experiments
-from common.run.notebook import run_stages
+from common.run.notebook import copy_trained, run_stages
 from common.run.run_record import read_record
 from competitions.my_competition import load
 from competitions.my_competition.competition import COMPETITION
@@ -66,6 +66,8 @@ for figure in COMPETITION.figures(champion, Path(tempfile.mkdtemp())):
 # A CSV file or a DataFrame with the columns of `test.csv`.
 
 # %%
-model = load("champion", work=WORK)
+# The folders of the experiment and of its parents are enough; copy them to any machine.
+COPY = copy_trained(COMPETITION, WORK, WORK.parent / "copy" / WORK.name)
+model = load("champion", work=COPY)
 table = model.predict(pd.read_csv(data / "test.csv").head(10))
 display(table)

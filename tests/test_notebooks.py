@@ -13,7 +13,7 @@ from nbclient import NotebookClient
 from common.base.errors import InputError
 from common.base.paths import ROOT, WorkPaths
 from common.run.notebook import run_stages
-from competitions.discovery import SLUGS
+from competitions.discovery import SLUGS, competition_of
 
 
 @pytest.mark.parametrize("slug", SLUGS)
@@ -41,6 +41,9 @@ def test_the_notebook_runs(
     shown = [output for cell in notebook.cells for output in cell.get("outputs", []) if "data" in output]
     assert any("image/png" in output["data"] for output in shown), "predictions are looked at"
     assert any("text/html" in output["data"] or "text/plain" in output["data"] for output in shown)
+    copied = {folder.name for folder in (tmp_path / "copy" / slug).iterdir()}
+    settings = competition_of(slug).experiment("champion", "sample")
+    assert copied == {"champion", *settings.parents}, "predicted from these folders alone"
     code = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "code")
     assert f"from competitions.{slug} import load" in code
     assert ".predict(" in code

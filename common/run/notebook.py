@@ -1,14 +1,19 @@
 """The stages called from a notebook: each in a process of its own, as on the command line."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+from common.base.atomic import atomic_folder
 from common.base.console import log
 from common.base.errors import InputError
 from common.base.paths import ROOT
+from common.run.competition import Competition
 from common.run.job import SCRIPTS
+from common.run.trained import trained_experiment
 
 
 def run_stages(
@@ -42,6 +47,21 @@ def run_stages(
         if data is not None:
             command += ["--data", str(data)]
         _run(command)
+
+
+def copy_trained(
+    competition: Competition[Any], work: Path | str, to: Path | str, experiment: str = "champion"
+) -> Path:
+    """Copy the folders of a trained experiment and of its parents, and nothing else; returns `to`.
+
+    `load(experiment, work=to)` predicts from them alone. A folder that is there already is replaced.
+    """
+    trained = trained_experiment(competition, experiment, work)
+    for parent in trained.parents():
+        copy_trained(competition, work, to, parent.settings.name)
+    with atomic_folder(Path(to).expanduser().absolute() / trained.settings.name) as folder:
+        shutil.copytree(trained.folder, folder, dirs_exist_ok=True)
+    return Path(to)
 
 
 def _run(command: list[str]) -> None:
