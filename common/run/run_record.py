@@ -67,6 +67,8 @@ class RunRecord(BaseModel):
     warnings: list[str]
     """Faults of the input that did not stop the work, at most 200 lines."""
     warnings_count: int
+    understood: list[str] = []
+    """How data of the user's own were read, one short line each."""
     device: str
     hardware: str
     git_commit: str | None
