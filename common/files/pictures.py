@@ -103,7 +103,7 @@ def _decode(path: Path, at_least: int) -> Image.Image:
         with _decoding(pixels):
             picture.load()
             upright = _eight_bits(picture)
-            turn = TURNS.get(_orientation(picture))
+            turn = _turn(picture)
             if turn is not None:
                 upright = upright.transpose(turn)
             if upright.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in picture.info:
@@ -113,12 +113,12 @@ def _decode(path: Path, at_least: int) -> Image.Image:
             return upright.convert("RGB")
 
 
-def _orientation(picture: Image.Image) -> object:
-    """The EXIF orientation, 1 when the metadata cannot be read."""
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """What turns the picture upright; None as well when its metadata cannot be read."""
     try:
-        return picture.getexif().get(ORIENTATION, 1)
+        return TURNS.get(int(picture.getexif().get(ORIENTATION, 1)))
     except Exception:  # metadata of any damage; the pixels are there
-        return 1
+        return None
 
 
 def _eight_bits(picture: Image.Image) -> Image.Image:
