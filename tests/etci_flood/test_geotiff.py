@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from common.base.errors import InputError
 from competitions.etci_flood.models.base import FloodModel
+from competitions.etci_flood.predict.backscatter_scale import BackscatterScale
 from competitions.etci_flood.predict.geotiff import open_raster, write_flood
 from competitions.etci_flood.predict.windows import (
     NO_DATA,
@@ -23,12 +24,12 @@ from competitions.etci_flood.predict.windows import (
     predict_windows,
 )
 
-IMAGE_SCALE = np.array([[140, 30], [180, 40]], np.float32)
+SCALE = BackscatterScale((45, 45), (140, 180), np.array([[140, 30], [180, 40]], np.float32))
 GRID = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
 
 
 class DarkIsFlood:
-    """Mean of VV over a square below 70; wrong padding shows at borders of windows."""
+    """Mean of VV over a square nearer to water than to land; wrong padding shows at borders of windows."""
 
     padding = 32
 
@@ -37,7 +38,7 @@ class DarkIsFlood:
 
         smooth = np.stack([cv2.blur(vv.astype(np.float32), (33, 33)) for vv in layers[:, 0]])
         inside = slice(self.padding, -self.padding)
-        return (smooth[:, inside, inside] < 70).astype(np.float32)
+        return (smooth[:, inside, inside] < 92).astype(np.float32)
 
 
 def write_raster(path: Path, bands: np.ndarray, **profile: Any) -> Path:
@@ -62,7 +63,7 @@ def write_map(
     path: Path, target: Path, model: FloodModel, water: Path | None = None, units: Units = "auto"
 ) -> dict[str, float]:
     with open_raster(path, water) as source:
-        stretch = fit_stretch(source, units, IMAGE_SCALE)
+        stretch = fit_stretch(source, units, SCALE)
         windows = predict_windows(source, [(1.0, model)], stretch)
         masks = ((window, flood_mask(probability, known, 128)) for window, probability, known in windows)
         return write_flood(source, target, masks)
@@ -96,7 +97,7 @@ def test_decibels_and_linear_power_lead_to_the_same_flood(tmp_path: Path, height
 def test_windows_leave_no_seams(tmp_path: Path) -> None:
     decibels, _ = scene(WINDOW_SIZE + 100, WINDOW_SIZE + 200)
     whole, _ = mapped(write_raster(tmp_path / "whole.tif", decibels), tmp_path / "a.tif")
-    # The same land, cropped so that windows are elsewhere; median and spread are nearly the same.
+    # The same land, cropped so that windows are elsewhere.
     shifted, _ = mapped(write_raster(tmp_path / "part.tif", decibels[:, 37:, 53:]), tmp_path / "b.tif")
     inside = np.s_[DarkIsFlood.padding : -DarkIsFlood.padding, DarkIsFlood.padding : -DarkIsFlood.padding]
     assert (whole[37:, 53:][inside] != shifted[inside]).mean() < 2e-3

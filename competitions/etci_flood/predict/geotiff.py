@@ -1,5 +1,6 @@
 """Sentinel-1 rasters: VV and VH read from a file, flood masks written as GeoTIFF on the same grid."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from common.learn.arrays import Float32, UInt8
 from competitions.etci_flood.predict.windows import NO_DATA, Window
 
 CACHE_BYTES = 64 * 2**20
+METRES_PER_DEGREE = 111_320.0
 
 
 class RasterBackscatter:
@@ -32,6 +34,7 @@ class RasterBackscatter:
         self.raster, self.water, self.name = raster, water, display_path(path)
         self.bands = polarisation_bands(raster, path)
         self.height, self.width = raster.height, raster.width
+        self.spacing = pixel_spacing(raster)
 
     def read(self, window: Window) -> Float32:
         """VV and VH of a window; masked pixels are NaN."""
@@ -102,6 +105,19 @@ def write_flood(
             mapped += int((mask != NO_DATA).sum())
             flooded += int((mask == 1).sum())
     return {"pixels_mapped": float(mapped), "flood_fraction": flooded / max(mapped, 1)}
+
+
+def pixel_spacing(raster: Any) -> float | None:
+    """Metres between the pixels of a raster; None where its grid does not say."""
+    if raster.crs is None or raster.transform.is_identity:
+        return None
+    area = abs(raster.transform.determinant)  # of a pixel, in units of the CRS squared
+    if raster.crs.is_geographic:
+        _, latitude = raster.transform @ (raster.width / 2, raster.height / 2)
+        area *= METRES_PER_DEGREE**2 * abs(math.cos(math.radians(latitude)))
+    else:
+        area *= raster.crs.linear_units_factor[1] ** 2
+    return math.sqrt(area) if area > 0 else None
 
 
 def polarisation_bands(raster: Any, path: Path) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from common.run.trained import TrainedExperiment, trained_experiment
 from competitions.etci_flood.competition import COMPETITION
 from competitions.etci_flood.experiment import FloodExperiment
 from competitions.etci_flood.models.base import model_kind
+from competitions.etci_flood.predict.backscatter_scale import BackscatterScale
 from competitions.etci_flood.predict.geotiff import RasterBackscatter, open_raster, write_flood
 from competitions.etci_flood.predict.windows import (
     ArrayBackscatter,
@@ -39,7 +40,7 @@ class FloodPredictor:
     def __init__(self, trained: TrainedExperiment[FloodExperiment], device: str = "auto") -> None:
         self.settings, self.decision = trained.settings, trained.decision
         self.models = model_kind(trained.settings).load(trained, device)
-        self.image_scale: Float32 = np.array(self.decision["image_scale"], np.float32)
+        self.scale = BackscatterScale.of_decision(trained.decision, trained.settings.name)
 
     @classmethod
     def load(
@@ -101,7 +102,7 @@ class FloodPredictor:
         """Probability of flood, float32 (height, width), NaN where unknown; parameters as in `predict`."""
         with _opened(raster, water) as source:
             whole = np.empty((source.height, source.width), np.float32)
-            stretch = fit_stretch(source, units, self.image_scale)
+            stretch = fit_stretch(source, units, self.scale)
             for window, probability, known in predict_windows(source, self.models, stretch):
                 whole[window.slices] = np.where(known, probability, np.nan)
         return whole
@@ -116,7 +117,7 @@ class FloodPredictor:
             return write_flood(source, Path(out), self._masks(source, units))
 
     def _masks(self, source: Backscatter, units: Units) -> Iterator[tuple[Window, UInt8]]:
-        stretch = fit_stretch(source, units, self.image_scale)
+        stretch = fit_stretch(source, units, self.scale)
         for window, probability, known in predict_windows(source, self.models, stretch):
             yield window, flood_mask(probability, known, self.decision["threshold"])
 

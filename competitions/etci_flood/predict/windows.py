@@ -1,12 +1,11 @@
 """Window-by-window prediction: rasters of any size in bounded memory.
 
-The models are trained on the official images, decibels stretched to 0..255 by a rule that was not published.
-The decibels of a raster are therefore stretched until their median and spread are those of a typical training
-scene.
+The models are trained on the official images, decibels stretched to 0..255; `backscatter_scale` makes the
+same levels from the decibels of any raster.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal, Protocol
 
@@ -15,8 +14,12 @@ import numpy as np
 from common.base.console import progress
 from common.base.errors import InputError
 from common.learn.arrays import AnyArray, Bools, Float32, UInt8
-from competitions.etci_flood.data.normalisation import centre_and_spread
 from competitions.etci_flood.models.base import WeightedModels, max_padding, mean_probability, to_uint8
+from competitions.etci_flood.predict.backscatter_scale import (
+    BackscatterScale,
+    BackscatterSeen,
+    levels_from_db,
+)
 
 Units = Literal["auto", "db", "linear"]
 KnownUnits = Literal["db", "linear"]
@@ -24,7 +27,7 @@ KnownUnits = Literal["db", "linear"]
 WINDOW_SIZE = 512
 """Side of a window, pixels; a multiple of 32, as the networks need."""
 SAMPLED_WINDOWS = 64
-"""Windows, evenly spread, from which median and spread of a raster are estimated."""
+"""Windows, evenly spread, from which the units of a raster are found."""
 NO_DATA = 255
 """Of a flood mask: pixels where VV or VH is unknown."""
 
@@ -51,6 +54,8 @@ class Backscatter(Protocol):
     """For messages."""
     height: int
     width: int
+    spacing: float | None
+    """Metres between pixels; None where it is unknown."""
 
     def read(self, window: Window) -> Float32:
         """VV and VH, (2, height, width) float32, decibels or linear power; NaN where there is no data."""
@@ -70,6 +75,7 @@ class ArrayBackscatter:
     """
 
     name = "the array"
+    spacing: float | None = None
 
     def __init__(self, layers: AnyArray, water: AnyArray | None = None) -> None:
         layers = np.asarray(layers)
@@ -96,23 +102,23 @@ class ArrayBackscatter:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The linear map from a raster's decibels to values of the official images."""
+    """From a raster's values to levels of the official images."""
 
     units: KnownUnits
-    raster_scale: Float32
-    """(2, 2), centre and spread of the raster's VV and VH, dB."""
-    image_scale: Float32
-    """(2, 2), centre and spread of VV and VH in a typical training scene, values of the images."""
+    scale: BackscatterScale
+    seen: BackscatterSeen = field(default_factory=BackscatterSeen)
+    """Backscatter of the windows so far."""
 
     def apply(self, backscatter: Float32) -> tuple[UInt8, Bools]:
         """Image values (2, height, width), and which pixels are known (height, width)."""
         decibels, known = to_decibels(backscatter, self.units)
-        centre, spread = self.raster_scale[:, 0, None, None], self.raster_scale[:, 1, None, None]
-        values = (decibels - centre) / spread * self.image_scale[:, 1, None, None]
-        values = values + self.image_scale[:, 0, None, None]
+        decibels = np.where(known, decibels, np.float32(np.nan))
+        levels = levels_from_db(decibels, self.scale)
+        self.seen.add(decibels)
         both_known: Bools = known[0] & known[1]
         # Value 0 means no data in most scenes.
-        return np.where(known, np.rint(values).clip(1, 255), 0).astype(np.uint8), both_known
+        values = np.rint(np.where(known, levels, 0)).clip(1, 255)
+        return np.where(known, values, 0).astype(np.uint8), both_known
 
 
 def to_decibels(backscatter: Float32, units: KnownUnits) -> tuple[Float32, Bools]:
@@ -122,13 +128,13 @@ def to_decibels(backscatter: Float32, units: KnownUnits) -> tuple[Float32, Bools
     return (10 * np.log10(filled) if units == "linear" else filled * known), known
 
 
-def fit_stretch(source: Backscatter, units: Units, image_scale: Float32) -> Stretch:
-    """Estimate the raster's centre and spread from evenly spread windows.
+def fit_stretch(source: Backscatter, units: Units, scale: BackscatterScale) -> Stretch:
+    """Find the raster's units from evenly spread windows.
 
     Parameters
     ----------
     units : auto takes a negative median of VV for decibels.
-    image_scale : (2, 2), centre and spread of VV and VH in a typical training scene.
+    scale : of the trained experiment.
 
     Raises
     ------
@@ -145,11 +151,10 @@ def fit_stretch(source: Backscatter, units: Units, image_scale: Float32) -> Stre
     known_units: KnownUnits = units if units != "auto" else "linear"
     if units == "auto" and np.median(backscatter[0, finite]) < 0:
         known_units = "db"
-    decibels, known = to_decibels(backscatter[:, finite], known_units)
+    _, known = to_decibels(backscatter[:, finite], known_units)
     if not known.all(axis=0).any():
         raise InputError(f"{source.name}: no linear power is above 0; are these decibels (units db)?")
-    scale = [centre_and_spread(band) for band in decibels[:, known.all(axis=0)]]
-    return Stretch(known_units, np.array(scale, np.float32), image_scale)
+    return Stretch(known_units, scale.at_spacing(source.spacing))
 
 
 def predict_windows(
@@ -165,7 +170,7 @@ def predict_windows(
         if known[own].any():
             water = padded.fill(source.read_water(padded.inside))
             layers = np.concatenate([values, water])[None]  # (1, 3, side, side)
-            full = mean_probability(models, layers, stretch.image_scale[None], padding)[0]
+            full = mean_probability(models, layers, stretch.scale.scene[None], padding)[0]
             probability = full[: window.height, : window.width]
         yield window, probability, known[own]
 
