@@ -126,13 +126,13 @@ def _why(bands: Sequence[Band], matches: Mapping[str, Sequence[Band]], hint: str
         )
     if not any(band.name for band in bands):
         if len(bands) == 2:
-            return f"its two bands have no names{hint}; {say.replace('<band>', '1', 1).replace('<band>', '2')}" \
+            return (
+                f"its two bands have no names{hint}; {say.replace('<band>', '1', 1).replace('<band>', '2')}"
                 " if the first is VV"
+            )
         return f"its {len(bands)} bands have no names; {say}"
     if others and missing:
-        return (
-            f"holds {' and '.join(others)} ({band_list(bands)}); the models know VV and VH alone"
-        )
+        return f"holds {' and '.join(others)} ({band_list(bands)}); the models know VV and VH alone"
     if several:
         return f"holds {' and '.join(several)} more than once ({band_list(bands)}); {say}"
     return f"no band is named as {' or '.join(missing)} alone ({band_list(bands)}); {say}"
@@ -194,7 +194,7 @@ def _dimap_bands(file: Path) -> list[tuple[str, str]]:
     except Exception:  # no TIFF that Pillow can follow; GDAL has opened it, and names are asked for instead
         return []
     header = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
-    found = []
+    found: list[tuple[int, str, str]] = []
     for block in _DIMAP_BAND.findall(header):
         parts = {
             key: re.search(rf"<{key}>\s*(.*?)\s*</{key}>", block, re.DOTALL)

@@ -19,7 +19,9 @@ OFFLINE = {
     "CPL_VSIL_CURL_ALLOWED_EXTENSIONS": ".none",
 }
 """GDAL settings: bounded memory, and no address on the network is opened, whatever a VRT names."""
-ONLINE_DRIVERS = frozenset("DAAS EEDA EEDAI HTTP NGW OGCAPI PLMOSAIC STACIT STACTA WCS WMS WMTS".split())
+ONLINE_DRIVERS = frozenset(
+    {"DAAS", "EEDA", "EEDAI", "HTTP", "NGW", "OGCAPI", "PLMOSAIC", "STACIT", "STACTA", "WCS", "WMS", "WMTS"}
+)
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2")
 VECTORS = (".shp", ".geojson", ".json", ".gpkg", ".kml", ".kmz", ".gml")
 CONTAINERS = (".nc", ".nc4", ".h5", ".hdf", ".hdf5", ".he5", ".grib", ".grb", ".grib2", ".zarr")
@@ -49,7 +51,9 @@ def absolute(path: str | Path, flag: str = "") -> Path:
     if (suffix == ".safe" and file.is_dir()) or file.name.lower() == "manifest.safe":
         raise InputError(f"{name}: is an uncalibrated Sentinel-1 product (.SAFE); {CALIBRATE}")
     if file.is_dir():
-        listed = sorted(each.name for each in file.iterdir() if each.suffix.lower() in (".tif", ".tiff", ".img"))
+        listed = sorted(
+            each.name for each in file.iterdir() if each.suffix.lower() in (".tif", ".tiff", ".img")
+        )
         hint = f"; it holds {', '.join(listed[:4])}{', ...' if len(listed) > 4 else ''}" if listed else ""
         raise InputError(f"{name}: is a folder; expected a raster file{hint}")
     if not file.is_file():
@@ -57,7 +61,9 @@ def absolute(path: str | Path, flag: str = "") -> Path:
     if suffix in ARCHIVES:
         raise InputError(f"{name}: is an archive; unpack it and give the raster in it")
     if suffix in VECTORS:
-        raise InputError(f"{name}: holds shapes, no raster; gdal_rasterize (QGIS: Rasterize) makes one of them")
+        raise InputError(
+            f"{name}: holds shapes, no raster; gdal_rasterize (QGIS: Rasterize) makes one of them"
+        )
     if suffix == ".dim":
         data = display_path(file.with_suffix(".data"))
         raise InputError(
@@ -73,15 +79,22 @@ def opened(path: Path) -> Iterator[Any]:
 
     Raises
     ------
-    InputError : GDAL cannot read the file, it has several rasters in it, or it refers to the network. Read
-        errors inside the block become an InputError as well.
+    InputError : GDAL cannot read the file, it has several rasters in it, or it refers to the network.
     """
+    with reading(path):
+        dataset = rasterio.open(path)
+    with dataset:
+        _check(dataset, path)
+        yield dataset
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Faults of GDAL's reading as one line that names the file."""
     try:
-        with rasterio.Env(**OFFLINE), rasterio.open(path) as dataset:
-            _check(dataset, path)
-            yield dataset
+        yield
     except RasterioError as fault:
-        reason = str(fault.__cause__ or fault)[:120]
+        reason = str(fault.__cause__ or fault)[:160]
         what = f"; {TO_GEOTIFF} (gdal_translate)" if path.suffix.lower() in CONTAINERS else ""
         raise InputError(f"{display_path(path)}: not a readable raster ({reason}){what}") from None
 
@@ -93,7 +106,7 @@ def _check(dataset: Any, path: Path) -> None:
     if dataset.driver in ("SAFE", "SENTINEL2"):
         raise InputError(f"{name}: is an uncalibrated Sentinel-1 product (.SAFE); {CALIBRATE}")
     if not dataset.count or len(dataset.subdatasets) > 1:
-        layers = [layer.rpartition(":")[2].strip("/\"") for layer in dataset.subdatasets]
+        layers = [layer.rpartition(":")[2].strip('/"') for layer in dataset.subdatasets]
         listed = f": {', '.join(layers[:6])}{', ...' if len(layers) > 6 else ''}" if layers else ""
         first = dataset.subdatasets[0] if layers else str(path)
         raise InputError(
