@@ -15,14 +15,9 @@ from common.base.errors import InputError
 from competitions.etci_flood.models.base import FloodModel
 from competitions.etci_flood.predict.backscatter_scale import BackscatterScale
 from competitions.etci_flood.predict.geotiff import open_raster, write_flood
-from competitions.etci_flood.predict.windows import (
-    NO_DATA,
-    WINDOW_SIZE,
-    Units,
-    fit_stretch,
-    flood_mask,
-    predict_windows,
-)
+from competitions.etci_flood.predict.values import Units
+from competitions.etci_flood.predict.window_grid import NO_DATA, WINDOW_SIZE
+from competitions.etci_flood.predict.windows import fit_stretch, flood_mask, predict_windows
 
 SCALE = BackscatterScale((45, 45), (140, 180), np.array([[140, 30], [180, 40]], np.float32))
 GRID = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
@@ -46,6 +41,8 @@ def write_raster(path: Path, bands: np.ndarray, **profile: Any) -> Path:
     shape = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
     with rasterio.open(path, "w", **{**shape, **GRID, **profile}) as raster:
         raster.write(bands)
+        if count == 2:
+            raster.descriptions = ("VV", "VH")
     return path
 
 
@@ -131,8 +128,10 @@ def test_permanent_water_reaches_the_models(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "flood.tif") as raster:
         assert np.array_equal(raster.read(1) == 1, river)
     small = write_raster(tmp_path / "small.tif", river[None, :200].astype(np.uint8))
-    with pytest.raises(InputError, match="another grid"):
-        write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
+    write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
+    with rasterio.open(tmp_path / "f.tif") as raster:
+        assert np.array_equal(raster.read(1)[:200] == 1, river[:200])
+        assert not (raster.read(1)[200:] == 1).any(), "none is assumed where the mask ends"
     small.write_text("no raster")
     with pytest.raises(InputError, match=r"small\.tif: not a readable raster"):
         write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
@@ -162,6 +161,7 @@ def large_raster(path: Path) -> Path:
     with rasterio.open(
         path, "w", "GTiff", 10_000, 10_000, 2, dtype="float32", nodata=-9999, **GRID, **profile
     ) as raster:
+        raster.descriptions = ("VV", "VH")
         for top, left in ((0, 0), (4608, 4608), (8976, 8976)):
             raster.write(decibels, window=Window(left, top, 1024, 1024))
     return path

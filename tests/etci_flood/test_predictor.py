@@ -33,6 +33,7 @@ def raster(scene: SimulatedScene, tmp_path_factory: pytest.TempPathFactory) -> P
     _, height, width = bands.shape
     with rasterio.open(path, "w", "GTiff", width, height, 2, dtype="float32", **GRID) as file:
         file.write(bands)
+        file.descriptions = ("VV", "VH")
     return path
 
 
@@ -63,13 +64,14 @@ def test_the_champion_maps_a_raster_by_the_command_line_and_from_a_copy_alike(
     flags = ("--work", work.work, "--geotiff", raster)
     done = run_stage("etci_flood", 3, *flags)
     assert done.code == 0, done.text
-    target = work.experiment("champion") / "geotiff" / "s1_scene_flood.tif"
+    (target,) = (work.experiment("champion") / "geotiff").glob("s1_scene-*_flood.tif")
     with rasterio.open(target) as file:
         flood = file.read(1)
     assert flood.shape == scene.flood.shape
     assert set(np.unique(flood)) <= {0, 1}
     assert flood[scene.flood].mean() > 2 * flood[~scene.flood].mean(), "flood is predicted where it is"
-    record = read_record(target.with_name("s1_scene.run.json"))
+    record = read_record(target.with_name(target.name.replace("_flood.tif", ".run.json")))
+    assert "VV = band 1 'VV', VH = band 2 'VH'" in " ".join(record.understood)
     assert record.metrics["pixels_mapped"] == scene.flood.size
     assert "done already" in run_stage("etci_flood", 3, *flags).text
     assert work.test_record("champion").is_file(), "the test tiles' maps are not changed"

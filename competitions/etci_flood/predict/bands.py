@@ -106,10 +106,14 @@ def choose_bands(bands: Sequence[Band], asked: Mapping[str, str] | None, hint: s
     raise InputError(f"{name}: {_why(bands, matches, hint)}")
 
 
-def band_list(bands: Sequence[Band]) -> str:
-    """`band 1 'VV_20200601', band 2 'VH_20200601'`."""
-    named = [f"band {number} {band.name[:40]!r}" for number, band in enumerate(bands, 1)][:MAX_BANDS_NAMED]
-    more = len(bands) - MAX_BANDS_NAMED
+def band_list(bands: Sequence[Band], without: Sequence[Band] = ()) -> str:
+    """`band 1 'VV_20200601', band 2 'VH_20200601'`; numbers count over all bands."""
+    numbered = [(number, band) for number, band in enumerate(bands, 1) if band not in without]
+    named = [
+        f"band {number} {band.name[:40]!r}" if band.name else f"band {number} without a name"
+        for number, band in numbered[:MAX_BANDS_NAMED]
+    ]
+    more = len(numbered) - MAX_BANDS_NAMED
     return ", ".join(named) + (f" and {more} more" if more > 0 else "")
 
 
@@ -186,7 +190,9 @@ def _dimap_bands(file: Path) -> list[tuple[str, str]]:
     """Name and unit of each band in the header that SNAP writes into its GeoTIFFs; empty for others."""
     try:
         with file.open("rb") as stream:
-            start = stream.read(16)
+            start = stream.read(8)
+            if 43 in (start[2], start[3]):  # BigTIFF has a longer header
+                start += stream.read(8)
             tags = TiffImagePlugin.ImageFileDirectory_v2(start)
             stream.seek(tags.next)
             tags.load(stream)

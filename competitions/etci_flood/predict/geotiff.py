@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import rasterio
 import rasterio.shutil
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import from_gcps
 
@@ -239,8 +240,7 @@ def _layers(
     hint = _brighter(datasets, bands) if unnamed else ""
     chosen = choose_bands(bands, wanted, hint)
     by_file = dict(zip(files, datasets, strict=True))
-    others = [band for band in bands if band not in chosen]
-    left_out = f", not used: {band_list(others)}" if others else ""
+    left_out = f", not used: {band_list(bands, chosen)}" if len(bands) > 2 else ""
     return [(by_file[band.file], band) for band in chosen], left_out
 
 
@@ -266,9 +266,13 @@ def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> str:
 
 def _read_band(dataset: Any, band: Band, window: Window) -> Float32:
     """(height, width) as the file's scale and offset have it; NaN where masked."""
+    part = rasterio_window(window)
     with reading(band.file):
-        stored = dataset.read(band.index, window=rasterio_window(window), masked=True)
-    mask = np.ma.getmaskarray(stored)
+        stored = dataset.read(band.index, window=part, masked=True)
+        mask = np.ma.getmaskarray(stored)
+        if ColorInterp.alpha in dataset.colorinterp:
+            # GDAL makes a mask of alpha bands of some types only.
+            mask = mask | (dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=part) == 0)
     values = np.ma.getdata(stored)
     with np.errstate(over="ignore", invalid="ignore"):
         values = np.abs(values) if np.iscomplexobj(values) else values

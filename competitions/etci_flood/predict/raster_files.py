@@ -1,13 +1,14 @@
 """Files of a raster of one's own: what can be opened, and every file that GDAL reads for it."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import rasterio
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from common.base.errors import InputError
 from common.base.paths import display_path
@@ -50,6 +51,10 @@ def absolute(path: str | Path, flag: str = "") -> Path:
     name, suffix = display_path(file), file.suffix.lower()
     if (suffix == ".safe" and file.is_dir()) or file.name.lower() == "manifest.safe":
         raise InputError(f"{name}: is an uncalibrated Sentinel-1 product (.SAFE); {CALIBRATE}")
+    try:
+        str(file).encode("utf-8")
+    except UnicodeEncodeError:
+        raise InputError(f"{name}: its name is not UTF-8, which GDAL cannot open; rename it") from None
     if file.is_dir():
         listed = sorted(
             each.name for each in file.iterdir() if each.suffix.lower() in (".tif", ".tiff", ".img")
@@ -81,11 +86,19 @@ def opened(path: Path) -> Iterator[Any]:
     ------
     InputError : GDAL cannot read the file, it has several rasters in it, or it refers to the network.
     """
-    with reading(path):
+    with reading(path), _quiet():
         dataset = rasterio.open(path)
     with dataset:
         _check(dataset, path)
         yield dataset
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A raster without georeference is no reason for a warning; the answer says it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 @contextmanager
@@ -137,7 +150,7 @@ def files_of(path: Path) -> list[Path]:
         if file is not None and source != str(path) and file.suffix.lower() != ".vrt" and source == str(file):
             continue
         try:
-            with rasterio.Env(**OFFLINE), rasterio.open(source) as dataset:
+            with _quiet(), rasterio.Env(**OFFLINE), rasterio.open(source) as dataset:
                 if dataset.driver in ONLINE_DRIVERS:
                     raise InputError(f"{display_path(path)}: its source {source[:80]} is on the network")
                 more = list(dataset.files)

@@ -101,7 +101,7 @@ class Values:
         return f"{UNIT_NAMES[self.units]} (median VV {vv:.1f} dB, VH {vh:.1f} dB)"
 
     def reasons(self) -> str:
-        """Why pixels are unknown: `marked by the file, fill 0 in VH, fill -9999`."""
+        """Why pixels are unknown: `no data in the file, fill 0 in VH, fill -9999`."""
         return ", ".join([*self.unknown_for, *_fill_words(self.fill)])
 
 
@@ -133,7 +133,7 @@ def look_over(
         in two units; bands are swapped or alike; the water mask is the wrong way round.
     """
     sample = _sample_of(source, by_areas=nodata is None)
-    reasons = ["marked by the file"] if sample.marked else []
+    reasons = ["no data in the file"] if sample.marked else []
     reasons += _fill_words(([0.0] if sample.zeros[0] else [], [0.0] if sample.zeros[1] else []))
     if not sample.stored.size:
         raise InputError(f"{source.name}: holds no values, only no data ({', '.join(reasons)})")
@@ -219,7 +219,7 @@ def _count_areas(band: Float32, areas: dict[float, list[int]]) -> None:
     for rows in (np.s_[1:], np.s_[:-1]):
         for columns in (np.s_[1:], np.s_[:-1]):
             inside[rows, columns] |= square
-    values, counts = np.unique(band[inside], return_counts=True)
+    values, counts = np.unique(band[inside & np.isfinite(band)], return_counts=True)
     for place in np.argsort(counts, kind="stable")[::-1][:COUNTED_VALUES]:
         value = float(values[place])
         if value == 0:
@@ -244,8 +244,7 @@ def _fill_values(sample: Float32, areas: dict[float, list[int]]) -> list[float]:
     for value, (inside, total) in areas.items():
         if 2 * inside < total or total < MIN_REPEATS:
             continue
-        possible = IMPOSSIBLE_BELOW <= value <= IMPOSSIBLE_ABOVE
-        if not possible or _stands_out(np.float32(value), sample, values, counts):
+        if not _is_possible(value) or _stands_out(np.float32(value), sample, values, counts):
             found.append(value)
     return found
 
@@ -319,8 +318,8 @@ def _check_order(
         way = "check the bands, or say --units if they are right"
     else:
         line = f"VV is darker than VH by {-difference:.1f} dB: are the bands swapped?"
-        said = source.bands_asked
         way = "--bands VV=<band>,VH=<band> says which is which"
+        said = source.bands_asked
     if not said:
         raise InputError(f"{source.name}: {line} {way}")
     tell(line)
@@ -350,7 +349,14 @@ def _fill_words(fill: Sequence[Sequence[float]]) -> list[str]:
     words = [f"fill {value:.7g}" for value in both]
     for name, values in zip(("VV", "VH"), fill, strict=True):
         words += [f"fill {value:.7g} in {name}" for value in values if value not in both]
+    possible = [value for values in fill for value in values if value and _is_possible(value)]
+    if possible:
+        words.append(f"areas of {possible[0]:.7g} may be clipped values, --nodata none maps them")
     return words
+
+
+def _is_possible(value: float) -> bool:
+    return IMPOSSIBLE_BELOW <= value <= IMPOSSIBLE_ABOVE
 
 
 def _to_db(values: Float32, units: KnownUnits) -> Float32:

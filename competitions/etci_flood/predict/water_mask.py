@@ -49,6 +49,8 @@ class Counts:
 
     of_value: dict[float, int] = field(default_factory=dict)
     """Of each value; of the first 64 and of those that were asked for."""
+    low: float = np.inf
+    high: float = -np.inf
     known: int = 0
     unknown: int = 0
     """Marked as no data by the file, or NaN."""
@@ -60,6 +62,8 @@ class Counts:
         for block in blocks:
             known = block[np.isfinite(block)]
             counts.known += known.size
+            if known.size:
+                counts.low, counts.high = min(counts.low, known.min()), max(counts.high, known.max())
             counts.unknown += block.size - known.size
             for value, count in zip(*np.unique(known, return_counts=True), strict=True):
                 if value in counts.of_value or len(counts.of_value) <= MAX_CLASSES or value in (asked or ()):
@@ -89,7 +93,7 @@ def read_values(counts: Counts, asked: Sequence[float] | None, name: str) -> Wat
         return WaterValues((1,), (0,))
     if len(values) > MAX_CLASSES or any(value != int(value) for value in values):
         raise InputError(
-            f"{name}: is no mask, its values go from {values[0]:g} to {values[-1]:g}; make one of 0 and 1 of "
+            f"{name}: is no mask, its values go from {counts.low:g} to {counts.high:g}; make one of 0 and 1 of "
             f"it, or {say}"
         )
     marked = 0 in values or counts.unknown > 0
