@@ -75,8 +75,9 @@ def bands_of(datasets: Sequence[Any], files: Sequence[Path]) -> list[Band]:
 
 def parse_bands(text: str) -> dict[str, str]:
     """`VV=2,VH=1` -> {"vv": "2", "vh": "1"}; numbers count over all files, names are those of the bands."""
-    pairs = re.findall(r"\s*(v[vh])\s*=\s*((?:(?!,\s*v[vh]\s*=).)+?)\s*(?:,|$)", text, re.IGNORECASE)
-    asked = {key.lower(): value for key, value in pairs}
+    parts = re.split(r",(?=\s*v[vh]\s*=)", text, flags=re.IGNORECASE)
+    pairs = [part.partition("=") for part in parts]
+    asked = {key.strip().lower(): band.strip() for key, _, band in pairs if band.strip()}
     if len(pairs) != 2 or set(asked) != set(VV_VH):
         raise InputError(f"--bands {text!r}: expected VV=<band>,VH=<band>, for one VV=2,VH=1")
     return asked

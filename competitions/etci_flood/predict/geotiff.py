@@ -78,7 +78,7 @@ class RasterBackscatter:
 
     def read(self, window: Window) -> Float32:
         """VV and VH of a window; masked pixels are NaN, complex ones their modulus."""
-        return np.stack([_read_band(dataset, band, window) for dataset, band in self.layers])
+        return np.stack([self._read_band(dataset, band, window) for dataset, band in self.layers])
 
     def read_water(self, window: Window) -> UInt8:
         """Permanent water of a window."""
@@ -97,6 +97,32 @@ class RasterBackscatter:
         if self.water is not None:
             lines.append(self.water.sentence())
         return lines
+
+    def _read_band(self, dataset: Any, band: Band, window: Window) -> Float32:
+        """(height, width) as the file's scale and offset have it; NaN where masked."""
+        part = rasterio_window(window)
+        with reading(band.file):
+            stored = dataset.read(band.index, window=part, masked=True)
+            mask = np.ma.getmaskarray(stored)
+            if (alpha := self._alpha(dataset)) is not None:
+                # GDAL makes a mask of alpha bands of some types only.
+                mask = mask | (dataset.read(alpha, window=part) == 0)
+        values = np.ma.getdata(stored)
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = np.abs(values) if np.iscomplexobj(values) else values
+            scale, offset = dataset.scales[band.index - 1], dataset.offsets[band.index - 1]
+            if (scale, offset) != (1.0, 0.0):
+                values = values.astype(np.float64) * scale + offset
+            found: Float32 = np.where(mask, np.float32(np.nan), values.astype(np.float32))
+        return found
+
+    def _alpha(self, dataset: Any) -> int | None:
+        """The alpha band of a dataset; some tools mark the second of two bands so, which is VH."""
+        if ColorInterp.alpha not in dataset.colorinterp:
+            return None
+        alpha: int = dataset.colorinterp.index(ColorInterp.alpha) + 1
+        used = any(dataset is each and alpha == band.index for each, band in self.layers)
+        return None if used else alpha
 
     def _grid_sentence(self) -> str:
         size = "spacing unknown, taken as 10 m" if self.spacing is None else f"about {self.spacing:.3g} m"
@@ -262,25 +288,6 @@ def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> str:
     if first == second:
         return ""
     return f" (band {1 if first > second else 2} is brighter, as VV mostly is)"
-
-
-def _read_band(dataset: Any, band: Band, window: Window) -> Float32:
-    """(height, width) as the file's scale and offset have it; NaN where masked."""
-    part = rasterio_window(window)
-    with reading(band.file):
-        stored = dataset.read(band.index, window=part, masked=True)
-        mask = np.ma.getmaskarray(stored)
-        if ColorInterp.alpha in dataset.colorinterp:
-            # GDAL makes a mask of alpha bands of some types only.
-            mask = mask | (dataset.read(dataset.colorinterp.index(ColorInterp.alpha) + 1, window=part) == 0)
-    values = np.ma.getdata(stored)
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = np.abs(values) if np.iscomplexobj(values) else values
-        scale, offset = dataset.scales[band.index - 1], dataset.offsets[band.index - 1]
-        if (scale, offset) != (1.0, 0.0):
-            values = values.astype(np.float64) * scale + offset
-        found: Float32 = np.where(mask, np.float32(np.nan), values.astype(np.float32))
-    return found
 
 
 def _fit(first: Any, second: Any) -> bool:

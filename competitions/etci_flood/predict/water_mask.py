@@ -93,8 +93,8 @@ def read_values(counts: Counts, asked: Sequence[float] | None, name: str) -> Wat
         return WaterValues((1,), (0,))
     if len(values) > MAX_CLASSES or any(value != int(value) for value in values):
         raise InputError(
-            f"{name}: is no mask, its values go from {counts.low:g} to {counts.high:g}; make one of 0 and 1 of "
-            f"it, or {say}"
+            f"{name}: is no mask, its values go from {counts.low:g} to {counts.high:g}; make one of 0 and 1 "
+            f"of it, or {say}"
         )
     marked = 0 in values or counts.unknown > 0
     if others == [1, UNMARKED] and 0 in values:
