@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 
 from common.base.errors import InputError
 from competitions.etci_flood.predict.bands import parse_bands, polarisation_of
@@ -173,7 +174,10 @@ def test_alpha_and_mask_files_mark_no_data(tmp_path: Path) -> None:
     decibels = drawn_decibels()
     alpha = np.full((1, ROWS, COLUMNS), 255, np.float32)
     alpha[:, :, :40] = 0
-    path = write(tmp_path / "alpha.tif", np.concatenate([decibels, alpha]), ("VV", "VH", None), alpha="YES")
+    kinds = (ColorInterp.gray, ColorInterp.undefined, ColorInterp.alpha)
+    path = write(
+        tmp_path / "alpha.tif", np.concatenate([decibels, alpha]), ("VV", "VH", None), colorinterp=kinds
+    )
     assert np.array_equal(np.isnan(vv_and_vh(path))[0], alpha[0] == 0)
 
     path = write(tmp_path / "masked.tif", decibels)
@@ -181,6 +185,9 @@ def test_alpha_and_mask_files_mark_no_data(tmp_path: Path) -> None:
         raster.write_mask(alpha[0].astype(np.uint8))
     assert (tmp_path / "masked.tif.msk").is_file()
     assert np.array_equal(np.isnan(vv_and_vh(path))[1], alpha[0] == 0)
+
+    path = write(tmp_path / "vh_as_alpha.tif", decibels, alpha="YES")
+    assert np.array_equal(vv_and_vh(path), decibels)
 
 
 def test_names_of_a_vrt_of_two_files(tmp_path: Path) -> None:
