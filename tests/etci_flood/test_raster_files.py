@@ -109,6 +109,6 @@ def test_a_vrt_never_reaches_for_the_network(tmp_path: Path) -> None:
 def test_missing_sources_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "gone.vrt").write_text(vrt([("VV", "vv.tif"), ("VH", "vh.tif")]))
     assert files_of(tmp_path / "gone.vrt") == [tmp_path / "gone.vrt"]
-    with open_raster(tmp_path / "gone.vrt") as source:
-        with pytest.raises(InputError, match=r"gone\.vrt: not a readable raster .*vv\.tif"):
-            source.read(Window(0, 0, 10, 10))
+    words = r"gone\.vrt: not a readable raster .*vv\.tif"
+    with open_raster(tmp_path / "gone.vrt") as source, pytest.raises(InputError, match=words):
+        source.read(Window(0, 0, 10, 10))
