@@ -39,7 +39,8 @@ def save(path: Path, values: np.ndarray, mode: str | None = None) -> None:
 
 def arrays_of(data: Path, out: Path) -> tuple[Any, list[str]]:
     """The processed arrays and what was warned of."""
-    found, warned = find_tiles(data), []
+    found = find_tiles(data)
+    warned: list[str] = []
     table, _ = write_tile_arrays(out, found.labelled, found.predicted, warned.append)
     table.to_parquet(out / "tiles.parquet")
     return open_tile_arrays(out), warned
@@ -80,7 +81,7 @@ def test_labels_of_other_values_are_refused(tmp_path: Path, values: tuple[int, .
     water = next(iter(data.glob("test_internal/*/tiles/water_body_label/*.png")))
     shutil.copy(labels_of(data)[1], labels_of(data)[2])
     save(water, layer)
-    with pytest.raises(InputError, match="water_body_label.*holds the values"):
+    with pytest.raises(InputError, match=r"water_body_label.*holds the values"):
         arrays_of(data, tmp_path / "out")
 
 
@@ -89,7 +90,7 @@ def test_labels_that_differ_or_are_empty_are_refused(tmp_path: Path) -> None:
     first, second, *others = labels_of(data)
     save(first, half_flooded(1))
     save(second, half_flooded(255))
-    with pytest.raises(InputError, match="tiles hold 0 and 1, .* hold 0 and 255; write all of them"):
+    with pytest.raises(InputError, match=r"tiles hold 0 and 1, .* hold 0 and 255; write all of them"):
         arrays_of(data, tmp_path / "out")
     for label in (first, second, *others):
         save(label, half_flooded(0))
@@ -161,6 +162,10 @@ def test_one_tile_of_another_depth_is_left_out(tmp_path: Path) -> None:
         read_layer(sorted(data.glob("train/*/tiles/vv/*.png"))[1], TileFormat(bits=16))
     with pytest.raises(UnreadablePictureError, match="16 bits, values to 30000; the other tiles use 8"):
         read_layer(file)
+    for each in sorted(data.glob("train/*/tiles/v[vh]/*.png")):
+        each.write_bytes(file.read_bytes())
+    with pytest.raises(InputError, match="have 16 bits and the others 8; write all of them"):
+        find_format(find_tiles(data).labelled)
 
 
 def resized(data: Path, side: int) -> None:
@@ -211,7 +216,7 @@ def test_endings_in_capitals_are_tiles(tmp_path: Path) -> None:
     extra = data / "train" / "nebraska_20170213t002121" / "tiles" / "flood_label"
     save(extra / "nebraska_20170213t002121_x-0_y-8.PNG", half_flooded(255))
     done = run_stage("etci_flood", 1, "--data", data, "--work", tmp_path / "work")
-    assert "done already" not in done.text, "files of either ending are inputs"
+    assert "unet_light: done already" not in done.text, "files of either ending are inputs"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])

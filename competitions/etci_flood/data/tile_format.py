@@ -16,6 +16,8 @@ from common.learn.arrays import AnyArray
 from competitions.etci_flood.data.layout import TILE_SIDE, Tile
 
 SAMPLED_TILES = 64
+MAX_ODD_SHARE = 0.1
+"""Of images of another depth than most; they are left out, more are refused."""
 MIN_SIDE = 128
 """Smallest tile, pixels; training crops and the context of features need it."""
 SIDE_STEP = 32
@@ -53,13 +55,19 @@ def find_format(tiles: Sequence[Tile]) -> TileFormat:
 
     Raises
     ------
-    InputError : tiles are of several sizes, not square, or of a size that the models cannot take.
+    InputError : tiles are of several sizes or depths, not square, or of a size that the models cannot take.
     """
     vv = [tile.files["vv"] for tile in tiles if "vv" in tile.files]
     side = _side(vv[:: -(-len(vv) // SAMPLED_TILES)]) if vv else TILE_SIDE
     layers = [tile.files[name] for tile in tiles for name in ("vv", "vh") if name in tile.files]
-    deep = any(map(_is_deep, layers[:: -(-len(layers) // SAMPLED_TILES)] if layers else []))
-    return TileFormat(side, _bits(layers) if deep else 8)
+    sampled = layers[:: -(-len(layers) // SAMPLED_TILES)] if layers else []
+    deep = sum(map(_is_deep, sampled))
+    if MAX_ODD_SHARE * len(sampled) < deep < (1 - MAX_ODD_SHARE) * len(sampled):
+        raise InputError(
+            f"{display_path(sampled[0])}: of {len(sampled)} images looked at, {deep} have 16 bits and the "
+            "others 8; write all of them with the same depth"
+        )
+    return TileFormat(side, _bits(layers) if 2 * deep > len(sampled) else 8)
 
 
 def is_16_bit(content: bytes) -> bool:

@@ -272,7 +272,7 @@ def _read_image(path: Path, side: int, needs_grey: bool = False) -> tuple[AnyArr
         raise UnreadablePictureError(f"{display_path(path)}: {size} pixels, expected {side} x {side}")
     if image.ndim == 2:
         return image, deep
-    if image.shape[2] in (2, 4):  # 16-bit images alone; others are RGB by now
+    if image.shape[-1] in (2, 4):  # 16-bit images alone; others are RGB by now
         if (image[..., -1] < 65535).any():
             raise UnreadablePictureError(f"{display_path(path)}: {TRANSPARENT}")
         image = image[..., :-1]
