@@ -278,7 +278,7 @@ def _read_image(path: Path, side: int, needs_grey: bool = False) -> tuple[AnyArr
         image = image[..., :-1]
     if needs_grey and not (image[..., :1] == image[..., :3]).all():
         raise NonBinaryMaskError(f"{display_path(path)}: is in colour")
-    return image[:, :, 0], deep
+    return image[..., 0], deep
 
 
 def _refuse_transparency(path: Path) -> None:
@@ -287,7 +287,7 @@ def _refuse_transparency(path: Path) -> None:
         with Image.open(path) as picture:
             if "A" not in picture.mode and "transparency" not in picture.info:
                 return
-            opaque = picture.convert("RGBA").getextrema()[3][0] == 255
+            opaque = bool((np.asarray(picture.convert("RGBA"))[..., 3] == 255).all())
     except Exception:  # damage of any kind; `read_rgb` has the message
         return
     if not opaque:
