@@ -501,6 +501,12 @@ def test_a_trained_experiment_is_read_from_its_own_folder(
     assert trained.decision == {"threshold": 0.5}
     assert [parent.settings.factor for parent in trained.parents()] == [2.0]
     assert all(path.is_dir() for path in trained.fold_folders)
+    model = next(path for path in written_files(copied / "double" / "fold0") if path.name != "run.json")
+    model.write_bytes(model.read_bytes() + b" ")
+    with pytest.raises(InputError, match="cut short or changed since 2_train_folds"):
+        trained_experiment(
+            toy.competition(folder / "code"), "double", shutil.copytree(copied, folder / "again")
+        )
     with pytest.raises(InputError, match="unknown experiment 'triple'; toy has: champion, double"):
         trained_experiment(toy.competition(folder / "code"), "triple", copied)
     trained.log_sample_data()
