@@ -95,6 +95,28 @@ class TrainingSettings(Settings):
     """Epochs between two validations on the held-out tiles, for the training curves only."""
 
 
+class RadiometrySettings(Settings):
+    """Radiometric augmentation, for rasters that are not processed as the official tiles are; 0: none."""
+
+    gain: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The contrast of VV and VH is multiplied by a random factor within 1 - gain and 1 + gain."""
+    offset: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """VV and VH are shifted by at most this many decibels."""
+    speckle: Fraction = 0.0
+    """Probability that speckle is added."""
+    min_looks: Annotated[float, Field(ge=1)] = 4.0
+    """Number of looks of the strongest speckle; 4.4 are those of ground range products of 10 m."""
+    max_zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
+    """Half of the tiles are enlarged by a random factor of at most this."""
+    plain: Fraction = 0.5
+    """Fraction of the tiles that are trained on as they are."""
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is changed."""
+        return self.gain > 0 or self.offset > 0 or self.speckle > 0 or self.max_zoom > 1
+
+
 class PixelLgbmSettings(Settings):
     """Pixel-wise LightGBM (Ke et al. 2017)."""
 
@@ -104,6 +126,8 @@ class PixelLgbmSettings(Settings):
     min_data_in_leaf: Positive = 200
     pixels_per_tile: Positive = 3000
     """Pixels sampled at random from each training tile, on average."""
+    scene_medians: bool = True
+    """Whether VV and VH relative to their medians in the whole scene are features."""
     scene_balance: Fraction = 0.0
     """0: equally many pixels of each tile. 1: equally many pixels of each scene, however few tiles it has."""
 
@@ -135,6 +159,7 @@ class FloodExperiment(Experiment):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     pixel_lgbm: PixelLgbmSettings = PixelLgbmSettings()
+    radiometry: RadiometrySettings = RadiometrySettings()
     prediction: PredictionSettings = PredictionSettings()
     options: Options = Field(default_factory=dict)
     """Settings of a model kind of one's own."""

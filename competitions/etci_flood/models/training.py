@@ -18,8 +18,9 @@ from common.learn.training import EpochSampler
 from competitions.etci_flood.data.channels import input_channels
 from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.experiment import FloodExperiment, TrainingSettings
+from competitions.etci_flood.experiment import FloodExperiment, RadiometrySettings, TrainingSettings
 from competitions.etci_flood.models.losses import FloodLoss
+from competitions.etci_flood.models.radiometry import ZOOMED_FRACTION, change_radiometry
 
 CALIBRATION_TILES = 256
 """Training tiles, at most, that batch statistics are re-estimated on."""
@@ -81,15 +82,51 @@ class BrightnessShift(albumentations.ImageOnlyTransform):
         return shifted.clip(0, 255).astype(np.uint8)
 
 
-def tile_augmentation(settings: TrainingSettings) -> albumentations.Compose:
-    """Random crop, D4 augmentation and brightness shift, as the settings say."""
+class Radiometry(albumentations.ImageOnlyTransform):
+    """`radiometry.change_radiometry` of all but a fraction of the tiles, left as they are."""
+
+    def __init__(self, settings: RadiometrySettings) -> None:
+        super().__init__(p=1 - settings.plain)
+        self.settings = settings
+
+    def get_params(self) -> dict[str, Any]:
+        """A seed for one tile."""
+        return {"seed": self.py_random.randrange(2**31)}
+
+    def apply(self, img: UInt8, seed: int, **params: Any) -> UInt8:  # noqa: ARG002
+        """(height, width, 3) uint8 to the same."""
+        layers = np.ascontiguousarray(np.moveaxis(img, -1, 0))
+        changed = change_radiometry(layers, self.settings, np.random.default_rng(seed))
+        return np.ascontiguousarray(np.moveaxis(changed, 0, -1))
+
+
+def tile_augmentation(
+    settings: TrainingSettings, radiometry: RadiometrySettings | None = None
+) -> albumentations.Compose:
+    """Random crop, D4 augmentation, brightness shift and radiometric augmentation, as the settings say."""
+    radiometry = radiometry or RadiometrySettings()
+    side = settings.crop_size
     steps: list[Any] = []
-    if settings.crop_size < TILE_SIDE:
-        steps.append(albumentations.RandomCrop(settings.crop_size, settings.crop_size))
+    if radiometry.max_zoom > 1:
+        zoomed = (1 - radiometry.plain) * ZOOMED_FRACTION
+        lowest = round(side / radiometry.max_zoom)
+        steps.append(
+            albumentations.OneOf(
+                [
+                    albumentations.RandomCrop(side, side, p=1 - zoomed),
+                    albumentations.RandomSizedCrop((lowest, side), (side, side), p=zoomed),
+                ],
+                p=1,
+            )
+        )
+    elif side < TILE_SIDE:
+        steps.append(albumentations.RandomCrop(side, side))
     if settings.d4_augmentation:
         steps.append(albumentations.D4(p=1.0))
     if settings.brightness_shift:
         steps.append(BrightnessShift(settings.brightness_shift))
+    if radiometry.on:
+        steps.append(Radiometry(radiometry))
     return albumentations.Compose(steps)
 
 
@@ -108,7 +145,7 @@ def training_loader(
     pseudo_labels : masks of further, unlabelled tiles, by row.
     """
     training, extra = settings.training, pseudo_labels or {}
-    augmentation = tile_augmentation(training)
+    augmentation = tile_augmentation(training, settings.radiometry)
     has_flood = arrays.tiles["has_flood"].to_numpy()[rows]
     has_flood = np.concatenate([has_flood, [bool(mask.any()) for mask in extra.values()]]).astype(bool)
     rows = np.concatenate([rows, np.array(list(extra), np.int64)])
