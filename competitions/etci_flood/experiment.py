@@ -95,8 +95,8 @@ class TrainingSettings(Settings):
     """Epochs between two validations on the held-out tiles, for the training curves only."""
 
 
-class RadiometrySettings(Settings):
-    """Radiometric augmentation, for rasters that are not processed as the official tiles are; 0: none."""
+class DomainSettings(Settings):
+    """Domain randomisation, for rasters that are not processed as the official tiles are."""
 
     gain: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """The contrast of VV and VH is multiplied by a random factor within 1 - gain and 1 + gain."""
@@ -106,15 +106,14 @@ class RadiometrySettings(Settings):
     """Probability that speckle is added."""
     min_looks: Annotated[float, Field(ge=1)] = 4.0
     """Number of looks of the strongest speckle; 4.4 are those of ground range products of 10 m."""
+    wind: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Flood is brightened by at most this many decibels in VV, as wind that roughens it does."""
     max_zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
     """Half of the tiles are enlarged by a random factor of at most this."""
-    plain: Fraction = 0.5
-    """Fraction of the tiles that are trained on as they are."""
-
-    @property
-    def on(self) -> bool:
-        """Whether anything is changed."""
-        return self.gain > 0 or self.offset > 0 or self.speckle > 0 or self.max_zoom > 1
+    hidden_water: Fraction = 0.0
+    """Probability that a changed tile has no permanent water, as a raster without --water."""
+    changed: Fraction = 0.0
+    """Fraction of the tiles (or pixels) that are changed; the others are trained on as they are."""
 
 
 class PixelLgbmSettings(Settings):
@@ -159,7 +158,7 @@ class FloodExperiment(Experiment):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     pixel_lgbm: PixelLgbmSettings = PixelLgbmSettings()
-    radiometry: RadiometrySettings = RadiometrySettings()
+    domain: DomainSettings = DomainSettings()
     prediction: PredictionSettings = PredictionSettings()
     options: Options = Field(default_factory=dict)
     """Settings of a model kind of one's own."""

@@ -15,10 +15,10 @@ from common.run.job import Job
 from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.neighbours import PaddedTiles
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.experiment import FloodExperiment, PixelLgbmSettings, RadiometrySettings
+from competitions.etci_flood.experiment import DomainSettings, FloodExperiment, PixelLgbmSettings
 from competitions.etci_flood.models.base import FittedFold, ModelKind, equal_weights, predict_tiles, seed_fold
+from competitions.etci_flood.models.domain_randomisation import changed_domain, enlarged_tile, random_zoom
 from competitions.etci_flood.models.pixel_features import PADDING, feature_names, pixel_features
-from competitions.etci_flood.models.radiometry import change_radiometry, enlarged_tile, random_zoom
 from competitions.etci_flood.models.registry import MODEL_KINDS
 
 CHECKPOINT = "checkpoint.txt"
@@ -37,7 +37,7 @@ class PixelLgbmKind(ModelKind):
     ) -> FittedFold:
         """Train on sampled pixels of the training tiles and predict the held-out tiles."""
         settings, seed = self.settings, seed_fold(job.seed, job.fold)
-        booster = train_booster(arrays, training, settings.pixel_lgbm, seed, settings.radiometry)
+        booster = train_booster(arrays, training, settings.pixel_lgbm, seed, settings.domain)
         checkpoint = job.fold_folder / CHECKPOINT
         save_booster(checkpoint, booster)
         models = equal_weights([PixelModel(booster)])
@@ -91,11 +91,11 @@ def train_booster(
     rows: Int64,
     settings: PixelLgbmSettings,
     seed: int,
-    radiometry: RadiometrySettings | None = None,
+    domain: DomainSettings | None = None,
 ) -> lightgbm.Booster:
     """Train on pixels sampled at random from the tiles of `rows`."""
     names = feature_names(settings.scene_medians)
-    features, flood = sample_pixels(arrays, rows, settings, seed, radiometry)
+    features, flood = sample_pixels(arrays, rows, settings, seed, domain)
     return train_lightgbm(
         features,
         flood,
@@ -119,19 +119,18 @@ def sample_pixels(
     rows: Int64,
     settings: PixelLgbmSettings,
     seed: int,
-    radiometry: RadiometrySettings | None = None,
+    domain: DomainSettings | None = None,
 ) -> tuple[Float32, UInt8]:
     """Features (pixels, features) and labels (pixels,) of random pixels of each tile.
 
-    With radiometric augmentation a part of the pixels is sampled from a changed copy of each tile.
+    With domain randomisation a part of the pixels is sampled from a changed copy of each tile.
     """
     generator = np.random.default_rng(seed)
     padded = PaddedTiles(arrays)
     scale = arrays.scale(rows)
     counts = pixels_per_tile(arrays.tiles["scene"].to_numpy()[rows], settings)
-    changed = np.zeros_like(counts)
-    if radiometry is not None and radiometry.on:
-        changed = np.rint(counts * (1 - radiometry.plain)).astype(np.int64)
+    domain = domain or DomainSettings()
+    changed = np.rint(counts * domain.changed).astype(np.int64)
     names = feature_names(settings.scene_medians)
     features = np.empty((counts.sum(), len(names)), np.float32)
     flood = np.empty(len(features), np.uint8)
@@ -142,8 +141,8 @@ def sample_pixels(
             if not number:
                 continue
             seen, labels = layers, arrays.flood[row]
-            if copy and radiometry is not None:
-                seen, labels = _changed_tile(layers, labels, radiometry, generator)
+            if copy:
+                seen, labels = _changed_tile(layers, labels, domain, generator)
             of_tile = pixel_features(seen, scale[place], names)
             of_tile = of_tile.reshape(-1, of_tile.shape[-1])  # (256 x 256, features)
             chosen = generator.choice(len(of_tile), number, replace=False)
@@ -154,13 +153,14 @@ def sample_pixels(
 
 
 def _changed_tile(
-    layers: UInt8, flood: UInt8, radiometry: RadiometrySettings, generator: np.random.Generator
+    layers: UInt8, flood: UInt8, domain: DomainSettings, generator: np.random.Generator
 ) -> tuple[UInt8, UInt8]:
-    """A padded tile with its labels (256, 256), enlarged at times, with other radiometry."""
-    zoom = random_zoom(radiometry, generator)
+    """A padded tile with its labels (256, 256), enlarged at times, with another radiometry."""
+    zoom = random_zoom(domain, generator)
     if zoom > 1:
         layers, flood = enlarged_tile(layers, flood, PADDING, zoom, generator)
-    return change_radiometry(layers, radiometry, generator), flood
+    wet = (layers[2] > 0) | np.pad(flood > 0, PADDING)
+    return changed_domain(layers, wet, domain, generator), flood
 
 
 def pixels_per_tile(scenes: AnyArray, settings: PixelLgbmSettings) -> Int64:

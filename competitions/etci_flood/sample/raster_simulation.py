@@ -1,8 +1,8 @@
 """Synthetic Sentinel-1 rasters in decibels as users have them: any share of water, 10 to 30 m, GRD speckle.
 
 They differ from the official tiles in what a model must not rest on. Calibration and incidence angle shift
-the decibels. Ground range products of 10 m have about four looks and correlated speckle. The share of water is
-anything. Dry smooth soil is nearly as dark as water in VV, and wind roughens open water.
+the decibels. Ground range products of 10 m have about four looks and correlated speckle. Any share may be
+water. Dry smooth soil is nearly as dark as water in VV, and wind roughens open water.
 """
 
 from dataclasses import dataclass

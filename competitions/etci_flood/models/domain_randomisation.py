@@ -1,15 +1,16 @@
-"""Radiometric augmentation: tiles as other processing, other speckle and other pixel spacing would show them.
+"""Domain randomisation: tiles as other processing, other speckle and other pixel spacing would show them.
 
 The stretch of the official images is one of many. Rasters of other sources differ in calibration, incidence
 angle and wetness (an offset in decibels), in contrast (a gain), in the number of looks (speckle) and in pixel
-spacing (structures of another size). A model that was trained on all of these rests on none of them.
+spacing (structures of another size), and often come without a map of permanent water. A model that was
+trained on all of these rests on none of them (Tobin et al. 2017).
 """
 
 import cv2
 import numpy as np
 
-from common.learn.arrays import Float32, UInt8
-from competitions.etci_flood.experiment import RadiometrySettings
+from common.learn.arrays import Bools, Float32, UInt8
+from competitions.etci_flood.experiment import DomainSettings
 
 LEVELS_PER_DECIBEL = (9.5, 15.5)
 """Of VV and VH in the official images, by the levels of their water and land (`decision.anchors`)."""
@@ -19,24 +20,40 @@ OWN_FRACTION = 0.4
 """Fraction of an offset or gain that VV and VH do not share."""
 ZOOMED_FRACTION = 0.5
 """Fraction of the changed tiles that are enlarged, where the settings have a zoom."""
+WINDY_FRACTION = 0.5
+"""Fraction of the changed tiles with wind, where the settings have wind."""
+WIND_IN_VH = 0.5
+"""dB in VH for each in VV: rough water returns little cross-polarised power."""
+STEADY_WIND = 0.4
+"""Fraction of the strongest wind that blows everywhere."""
+GUST = 48
+"""Grain of gusts, pixels."""
 MAX_LOOKS = 40.0
 """Speckle of more looks changes nothing that can be seen."""
 
 
-def change_radiometry(layers: UInt8, settings: RadiometrySettings, rng: np.random.Generator) -> UInt8:
-    """Random gain, offset and speckle of VV and VH; values 0 and 255 (mostly no data) stay.
+def changed_domain(layers: UInt8, wet: Bools, settings: DomainSettings, rng: np.random.Generator) -> UInt8:
+    """Random gain, offset and speckle of VV and VH, wind over water, permanent water hidden or not.
+
+    Values 0 and 255 (mostly no data) stay.
 
     Parameters
     ----------
-    layers : (3, height, width): VV, VH, permanent water, which stays.
+    layers : (3, height, width): VV, VH, permanent water.
+    wet : (height, width), water that wind may roughen.
 
     Returns
     -------
     A changed copy.
     """
     noise = _speckle_decibels(layers.shape[1:], settings, rng)
+    wind = _wind_decibels(wet, settings, rng)
+    if wind is not None:
+        noise = wind if noise is None else noise + wind
     shared = rng.uniform(-1, 1, 2)
     changed = layers.copy()
+    if rng.random() < settings.hidden_water:
+        changed[2] = 0
     for place in range(2):
         own = (1 - OWN_FRACTION) * shared + OWN_FRACTION * rng.uniform(-1, 1, 2)
         gain, offset = 1 + settings.gain * own[0], settings.offset * own[1]
@@ -49,7 +66,7 @@ def change_radiometry(layers: UInt8, settings: RadiometrySettings, rng: np.rando
 
 
 def _speckle_decibels(
-    shape: tuple[int, ...], settings: RadiometrySettings, rng: np.random.Generator
+    shape: tuple[int, ...], settings: DomainSettings, rng: np.random.Generator
 ) -> Float32 | None:
     """(2, height, width) of correlated speckle, dB around 0; None where none is to be added."""
     if rng.random() >= settings.speckle:
@@ -63,7 +80,20 @@ def _speckle_decibels(
     return decibels
 
 
-def random_zoom(settings: RadiometrySettings, rng: np.random.Generator) -> float:
+def _wind_decibels(wet: Bools, settings: DomainSettings, rng: np.random.Generator) -> Float32 | None:
+    """(2, height, width) of dB by which wind brightens water, in gusts; None where there is none."""
+    strongest = settings.wind * rng.random()
+    if not settings.wind or rng.random() >= WINDY_FRACTION or not wet.any():
+        return None
+    height, width = wet.shape
+    gusts = rng.random((height // GUST + 2, width // GUST + 2), dtype=np.float32)
+    gusts = STEADY_WIND + (1 - STEADY_WIND) * gusts
+    field = strongest * cv2.resize(gusts, (width, height), interpolation=cv2.INTER_LINEAR)
+    decibels: Float32 = np.stack([field * wet, WIND_IN_VH * field * wet]).astype(np.float32)
+    return decibels
+
+
+def random_zoom(settings: DomainSettings, rng: np.random.Generator) -> float:
     """How many pixels a pixel of the tile becomes along each axis: 1, or up to `settings.max_zoom`."""
     if settings.max_zoom <= 1 or rng.random() >= ZOOMED_FRACTION:
         return 1.0
