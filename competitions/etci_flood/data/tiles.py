@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from common.base.atomic import atomic_array
-from common.base.console import log, progress
+from common.base.console import progress
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.pictures import UnreadablePictureError, read_rgb
@@ -112,7 +112,7 @@ def write_tile_arrays(
     tiles = [*labelled, *predicted]
     form, labels = find_format(tiles), _Labels()
     if form.sentence():
-        log(f"  understood: {form.sentence()}")
+        warn(f"understood: {form.sentence()}")
     with ExitStack() as stack:
         arrays = {
             name: stack.enter_context(
@@ -146,7 +146,7 @@ def write_tile_arrays(
                 if len(filled) % TILES_BETWEEN_RELEASES == 0:
                     _release(arrays.values())
         for line in labels.check():
-            log(f"  understood: {line}")
+            warn(f"understood: {line}")
     faults = [each.wrong for each in filled]
     for wrong in faults:
         for message in wrong:
