@@ -127,14 +127,15 @@ def check_joined(data: Path, sample_id: Int64, past: Bars, future: Bars) -> None
     if len(far):
         raise InputError(
             f"{display_path(data)}: sample {sample_id[far[0]]}: the price changes by a factor of "
-            f"{np.exp(steps[far[0]]):.3g} from the end of train_x_df to the start of train_y_df; expected y to "
-            "go on where x ends, with the same divisor; get both files again"
+            f"{np.exp(steps[far[0]]):.3g} from the end of train_x_df to the start of train_y_df; expected y "
+            "to go on where x ends, with the same divisor; get both files again"
         )
     apart = steps > usual + ROUNDING  # one in ten by chance; 5 standard deviations more are none
     if apart.sum() > max(0.3 * len(past), 0.1 * len(past) + 5 * np.sqrt(0.09 * len(past))):
         raise InputError(
             f"{display_path(data)}: in {apart.sum()} of {len(past)} samples train_y_df does not begin where "
-            "train_x_df ends; expected y to go on in the next minute, with the same divisor; get both files again"
+            "train_x_df ends; expected y to go on in the next minute, with the same divisor; get both files "
+            "again"
         )
 
 

@@ -41,6 +41,7 @@ class GbdtForecaster:
     """
 
     learns = True
+    fields = ("high", "low", "close", "volume", "trades", "tb_base_av")
 
     def __init__(self, settings: BitTraderExperiment, device: str) -> None:  # noqa: ARG002
         read_options(NoOptions, settings.options, f"experiment {settings.name!r}, options")

@@ -73,7 +73,7 @@ def equities(
 
 
 def read_truth(truth: Path) -> tuple[Int64, Float64]:
-    """Sample ids (n,) and open prices (n, 120) of a y file, as precise as it is; InputError when it is none."""
+    """Sample ids (n,) and open prices (n, 120) of a y file, in float64; InputError when it is none."""
     if not truth.is_file():
         raise InputError(f"{display_path(truth)}: no such file; expected the test samples' y (test_y_df.csv)")
     bars = np.empty((count_samples(truth, FUTURE_MINUTES), FUTURE_MINUTES, len(FIELDS)), np.float64)
