@@ -15,8 +15,8 @@ PLACES = {12: KLINE_COLUMNS, 11: KLINE_COLUMNS[:11], 6: SIX_COLUMNS}
 STREAM_LETTERS = dict(zip("tohlcvTqnVQ", KLINE_COLUMNS[:11], strict=True))
 """As Binance's streams name them; upper and lower case differ."""
 ALIASES = {
-    "open_time": "opentime starttime start opentimestamp candledatetimeutc timestamp timestampms unixtimestamp "
-    "unix ts datetime dateutc date time index indexlevel0",
+    "open_time": "opentime starttime start opentimestamp candledatetimeutc timestamp timestampms "
+    "unixtimestamp ts unix datetime dateutc date time index indexlevel0",
     "open": "open openprice openingprice o",
     "high": "high highprice h",
     "low": "low lowprice l",

@@ -116,7 +116,8 @@ def cut_windows(klines: Klines, every: int, now: int | None = None) -> KlineWind
 def _sentence(lengths: list[int], every: int, purchase: Int64, now: int | None, cuts: list[Int64]) -> str:
     """`26 windows, one every 60 minutes; the last one ends at 2024-05-03T00:00Z, 573 days ago`."""
     count = len(purchase)
-    text = "1 window" if count == 1 else f"{count:,} windows, one every {every} minutes"
+    step = "minute" if every == 1 else f"{every} minutes"
+    text = "1 window" if count == 1 else f"{count:,} windows, one every {step}"
     if len(lengths) > 1:
         text += f" in each of {len(lengths)} stretches"
     short = len(cuts) - len(lengths)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -43,7 +44,7 @@ class KlinePrediction:
     understood: list[str] = field(default_factory=list)
     """How the klines were read, and what one account made of the positions."""
 
-    @property
+    @cached_property
     def account(self) -> AccountTrades:
         """What one account can do of the positions."""
         return trades_of_account(self.cut.purchase_time, self.positions)
@@ -77,6 +78,7 @@ class KlinePrediction:
         known, trades = self.cut.known, self.account.positions
         return Positions(trades.buy_quantity[known], trades.sell_time[known])
 
+    @cached_property
     def figures(self) -> dict[str, float]:
         """Windows, purchases skipped and, where the future of a window is known, the account's backtest."""
         found = {"windows": float(len(self.positions)), "skipped": float(self.account.skipped.sum())}
@@ -85,16 +87,14 @@ class KlinePrediction:
         return found
 
     def account_sentence(self) -> str:
-        """`one account: 10,000 become 11,500.70 by 45 purchases; 25 skipped, its money was still "
-        "invested`."""
-        figures, known = self.figures(), int(self.cut.known.sum())
-        count = figures["skipped"]
-        skipped = f"; {count:.0f} {purchases(count)} skipped while its money was invested" if count else ""
-        if not known:
+        """What one account over all windows ends with, and the purchases that it has no money for."""
+        known, count, equity = int(self.cut.known.sum()), self.figures["skipped"], self.figures.get("equity")
+        skipped = f"; {count:,.0f} {purchases(count)} skipped while its money was invested" if count else ""
+        if equity is None:
             return f"no window is followed by 120 minutes, so no outcome is known{skipped}"
         return (
             f"one account over the {known:,} windows with a known outcome: 10,000 become "
-            f"{figures['equity']:,.2f} by {figures['trades']:.0f} {purchases(figures['trades'])}{skipped}"
+            f"{equity:,.2f} by {self.figures['trades']:,.0f} {purchases(self.figures['trades'])}{skipped}"
         )
 
 
@@ -213,4 +213,4 @@ def predict_klines(job: OwnDataJob[BitTraderExperiment]) -> Result:
     cut, positions = prediction.cut, prediction.positions
     last = f"buy {positions.buy_quantity[-1]:g}, sell at minute {positions.sell_time[-1]}"
     log(f"  {len(positions)} windows; the last one, decided at {clock(cut.purchase_time[-1])}: {last}")
-    return Result([table, paths], metrics=prediction.figures())
+    return Result([table, paths], metrics=prediction.figures)
