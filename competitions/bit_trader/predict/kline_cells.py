@@ -76,9 +76,9 @@ def times_of(places: Places, cells: list[str], name: str = "open_time") -> tuple
     for unit in UNITS:
         units[(time >= FIRST_PLAUSIBLE * unit) & (time < LAST_PLAUSIBLE * unit)] = unit
     numeric = units > 0
-    time[numeric] = time[numeric] * 1000 // np.where(units[numeric] > 1000, 1, units[numeric])
+    time[units == 1] *= 1000
     for unit in (10**6, 10**9):
-        time[units == unit] //= unit
+        time[units == unit] //= unit // 1000
     words = [UNITS[int(unit)] if unit else "" for unit in units]
     for row in np.flatnonzero(~numeric):
         time[row], words[row] = _time_of(places, int(row), stripped[int(row)], name)

@@ -131,7 +131,7 @@ def _check_close_times(places: Places, time: Int64, cells: list[str], named: boo
     if not len(wrong):
         return
     usual = int(np.median(length)) * 1000
-    if usual > MINUTE:
+    if usual > MINUTE or 0 < usual < MINUTE - 1000:
         raise InputError(
             f"{places.where}: holds {interval(usual)} bars, by open_time and close_time; expected 1-minute "
             "klines"
@@ -199,5 +199,6 @@ def duration(milliseconds: int) -> str:
     for unit, name in UNITS:
         if milliseconds >= 2 * unit or milliseconds == unit:
             count = milliseconds / unit
-            return f"{count:.3g} {name}{'' if count == 1 else 's'}"
+            text = f"{count:.1f}".removesuffix(".0") if count < 10 else f"{int(count):,}"
+            return f"{text} {name}{'' if text == '1' else 's'}"
     return f"{milliseconds / 1000:.3g} seconds"
