@@ -1,4 +1,4 @@
-"""Own klines: read and checked in every form that they come in, cut, forecast and decided by the command line."""
+"""Own klines in every form that they come in: read, checked, cut, forecast and decided by the command."""
 
 import gzip
 import os
@@ -258,7 +258,9 @@ def test_six_columns_are_enough_where_only_prices_are_forecast(tmp_path: Path) -
     found = read(path, ("open", "close"))
     assert_sound(found, FIELDS[:5])
     assert "as ccxt gives them" in found.understood[0]
-    with pytest.raises(InputError, match="the columns trades, tb_base_av are missing.*fetch_ohlcv gives six"):
+    with pytest.raises(
+        InputError, match=r"the columns trades, tb_base_av are missing.*fetch_ohlcv gives six"
+    ):
         read(path, ("volume", "trades", "tb_base_av"))
     named = write(tmp_path / "named.csv", SOUND[:, :6].rename({"open_time": "timestamp"}), header=True)
     assert_sound(read(named, ("open", "close")), FIELDS[:5])
@@ -291,8 +293,17 @@ def put(column: str, row: int, value: Any) -> Callable[[pl.DataFrame], pl.DataFr
     return change
 
 
+def bars_of(length: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """As many bars of another length, in milliseconds."""
+    start = START - START % (24 * 60 * MINUTE)
+    return lambda t: t.with_columns(
+        open_time=(pl.col("open_time") - START) // MINUTE * length + start,
+        close_time=(pl.col("open_time") - START) // MINUTE * length + start + length - 1,
+    )
+
+
 def every_fifth(table: pl.DataFrame) -> pl.DataFrame:
-    return table[::5].with_columns(close_time=pl.col("open_time") + 5 * MINUTE - 1)
+    return table[::5].drop("close_time")
 
 
 @pytest.mark.parametrize("header", [False, True])
@@ -320,9 +331,10 @@ def every_fifth(table: pl.DataFrame) -> pl.DataFrame:
         (lambda t: t.with_columns(pl.col("open_time") // 1_000_000), "no seconds, milliseconds"),
         (lambda t: t.with_columns(pl.col("open_time", "close_time") + 7000), "within minute"),
         (lambda t: dates(t, "%d/%m/%Y %H:%M"), "order of day and month is ambiguous"),
-        (every_fifth, "holds 5-minute bars"),
-        (lambda t: t[:24].with_columns(pl.col("open_time") * 60 - START * 59, close_time=pl.lit(0)), "bars"),
-        (lambda t: t.with_columns(pl.col("open_time") // 60 + START - START // 60), "holds 1-second bars"),
+        (bars_of(5 * MINUTE), "holds 5-minute bars"),
+        (bars_of(60 * MINUTE), "holds 1-hour bars"),
+        (bars_of(24 * 60 * MINUTE), "holds 1-day bars"),
+        (bars_of(1000), "holds 1-second bars"),
         (
             lambda t: pl.concat([t, t[5:6].with_columns(open=pl.col("low"))]),
             "occurs twice with different bars",
@@ -345,6 +357,9 @@ def test_each_fault_of_a_kline_file_is_one_line(
     assert "\n" not in str(fault.value)
 
 
+NAMED = "open_time;open;high;low;close;volume\n"
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -363,8 +378,14 @@ def test_each_fault_of_a_kline_file_is_one_line(
         ("", "empty"),
         ("[[1714521600000,1,2,3,4,5],[1714521660000,1,2,3,4,5]]", "JSON"),
         (text_of(SOUND)[:-60], "cells"),
-        ('1714521600000;"60,123";"60,200";"60,100";"60,150";"5,123"\n' * 3, "decimal ones or thousands"),
-        ('1714521600000;"60,123.5";"60,200.5";"60,100.0";"60,150.0";"5"\n' * 3, "commas for thousands"),
+        (
+            NAMED + '1714521600000;"60,123";"60,200";"60,100";"60,150";"5,123"\n' * 3,
+            "decimal ones or thousands",
+        ),
+        (
+            NAMED + '1714521600000;"60,123.5";"60,200.5";"60,100.0";"60,150.0";"5"\n' * 3,
+            "commas for thousands",
+        ),
     ],
 )
 def test_tables_that_can_be_read_in_two_ways_or_in_none(tmp_path: Path, text: str, words: str) -> None:
@@ -372,6 +393,16 @@ def test_tables_that_can_be_read_in_two_ways_or_in_none(tmp_path: Path, text: st
     path.write_text(text)
     with pytest.raises(InputError, match=words):
         read(path, ("open", "close"))
+
+
+def test_longer_bars_are_named_without_close_times_too(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds 5-minute bars; expected 1-minute klines"):
+        read(write(tmp_path / "a.csv", every_fifth(SOUND), header=True))
+    with pytest.raises(InputError, match="holds 15-minute bars"):
+        read(write(tmp_path / "b.csv", SOUND[::15, :6]), ("open", "close"))
+    days = SOUND.with_columns(open_time=(pl.col("open_time") - START) // MINUTE * 24 * 60 * MINUTE + START)
+    with pytest.raises(InputError, match="holds 1-day bars"):
+        read(write(tmp_path / "c.csv", dates(days, "%Y-%m-%d").drop("close_time")[:400], header=True))
 
 
 def test_volumes_that_do_not_go_with_the_prices(tmp_path: Path) -> None:
@@ -530,7 +561,7 @@ def test_files_of_two_coins_are_refused(tmp_path: Path) -> None:
         write(tmp_path / "ETHUSDT-1m-2024-06.csv", much_later),
         write(tmp_path / "BTC-USDT_1m.csv", SOUND),
     ]
-    with pytest.raises(InputError, match="ETHUSDT.*BTCUSDT.*one coin"):
+    with pytest.raises(InputError, match=r"ETHUSDT.*BTCUSDT.*one coin"):
         read(names)
     marked = pl.concat([SOUND.with_columns(symbol=pl.lit("A")), much_later.with_columns(symbol=pl.lit("B"))])
     with pytest.raises(InputError, match="one coin"):
