@@ -18,7 +18,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def read_submission_table(path: Path, header: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """Read a CSV submission as text.
+    """Read a CSV submission as text, without a byte order mark and empty lines, as pandas does.
 
     Returns
     -------
@@ -32,19 +32,21 @@ def read_submission_table(path: Path, header: Sequence[str]) -> tuple[list[list[
     if not path.is_file():
         raise InputError(f"{display_path(path)}: no such submission file")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = list(csv.reader(file, strict=True))
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = [
+                (number, row) for number, row in enumerate(csv.reader(file, strict=True), start=1) if row
+            ]
     except UnicodeDecodeError:
         return [], ["the file is not UTF-8 text; expected a CSV file"]
     except csv.Error as fault:
         return [], [f"the file is not valid CSV: {fault}"]
-    if not table:
+    if not lines:
         return [], ["the file is empty"]
-    faults = []
+    faults, table = [], [row for _, row in lines]
     if table[0] != list(header):
         faults.append(f"wrong header {','.join(table[0])[:80]!r}; expected {','.join(header)!r}")
     rows = [row for row in table[1:] if len(row) == len(header)]
-    odd = [number for number, row in enumerate(table[1:], start=2) if len(row) != len(header)]
+    odd = [number for number, row in lines[1:] if len(row) != len(header)]
     if odd:
         faults.append(
             f"{len(odd)} lines do not have {len(header)} cells: {examples(f'line {n}' for n in odd)}"
