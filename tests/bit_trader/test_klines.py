@@ -1,6 +1,7 @@
 """Own klines in every form that they come in: read, checked, cut, forecast and decided by the command."""
 
 import gzip
+import json
 import os
 import shutil
 import zipfile
@@ -202,6 +203,12 @@ FORMS: dict[str, tuple[str, Callable[[Path], object], str]] = {
         ),
         "taken as UTC",
     ),
+    "an answer of an exchange": (
+        "a.json",
+        write_text(json.dumps([[str(cell) for cell in row] for row in SOUND.rows()])),
+        "JSON, 1,400 rows",
+    ),
+    "an answer with names": ("a.json", write_text(json.dumps(SOUND.to_dicts())), "columns by name"),
     "zip": ("BTCUSDT-1m-2024-05.zip", write_zip, "zip"),
     "gzip": ("a.csv.gz", lambda path: path.write_bytes(gzip.compress(text_of(SOUND).encode())), "gzip"),
     "Excel": ("a.xlsx", excel, "Excel"),
@@ -259,7 +266,7 @@ def test_six_columns_are_enough_where_only_prices_are_forecast(tmp_path: Path) -
     assert_sound(found, FIELDS[:5])
     assert "as ccxt gives them" in found.understood[0]
     with pytest.raises(
-        InputError, match=r"the columns trades, tb_base_av are missing.*fetch_ohlcv gives six"
+        InputError, match=r"columns are missing: trades, tb_base_av\. An exchange.*fetch_ohlcv gives six"
     ):
         read(path, ("volume", "trades", "tb_base_av"))
     named = write(tmp_path / "named.csv", SOUND[:, :6].rename({"open_time": "timestamp"}), header=True)
@@ -268,12 +275,17 @@ def test_six_columns_are_enough_where_only_prices_are_forecast(tmp_path: Path) -
 
 def test_columns_that_were_never_filled_are_missing(tmp_path: Path) -> None:
     zeros = SOUND.with_columns(trades=pl.lit(0), tb_base_av=pl.lit(0.0), tb_quote_av=pl.lit(0.0))
-    with pytest.raises(InputError, match="tb_base_av"):
+    with pytest.raises(
+        InputError, match=r"trades, .*tb_base_av.*; trades is 0 in every bar; taken as missing"
+    ):
         read(write(tmp_path / "zeros.csv", zeros))
+    no_volume = SOUND.with_columns(pl.lit(0.0).alias(name) for name in FIELDS[4:])
+    with pytest.raises(InputError, match=r"volume is 0 in every bar although the price moves"):
+        read(write(tmp_path / "no_volume.csv", no_volume))
     found = read(write(tmp_path / "copies.csv", SOUND.with_columns(tb_base_av="volume")), ("open", "close"))
     assert np.isnan(found.bars[:, FIELDS.index("tb_base_av")]).all()
     assert any("tb_base_av" in repair for repair in found.repairs)
-    quiet = SOUND.with_columns(pl.lit(0.0).alias(name) for name in FIELDS[4:])  # nobody traded
+    quiet = no_volume.with_columns(pl.lit(7.5).alias(name) for name in FIELDS[:4])  # nobody traded
     assert read(write(tmp_path / "quiet.csv", quiet)).repairs == []
 
 
@@ -311,6 +323,7 @@ def every_fifth(table: pl.DataFrame) -> pl.DataFrame:
     ("change", "words"),
     [
         (swap("high", "low"), "line {1}: open 100 is above high"),
+        (swap("open", "close"), "would with open and close exchanged"),
         (swap("volume", "tb_base_av"), "is above volume"),
         (swap("quote_av", "tb_quote_av"), "is above quote_av"),
         (put("high", 700, 1), "line {701}: open"),
@@ -376,7 +389,9 @@ NAMED = "open_time;open;high;low;close;volume\n"
         ),
         (text_of(SOUND, True).split("\n")[0] + "\n", "no row"),
         ("", "empty"),
-        ("[[1714521600000,1,2,3,4,5],[1714521660000,1,2,3,4,5]]", "JSON"),
+        ('{"code": -1121, "msg": "Invalid symbol."}', "is JSON, but no list of bars"),
+        ("[[1714521600000,1,2,3,4,5],[1714521660000,1,2]]", "row 1 is no bar like the first one"),
+        ("[[1714521600000,1,2,3,4,", "begins as JSON and is none"),
         (text_of(SOUND)[:-60], "cells"),
         (
             NAMED + '1714521600000;"60,123";"60,200";"60,100";"60,150";"5,123"\n' * 3,

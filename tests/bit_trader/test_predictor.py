@@ -86,7 +86,7 @@ def test_faults_are_one_clear_line(alone: Path, klines: Path, tmp_path: Path) ->
     model = load("champion", alone)
     frame = pd.read_csv(klines, header=None, names=list(KLINE_COLUMNS))
     for broken, words in (
-        (frame.drop(columns="volume"), "columns volume are missing"),
+        (frame.drop(columns="volume"), "column is missing: volume"),
         (frame.drop(columns="close"), "column 'close' is missing"),
         (frame.astype({"close": object}).assign(close="dear"), "row 0: close is 'dear'"),
         (frame.assign(open_time=np.nan), "row 0: open_time is empty"),

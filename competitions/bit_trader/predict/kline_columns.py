@@ -40,7 +40,6 @@ INDEX_NAMES = {"", "unnamed0"}
 SHORTEST_TIME = 10
 """Digits of the seconds since 1970; row numbers have fewer."""
 OFFICIAL_KEYS = {"sampleid", "coinindex"}
-ENDS_OF_JSON_AND_WEB_PAGES = ("[", "{", "<")
 
 
 def has_names(cells: list[str]) -> bool:
@@ -112,8 +111,6 @@ def columns_by_place(where: str, cells: list[str]) -> dict[str, int]:
     ----------
     cells : its first row.
     """
-    if cells[0].lstrip().startswith(ENDS_OF_JSON_AND_WEB_PAGES):
-        raise InputError(f"{where}: is JSON or a web page; expected a table of klines, CSV say")
     if len(cells) not in PLACES:
         raise InputError(
             f"{where}: has {len(cells)} columns and no names; expected the {len(KLINE_COLUMNS)} of an "

@@ -39,6 +39,8 @@ class KlineTable:
     symbols: frozenset[str]
     """Trading pairs, where a column names them."""
     repairs: list[str]
+    names: list[str]
+    """Of its columns; empty where nothing names them."""
 
 
 def kline_table(table: OwnTable, word: str) -> KlineTable:
@@ -59,7 +61,7 @@ def kline_table(table: OwnTable, word: str) -> KlineTable:
     columns = columns_by_name(where, names) if named else columns_by_place(where, rows[0])
     again = np.array([named and [cell.strip() for cell in row] == names for row in rows])
     if again.any():
-        repairs.append(f"{where}: {again.sum()} more lines of column names; skipped")
+        repairs.append(f"{where}: the column names are there again ({again.sum()} times); skipped")
     empty = ~again & np.array([_is_empty(row, columns) for row in rows])
     if empty.any():
         repairs.append(f"{where}: {empty.sum()} minutes without values; taken as missing")
@@ -90,6 +92,7 @@ def kline_table(table: OwnTable, word: str) -> KlineTable:
         ", ".join(part for part in parts if part),
         frozenset(cell.strip().upper() for cell in cells.get("symbol", []) if cell.strip()),
         repairs,
+        names if named else [],
     )
 
 
@@ -152,19 +155,24 @@ def _doubts(bars: Float64, named: bool, where: str) -> list[str]:
     """
     found = []
     volume, quote, trades, base_taken, quote_taken = (bars[:, FIELDS.index(field)] for field in FIELDS[4:])
+    moved = bars[:, FIELDS.index("high")] > bars[:, FIELDS.index("low")]
+    if moved.sum() >= FEWEST_BARS and (volume == 0).all():
+        bars[:, len(PRICES) :] = np.nan
+        return ["volume is 0 in every bar although the price moves; all volumes are taken as missing"]
     traded = volume > 0
     if traded.sum() < FEWEST_BARS:
         return []
     for field, values, whole in (
-        ("trades", trades, trades),
+        ("trades", trades, None),
         ("tb_base_av", base_taken, volume),
         ("tb_quote_av", quote_taken, quote),
     ):
-        if (values[traded] == 0).all() or (field != "trades" and (values[traded] == whole[traded]).all()):
+        if (values[traded] == 0).all():
             values[:] = np.nan
-            found.append(
-                f"{field} is the same as nothing or all of the volume in every bar; taken as missing"
-            )
+            found.append(f"{field} is 0 in every bar; taken as missing")
+        elif whole is not None and (values[traded] == whole[traded]).all():
+            values[:] = np.nan
+            found.append(f"{field} is all of the volume in every bar; taken as missing")
     paid = traded & (quote > 0)
     if paid.sum() < FEWEST_BARS:
         return found

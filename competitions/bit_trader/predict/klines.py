@@ -1,5 +1,6 @@
 """Exchange data of your own: 1-minute klines of one coin, from files, folders of months, or DataFrames."""
 
+import json
 import re
 import time as clock_of_the_machine
 from collections import Counter
@@ -14,15 +15,21 @@ import pandas as pd
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.folder_listing import list_files
-from common.files.own_table import own_table_of, read_own_table
+from common.files.own_table import OwnTable, own_table_of, read_own_table
 from common.learn.arrays import Bools, Float64, Int64
 from competitions.bit_trader.data.bar_files import FIELDS, PRICES, number
 from competitions.bit_trader.predict.kline_cells import MINUTE
 from competitions.bit_trader.predict.kline_columns import has_names
-from competitions.bit_trader.predict.kline_table import KlineTable, duration, interval, kline_table
+from competitions.bit_trader.predict.kline_table import (
+    FEWEST_BARS,
+    KlineTable,
+    duration,
+    interval,
+    kline_table,
+)
 
 Source = Path | str | pd.DataFrame
-SUFFIXES = {".csv", ".txt", ".tsv", ".gz", ".zip", ".xlsx", ".parquet", ".pq"}
+SUFFIXES = {".csv", ".json", ".txt", ".tsv", ".gz", ".zip", ".xlsx", ".parquet", ".pq"}
 """Endings of the files of a folder that are read."""
 PRICE_RANGE, VOLUME_RANGE = 1e9, 1e28
 """Windows are divided by a price and kept as float32: factors on the usual price that leave room for it."""
@@ -123,6 +130,7 @@ def read_klines(
     if not kept.any():
         raise InputError(f"{name}: all bars lie in the future of this machine's clock ({clock(now())})")
     time, bars = time[kept], bars[kept]
+    _check_open_and_close(name, time, bars)
     _check_range(name, time, bars)
     repairs += _jumps(name, time, bars)
     return Klines(name, time, bars, repairs, _understood(tables, time, left_out))
@@ -139,9 +147,35 @@ def _tables(source: Source | Sequence[Path | str]) -> tuple[list[KlineTable], li
     files, left_out = kline_files([source] if isinstance(source, str | Path) else source)
     tables = []
     for file in files:
-        table = read_own_table(file, header=has_names)
-        tables.append(kline_table(table, "row" if table.understood.startswith("parquet") else "line"))
+        table = _json_table(file) or read_own_table(file, header=has_names)
+        tables.append(
+            kline_table(table, "row" if table.understood.startswith(("parquet", "JSON")) else "line")
+        )
     return tables, files, left_out
+
+
+def _json_table(path: Path) -> OwnTable | None:
+    """An exchange's answer that was saved as it is: a JSON list of bars; None for other files."""
+    with path.open("rb") as file:
+        if file.read(64).lstrip()[:1] not in (b"[", b"{"):
+            return None
+    where = display_path(path)
+    try:
+        bars = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as fault:
+        raise InputError(f"{where}: begins as JSON and is none ({str(fault)[:80]}); get it again") from None
+    if not isinstance(bars, list) or not bars:
+        raise InputError(f"{where}: is JSON, but no list of bars; save the list alone, or a table of klines")
+    if all(isinstance(bar, dict) for bar in bars):
+        names = [str(name) for name in bars[0]]
+        bars = [list(bar.values()) if list(bar) == list(bars[0]) else None for bar in bars]
+    else:
+        names = []
+    for row, bar in enumerate(bars):
+        if not isinstance(bar, list) or len(bar) != len(bars[0]):
+            raise InputError(f"{where}: row {row} is no bar like the first one; expected a list of bars")
+    rows = [["" if cell is None else str(cell) for cell in bar] for bar in bars]
+    return OwnTable(where, names, rows, list(range(len(rows))), f"JSON, {len(rows):,} rows")
 
 
 def _check_one_coin(tables: list[KlineTable]) -> None:
@@ -180,12 +214,18 @@ def _check_interval(table: KlineTable) -> None:
 
 def _check_needed(table: KlineTable, needed: Sequence[str]) -> None:
     missing = [name for name in dict.fromkeys(needed) if np.isnan(table.bars[:, FIELDS.index(name)]).all()]
-    if missing:
-        raise InputError(
-            f"{table.places.where}: the columns {', '.join(missing)} are missing or say nothing, and the "
-            "experiment needs them; an exchange's own kline files have them (12 columns, as at "
-            "data.binance.vision; ccxt's fetch_ohlcv gives six)"
-        )
+    if not missing:
+        return
+    notes = [repair.removeprefix(f"{table.places.where}: ") for repair in table.repairs]
+    notes = [note for note in notes if note.startswith((*missing, "volume is 0"))]
+    if table.names and not notes:
+        notes = [f"found {','.join(table.names)[:120]}"]
+    column = "column is" if len(missing) == 1 else "columns are"
+    raise InputError(
+        f"{table.places.where}: {column} missing: {'; '.join([', '.join(missing), *notes])}. An exchange's "
+        "own kline files have all columns (12, as at data.binance.vision; ccxt's fetch_ohlcv gives six); "
+        "--experiment cnn_manual and arima need open and close alone"
+    )
 
 
 def _joined(tables: list[KlineTable]) -> tuple[Int64, Float64, list[str]]:
@@ -269,6 +309,21 @@ def _complete(time: Int64, files: list[Path], now: int, notes: list[str]) -> Boo
                 f"the last bar, of {clock(time[last])}, was still open when the file was written; left out"
             )
     return kept
+
+
+def _check_open_and_close(name: str, time: Int64, bars: Float64) -> None:
+    """InputError where minutes follow each other better with open and close exchanged."""
+    opened, closed = (np.log(bars[:, FIELDS.index(price)]) for price in ("open", "close"))
+    follows = np.diff(time) == MINUTE
+    as_read, exchanged = (
+        float(np.median(np.abs((later[1:] - earlier[:-1])[follows]))) if follows.sum() >= FEWEST_BARS else 0.0
+        for later, earlier in ((opened, closed), (closed, opened))
+    )
+    if as_read > 2 * exchanged:
+        raise InputError(
+            f"{name}: minutes do not open where the one before closed, and would with open and close "
+            "exchanged; check which column is which"
+        )
 
 
 def _check_range(name: str, time: Int64, bars: Float64) -> None:

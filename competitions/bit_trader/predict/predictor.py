@@ -93,8 +93,9 @@ class KlinePrediction:
         if equity is None:
             return f"no window is followed by 120 minutes, so no outcome is known{skipped}"
         return (
-            f"one account over the {known:,} windows with a known outcome: 10,000 become "
-            f"{equity:,.2f} by {self.figures['trades']:,.0f} {purchases(self.figures['trades'])}{skipped}"
+            f"one account over the {known:,} {'window' if known == 1 else 'windows'} with a known outcome: "
+            f"10,000 become {equity:,.2f} by {self.figures['trades']:,.0f} "
+            f"{purchases(self.figures['trades'])}{skipped}"
         )
 
 
