@@ -539,7 +539,7 @@ def test_months_are_joined_from_files_and_folders(tmp_path: Path) -> None:
     assert "left out: 1 file of other kinds (.checksum 1), 1 hidden" in text
     assert "columns by name" in text
     assert "by place" in text
-    files = [folder / "BTCUSDT-1m-2024-06.csv", str(folder / "BTCUSDT-1m-2024-05.csv")]
+    files: list[Path | str] = [folder / "BTCUSDT-1m-2024-06.csv", str(folder / "BTCUSDT-1m-2024-05.csv")]
     assert_sound(read(files))
     assert_sound(read([*files, *files]))
     apart = [write(tmp_path / "a.csv", SOUND[:500]), write(tmp_path / "b.csv", SOUND[510:])]

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.files.folder_listing import list_files
 from common.files.own_table import OwnTable, own_table_of, read_own_table
 from common.learn.arrays import Bools, Float64, Int64
 from competitions.bit_trader.data.bar_files import FIELDS, PRICES, number
 from competitions.bit_trader.predict.kline_cells import MINUTE
 from competitions.bit_trader.predict.kline_columns import has_names
+from competitions.bit_trader.predict.kline_files import kline_files
 from competitions.bit_trader.predict.kline_table import (
     FEWEST_BARS,
     KlineTable,
@@ -28,9 +29,7 @@ from competitions.bit_trader.predict.kline_table import (
     kline_table,
 )
 
-Source = Path | str | pd.DataFrame
-SUFFIXES = {".csv", ".json", ".txt", ".tsv", ".gz", ".zip", ".xlsx", ".parquet", ".pq"}
-"""Endings of the files of a folder that are read."""
+Source = Path | str | pd.DataFrame | pl.DataFrame
 PRICE_RANGE, VOLUME_RANGE = 1e9, 1e28
 """Windows are divided by a price and kept as float32: factors on the usual price that leave room for it."""
 JUMP = 2.0
@@ -60,38 +59,6 @@ class Klines:
     """Faults that were repaired, one line each."""
     understood: list[str] = field(default_factory=list)
     """How the klines were read."""
-
-
-def kline_files(paths: Sequence[Path | str]) -> tuple[list[Path], str]:
-    """Files and the kline files of folders, each once; and a sentence on what was left out of folders.
-
-    Raises
-    ------
-    InputError : a path does not exist, or a folder holds no table.
-    """
-    files: dict[Path, Path] = {}
-    sentences = []
-    for given in paths:
-        path = Path(given).expanduser()
-        if path.is_dir():
-            listing = list_files(path, SUFFIXES)
-            if not listing.files:
-                raise InputError(
-                    f"{display_path(path)}: holds no kline files ({', '.join(sorted(SUFFIXES))}); "
-                    f"{listing.sentence() or 'it is empty'}"
-                )
-            sentences.append(listing.sentence())
-            found = listing.files
-        elif path.is_file():
-            found = [path]
-        else:
-            raise InputError(
-                f"{display_path(path)}: no such file; expected a file or folder of 1-minute klines of an "
-                "exchange"
-            )
-        for file in found:
-            files.setdefault(file.resolve(), file)
-    return list(files.values()), "; ".join(sentence for sentence in sentences if sentence)
 
 
 def read_klines(
@@ -138,7 +105,7 @@ def read_klines(
 
 def _tables(source: Source | Sequence[Path | str]) -> tuple[list[KlineTable], list[Path], str]:
     """The tables, the files that they are from, and a sentence on what was left out of folders."""
-    if isinstance(source, pd.DataFrame) or hasattr(source, "to_pandas"):
+    if isinstance(source, pd.DataFrame | pl.DataFrame):
         frame = source if isinstance(source, pd.DataFrame) else source.to_pandas()
         if isinstance(frame.index, pd.DatetimeIndex):
             frame = frame.rename_axis(index=str(frame.index.name or "index")).reset_index()

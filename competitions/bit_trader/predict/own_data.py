@@ -6,6 +6,7 @@ from pathlib import Path
 from common.base.errors import InputError
 from common.run import lazy
 from common.run.own_data import OwnData, OwnDataFlags, own_data_name
+from competitions.bit_trader.predict.kline_files import kline_files
 
 EVERY = 120
 
@@ -17,7 +18,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="1-minute klines of one coin to forecast and decide on: files or folders of months; CSV with "
-        "any separator (also .gz, .zip), .xlsx or parquet; columns by name, or the 12 of an exchange",
+        "any separator (also .gz, .zip), .xlsx, parquet or JSON; columns by name, or the 12 of an exchange",
     )
     parser.add_argument(
         "--every",
@@ -32,9 +33,6 @@ def _request(args: argparse.Namespace) -> OwnData | None:
         if args.every is not None:
             raise InputError("--every is for klines of your own; give them with --klines FILE")
         return None
-    # polars is imported here, for own klines only.
-    from competitions.bit_trader.predict.klines import kline_files
-
     every = EVERY if args.every is None else args.every
     if every < 1:
         raise InputError(f"--every {every}: expected a number of minutes, at least 1")
