@@ -204,7 +204,9 @@ def _blocks(path: Path, minutes: int, repairs: list[str]) -> Iterator[pl.DataFra
     rest, before, dropped = pl.DataFrame(), pl.DataFrame(), 0
     try:
         for batch in _scan(path).collect_batches(chunk_size=rows, maintain_order=True):
-            filled = batch.filter(~pl.all_horizontal(pl.all().is_null()))  # empty lines, the last one mostly
+            filled = batch
+            if batch["sample_id"].null_count():  # empty lines, the last one mostly
+                filled = batch.filter(~pl.all_horizontal(pl.all().is_null()))
             kept = _without_duplicate_rows(filled, before)
             dropped, before = dropped + len(filled) - len(kept), filled[-1:] if len(filled) else before
             joined = pl.concat([rest, kept]) if len(rest) else kept
@@ -345,8 +347,9 @@ def first_contradiction(bars: Floats) -> Fault | None:
     High is the highest and low the lowest price of the minute, and what takers bought is part of the volume.
     """
     found = []
+    columns = np.ascontiguousarray(bars.T)
     for smaller, larger in ORDERED:
-        low, high = bars[:, FIELDS.index(smaller)], bars[:, FIELDS.index(larger)]
+        low, high = columns[FIELDS.index(smaller)], columns[FIELDS.index(larger)]
         above = low > high * (1 + ORDER_TOLERANCE)
         if above.any():
             row = int(above.argmax())

@@ -1,6 +1,7 @@
 """The flags of 3_infer that ask for klines of your own."""
 
 import argparse
+import os
 from pathlib import Path
 
 from common.base.errors import InputError
@@ -39,7 +40,7 @@ def _request(args: argparse.Namespace) -> OwnData | None:
     files, _ = kline_files(args.klines)
     args.every = every
     places = [path.expanduser().absolute() for path in args.klines]
-    others = sorted(str(place) for place in places[1:])
+    others = sorted(os.fsencode(place).hex() for place in places[1:])
     return OwnData(
         name=own_data_name("klines", places[0], {"every": every, "others": others}),
         files={f"klines {number}": file for number, file in enumerate(files)},
