@@ -583,6 +583,17 @@ def test_files_of_two_coins_are_refused(tmp_path: Path) -> None:
         read(write(tmp_path / "both.csv", marked, header=True))
 
 
+def test_local_times_that_repeat_an_hour(tmp_path: Path) -> None:
+    again = SOUND.with_columns(
+        open_time=pl.when(pl.col("open_time") < START + 700 * MINUTE)
+        .then(pl.col("open_time"))
+        .otherwise(pl.col("open_time") - 60 * MINUTE)
+    )
+    path = write(tmp_path / "a.csv", dates(again, "%Y-%m-%d %H:%M").drop("close_time"), header=True)
+    with pytest.raises(InputError, match=r"2024-05-01T10:40Z occurs twice .* local times have an hour twice"):
+        read(path)
+
+
 def test_folders_without_klines(tmp_path: Path) -> None:
     (tmp_path / "notes.md").write_text("x")
     with pytest.raises(InputError, match=r"holds no kline files .*1 file of other kinds \(\.md 1\)"):

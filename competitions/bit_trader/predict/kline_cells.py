@@ -22,6 +22,8 @@ EXCEL_DAYS = (39_814, 73_051)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 DATE = re.compile(r"\d{4}[-/.]\d{1,2}[-/.]\d{1,2}([T ].*)?", re.ASCII)
 OTHER_DATE = re.compile(r"\d{1,2}[-/. ]([A-Za-z]{3,}|\d{1,2})[-/. ]\d{2,4}\b.*", re.ASCII)
+AMBIGUOUS_DATE = re.compile(r"\d{1,2}[-/. ]\d{1,2}[-/. ]\d{2,4}\b", re.ASCII)
+WITHOUT_ZONE = "dates without a time zone, taken as UTC"
 NO_VALUE = {"", "nan", "null", "none", "na", "n/a", "-", "nat"}
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3}){2,}(\.\d*)?|[+-]?\d{1,3}(,\d{3})+\.\d*", re.ASCII)
 POSSIBLE_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}", re.ASCII)
@@ -100,9 +102,9 @@ def _time_of(places: Places, row: int, cell: str, name: str) -> tuple[int, str]:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        reason = "its order of day and month is ambiguous; " if OTHER_DATE.fullmatch(cell) else ""
+        reason = "its order of day and month is ambiguous; " if AMBIGUOUS_DATE.match(cell) else ""
         raise places.fault(row, f"{name} is {shown(cell)}; {reason}{ISO}") from None
-    zone = "dates with their time zone" if moment.tzinfo else "dates without a time zone, taken as UTC"
+    zone = "dates with their time zone" if moment.tzinfo else WITHOUT_ZONE
     seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
     if not FIRST_PLAUSIBLE <= seconds < LAST_PLAUSIBLE:
         raise places.fault(row, f"{name} is {shown(cell)}; expected a time from 2009 to 2099")

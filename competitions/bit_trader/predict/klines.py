@@ -18,7 +18,7 @@ from common.base.paths import display_path
 from common.files.own_table import OwnTable, own_table_of, read_own_table
 from common.learn.arrays import Bools, Float64, Int64
 from competitions.bit_trader.data.bar_files import FIELDS, PRICES, number
-from competitions.bit_trader.predict.kline_cells import MINUTE
+from competitions.bit_trader.predict.kline_cells import MINUTE, WITHOUT_ZONE
 from competitions.bit_trader.predict.kline_columns import has_names
 from competitions.bit_trader.predict.kline_files import kline_files
 from competitions.bit_trader.predict.kline_table import (
@@ -37,6 +37,7 @@ JUMP = 2.0
 OTHER_COIN = 3.0
 """Factor of the price from one file to the next, within an hour, that means another coin."""
 MAX_GAPS_LISTED = 3
+LOCAL_TIMES = "; local times have an hour twice in autumn, save them as UTC"
 PAIR = re.compile(r"([A-Z0-9]{2,10}?)[-_/]?(USDT|USDC|FDUSD|BUSD|TUSD|USD|EUR|KRW|BTC|ETH|BNB)(?![A-Z0-9])")
 
 
@@ -228,7 +229,7 @@ def _joined(tables: list[KlineTable]) -> tuple[Int64, Float64, list[str]]:
             where += f" of {places[1].where}" if one != other else ""
             raise InputError(
                 f"{places[0].where}: minute {clock(time[after])} occurs twice with different bars ({where}); "
-                "expected one bar, of one coin"
+                f"expected one bar, of one coin{LOCAL_TIMES * (WITHOUT_ZONE in tables[one].layout)}"
             )
     words = {
         "again": "duplicate rows; dropped",
