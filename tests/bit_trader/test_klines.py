@@ -520,6 +520,8 @@ def test_bars_that_the_exchange_says_are_open(tmp_path: Path) -> None:
     found = read(write(tmp_path / "a.csv", marked, header=True))
     assert len(found.open_time) == MINUTES - 1
     assert any("1 bars that were still open; left out" in line for line in found.repairs)
+    with pytest.raises(InputError, match="all its bars were still open"):
+        read(write(tmp_path / "b.csv", SOUND.with_columns(confirm=pl.lit(0)), header=True))
 
 
 # ---- several files
@@ -578,6 +580,12 @@ def test_files_of_two_coins_are_refused(tmp_path: Path) -> None:
     ]
     with pytest.raises(InputError, match=r"ETHUSDT.*BTCUSDT.*one coin"):
         read(names)
+    renamed = [
+        write(tmp_path / "june_usd.csv", much_later),
+        write(tmp_path / "may_usdt.csv", SOUND),
+        write(tmp_path / "JUL-USDT.csv", SOUND),
+    ]
+    assert len(read(renamed).open_time) == 2 * MINUTES
     marked = pl.concat([SOUND.with_columns(symbol=pl.lit("A")), much_later.with_columns(symbol=pl.lit("B"))])
     with pytest.raises(InputError, match="one coin"):
         read(write(tmp_path / "both.csv", marked, header=True))

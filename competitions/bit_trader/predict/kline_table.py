@@ -82,6 +82,8 @@ def kline_table(table: OwnTable, word: str) -> KlineTable:
     finished = np.array(
         [cell.strip().lower() not in OPEN_BAR for cell in cells.get("finished", ["1"] * len(kept))]
     )
+    if not finished.any():
+        raise InputError(f"{where}: all its bars were still open; expected bars that are over")
     if not finished.all():
         repairs.append(f"{where}: {(~finished).sum()} bars that were still open; left out")
     parts = (table.understood, columns_sentence(names if named else [], columns), unit, comma)

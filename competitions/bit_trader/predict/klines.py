@@ -38,7 +38,11 @@ OTHER_COIN = 3.0
 """Factor of the price from one file to the next, within an hour, that means another coin."""
 MAX_GAPS_LISTED = 3
 LOCAL_TIMES = "; local times have an hour twice in autumn, save them as UTC"
-PAIR = re.compile(r"([A-Z0-9]{2,10}?)[-_/]?(USDT|USDC|FDUSD|BUSD|TUSD|USD|EUR|KRW|BTC|ETH|BNB)(?![A-Z0-9])")
+PAIR = re.compile(
+    r"(?!(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]*[-_])"
+    r"(?:([A-Z0-9]{2,10}?)[-_]?(USDT|USDC|FDUSD|BUSD|TUSD)|([A-Z0-9]{2,5})(USD|EUR|KRW|BTC|ETH|BNB))(?![A-Z0-9])"
+)
+"""A trading pair at the start of a file's name, `BTCUSDT-1m-2024-05`; no month."""
 
 
 def now_milliseconds() -> int:
@@ -151,7 +155,7 @@ def _check_one_coin(tables: list[KlineTable]) -> None:
     symbols = {symbol: table.places.where for table in tables for symbol in table.symbols}
     if len(symbols) < 2:
         names = [(PAIR.match(Path(table.places.where).name.upper()), table.places.where) for table in tables]
-        symbols = {"".join(match.groups()): where for match, where in names if match}
+        symbols = {"".join(filter(None, match.groups())): where for match, where in names if match}
     if len(symbols) > 1:
         (first, where), (second, other) = list(symbols.items())[:2]
         raise InputError(
