@@ -124,7 +124,7 @@ class FaceCounter:
                 f"--weights: {experiment} does not use pretrained weights; choose another --experiment"
             )
         network = build_detector(settings.detector)
-        load_pretrained(network, settings.detector, weights)
+        load_pretrained(network, settings.detector, weights, trains=False)
         one_view = settings.input.model_copy(update={"tta": [ViewSettings()]})
         settings = settings.model_copy(update={"input": one_view})
         origin = f"pretrained weights of {settings.detector.family} off the shelf, thresholds not tuned"
