@@ -37,7 +37,7 @@ def _body_and_head(settings: DetectorSettings) -> tuple[State, list[str], list[s
     network = build_detector(settings)
     state = network.state_dict()
     weights = [name for name in state if name.endswith("weight")]
-    head = [name for name in weights if name.startswith(network.heads or ("none",))]
+    head = [name for name in weights if name.startswith(network.new_in_training or ("none",))]
     return state, [name for name in weights if name not in head], head
 
 
@@ -73,7 +73,7 @@ def test_every_tensor_must_be_filled_but_heads_before_a_training(
 def test_heads_of_large_networks_are_a_part_of_them(settings: DetectorSettings) -> None:
     with torch.device("meta"):
         names = list(build_detector(settings).state_dict())
-    heads: tuple[str, ...] = DETECTORS[settings.family].heads
+    heads: tuple[str, ...] = DETECTORS[settings.family].new_in_training
     for prefix in heads:
         assert any(name.startswith(prefix) for name in names), prefix
     rest = [name for name in names if not name.startswith(heads)]

@@ -106,7 +106,7 @@ class FasterRcnnVgg16(FasterRcnn):
     """The paper's baseline."""
 
     weights = ("vgg16",)
-    heads = ("network.rpn.", "network.roi_heads.box_predictor.")
+    new_in_training = ("network.rpn.", "network.roi_heads.box_predictor.")
 
     @staticmethod
     def build(settings: DetectorSettings) -> FasterRCNN:  # noqa: ARG004
@@ -151,7 +151,7 @@ class FasterRcnnFpn(FasterRcnn):
     """The improvement that the paper proposes."""
 
     weights = ("resnet101",)
-    heads = ("network.backbone.fpn.", "network.rpn.", "network.roi_heads.")
+    new_in_training = ("network.backbone.fpn.", "network.rpn.", "network.roi_heads.")
 
     @staticmethod
     def build(settings: DetectorSettings) -> FasterRCNN:
@@ -186,7 +186,7 @@ class FasterRcnnYolov5(FasterRcnn):
 
     sizes = SIZES
     weights = WEIGHTS
-    heads = ("network.backbone.laterals.", "network.rpn.", "network.roi_heads.")
+    new_in_training = ("network.backbone.laterals.", "network.rpn.", "network.roi_heads.")
 
     @staticmethod
     def build(settings: DetectorSettings) -> FasterRCNN:

@@ -37,8 +37,8 @@ def load_pretrained(
 ) -> int:
     """Load a state dict; without training it must fill the whole network.
 
-    Before a training the heads may keep their random values (`FaceDetector.heads`): COCO weights of a YOLOv5
-    share backbone and neck with this network, and those of 2021 have another head.
+    Before a training the heads may keep their random values (`FaceDetector.new_in_training`): COCO weights of
+    a YOLOv5 share backbone and neck with this network, and those of 2021 have another head.
 
     Parameters
     ----------
@@ -79,13 +79,13 @@ def load_pretrained(
             f"{display_path(file)}: {len(fitting)} of {len(own)} tensors fit {title}; "
             f"expected a state dict of {title}"
         )
-    optional = network.heads if trains else ()
+    optional = network.new_in_training if trains else ()
     required = [key for key in own if not key.endswith(OWN_TENSORS) and not key.startswith(optional)]
     missing = [key for key in required if key not in fitting]
     if missing:
         reshaped = sum(key in given for key in missing)
         remedy = f"give complete weights of {title}"
-        if all(key.startswith(network.heads or ("no head",)) for key in missing):
+        if all(key.startswith(network.new_in_training or ("no head",)) for key in missing):
             remedy = f"its head is not trained for faces: train it by 2_train_folds.py --weights, or {remedy}"
         raise InputError(
             f"{display_path(file)}: {len(missing)} of the {len(own)} tensors of {title} are missing"
