@@ -24,7 +24,7 @@ from competitions.face_counting.models.factory import build_detector
 from competitions.face_counting.predict import photos as photos_module
 from competitions.face_counting.predict.photos import BATCH, Photo, find_photos, save_drawing
 from competitions.face_counting.predict.predictor import FaceCounter, Member
-from tests.conftest import run_stage
+from tests.conftest import run_stage, written_files
 
 Command = Callable[..., tuple[int, str]]
 Trained = Callable[[str], WorkPaths]
@@ -224,4 +224,4 @@ def test_photos_without_a_training_end_in_one_line(infer: Command, photos: Path,
         assert words in text
         assert len([line for line in text.splitlines() if line.startswith("error: ")]) == 1
         assert "Traceback" not in text
-    assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert not written_files(tmp_path / "work")

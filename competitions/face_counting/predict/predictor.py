@@ -54,7 +54,7 @@ from competitions.face_counting.predict.photos import (
 )
 
 DEFAULT_RULE = counting.CountingRule(
-    counting.Strategy("wbf", "threshold"), iou=0.45, thresholds=[0.45], increments=[1.0], intercept=0.0
+    counting.Strategy("wbf", "threshold"), iou=0.3, thresholds=[0.5], increments=[1.0], intercept=0.0
 )
 """The counting rule of pretrained weights off the shelf: nothing is tuned on photos of the user's own."""
 CHUNK = 48
