@@ -10,6 +10,7 @@ from common.run.own_data import OwnData, OwnDataFlags, own_data_name
 from common.run.run_record import hash_path, short_hash
 
 find_photos = lazy("competitions.face_counting.predict.photos:find_photos")
+photo_name = lazy("competitions.face_counting.predict.photos:photo_name")
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +41,10 @@ def _request(args: argparse.Namespace) -> OwnData | None:
             )
         return None
     found = find_photos(args.images)
-    listing = [
-        [str(path.relative_to(found.folder)).encode("utf-8", "surrogateescape").hex(), hash_path(path)]
-        for path in found.files
-    ]
+    listing = []
+    for path in found.files:
+        status = path.stat()
+        listing.append([photo_name(path, found.folder), status.st_size, status.st_mtime_ns])
     settings = {"tiles": args.tiles}
     if args.weights is not None:
         weights = args.weights.expanduser().absolute()
