@@ -5,6 +5,7 @@ its surroundings are. Standard deviations, minima and maxima separate smooth wat
 of the dark connected component separates a river from a shadow. Permanent water says where water is expected.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -26,27 +27,34 @@ MAX_DISTANCE = 64.0
 """Distances to water are clipped here, pixels."""
 
 
-def pixel_features(layers: UInt8, scale: Float32) -> Float32:
+SCENE_MEDIANS = ("vv minus scene median", "vh minus scene median")
+"""Features that need the median of the whole scene."""
+
+
+def pixel_features(layers: UInt8, scale: Float32, names: Sequence[str] | None = None) -> Float32:
     """Features of every pixel but those of the padding.
 
     Parameters
     ----------
     layers : (3, height + 2 PADDING, width + 2 PADDING) uint8: VV, VH, permanent water (0 or 1).
     scale : (2, 2), median and spread of VV and VH in the scene.
+    names : the features wanted, all by default.
 
     Returns
     -------
-    (height, width, features) float32, in the order of `feature_names`.
+    (height, width, features) float32, in the order of `names`.
     """
     features = _named(layers, scale)
     inside = slice(PADDING, -PADDING)
-    return np.stack([feature[inside, inside] for feature in features.values()], axis=-1, dtype=np.float32)
+    chosen = [features[name][inside, inside] for name in names or features]
+    return np.stack(chosen, axis=-1, dtype=np.float32)
 
 
-def feature_names() -> list[str]:
+def feature_names(scene_medians: bool = True) -> list[str]:
     """Names of the features, in order."""
     side = 2 * PADDING + 1
-    return list(_named(np.zeros((3, side, side), np.uint8), np.ones((2, 2), np.float32)))
+    names = _named(np.zeros((3, side, side), np.uint8), np.ones((2, 2), np.float32))
+    return [name for name in names if scene_medians or name not in SCENE_MEDIANS]
 
 
 def _named(layers: UInt8, scale: Float32) -> dict[str, Float32]:
