@@ -15,6 +15,7 @@ from common.base.errors import InputError
 from common.base.paths import ROOT, WorkPaths, resume_dir_of
 from common.report.evaluation import finished_experiments
 from common.run.competition import Competition
+from common.run.own_data import own_data_name
 from common.run.resume import file_lock, prepare_resume_dir
 from common.run.run_record import hash_path, read_record
 from common.run.stage import Stage
@@ -428,16 +429,43 @@ def test_own_data_are_predicted_once_and_recorded(own_command: Command, folder: 
     code, text = own_command("--numbers", str(numbers))
     assert code == 0, text
     assert "warning: 'x' is no number" in text
-    assert re.search(r"written: .*champion/numbers/numbers\.txt\n", text)
-    out = folder / "work" / "toy" / "champion" / "numbers" / "numbers.txt"
+    assert "understood: 2 whole numbers between spaces" in text
+    assert re.search(r"written: .*champion/numbers/numbers-[0-9a-f]{8}\.txt\n", text)
+    out = folder / "work" / "toy" / "champion" / f"{own_data_name('numbers', numbers)}.txt"
     assert out.read_text() == "2.0 4.0"
-    record = read_record(out.with_name("numbers.run.json"))
+    record = read_record(out.with_name(f"{out.stem}.run.json"))
+    assert record.understood == ["2 whole numbers between spaces"]
     assert (record.stage, record.warnings_count, record.metrics) == ("own_data", 1, {"numbers": 2.0})
-    assert "done already" in own_command("--numbers", str(numbers))[1]
+    again = own_command("--numbers", str(numbers))[1]
+    assert all(words in again for words in ("done already", "understood: 2", "written: "))
     numbers.write_text("1 2 3")
     hash_path.cache_clear()  # a user's next command is another process
     assert "running again" in own_command("--numbers", str(numbers))[1]
     assert out.read_text() == "2.0 4.0 6.0"
+
+
+def test_a_failing_rerun_keeps_the_earlier_result(own_command: Command, folder: Path) -> None:
+    numbers = folder / "numbers.txt"
+    numbers.write_text("1 2")
+    assert own_command("--numbers", str(numbers))[0] == 0
+    out = folder / "work" / "toy" / "champion" / f"{own_data_name('numbers', numbers)}.txt"
+    numbers.write_text("x")
+    hash_path.cache_clear()
+    assert own_command("--numbers", str(numbers))[0] == 2
+    assert (out.read_text(), read_record(out.with_suffix(".run.json")).metrics) == (
+        "2.0 4.0",
+        {"numbers": 2.0},
+    )
+
+
+def test_own_data_of_one_name_do_not_share_a_result(tmp_path: Path) -> None:
+    one, other = tmp_path / "a" / "data.csv", tmp_path / "b" / "data.csv"
+    names = {own_data_name("k", one), own_data_name("k", other), own_data_name("k", one, {"every": 60})}
+    assert len(names) == 3
+    assert own_data_name("k", one) == own_data_name("k", tmp_path / "a" / "data.csv")
+    odd = own_data_name("k", tmp_path / os.fsdecode(b"caf\xe9 \x1b[2J .csv"))
+    assert re.fullmatch(r"k/[\w.-]+-[0-9a-f]{8}", odd)
+    assert len(own_data_name("k", tmp_path / ("x" * 250 + ".csv"))) < 100
 
 
 def test_own_data_want_a_trained_experiment(own_command: Command, folder: Path) -> None:

@@ -21,6 +21,7 @@ from common.run.own_data import OwnData, OwnDataJob
 from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_empty_resume_dir
 from common.run.run_record import (
     MAX_WARNINGS_LISTED,
+    RecordStage,
     RunRecord,
     code_hash,
     damaged_outputs,
@@ -194,7 +195,7 @@ class StageRun:
                 fold=-1 if fold is None else fold,
             )
             result = method(job)
-            stage = self.stage if method is self.method else "out_of_fold"
+            stage: RecordStage = self.stage if method is self.method else "out_of_fold"
             about = _About(stage, job.settings, job.profile, fold, job.seed, job.data)
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
@@ -296,7 +297,7 @@ def _records_with_parents(trained: TrainedExperiment[Any]) -> dict[str, RunRecor
 class _About:
     """What a record says of the work."""
 
-    stage: str
+    stage: RecordStage
     settings: Experiment
     profile: Profile
     fold: int | None
