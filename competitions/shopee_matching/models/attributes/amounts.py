@@ -74,6 +74,7 @@ SIDES = re.compile(rf"{_START}(\d{{1,4}}(?:[.,]\d)?)\s?[x×]\s?(\d{{1,4}}(?:[.,]
 """`10 x 15 cm`, `60x90`."""
 HOLDS = re.compile(rf"(?<![a-z])(?:isi|contains)\s?:?\s?(?P<count>\d{{1,4}})(?!\s?(?:ml|gr?|gram|kg|l|liter|x\d){_END})(?!\d|[.,]\d)")
 PACK_OF = re.compile(rf"(?<![a-z])(?:pack|set|box|bundle|paket|lot|case)\s(?:of|isi)\s?(?P<count>\d{{1,3}}){_END}")
+MEASURED = re.compile(rf"\d\s?(?:{_UNIT})\s?$")
 TWIN = re.compile(r"(?<![a-z])(?:twin\s?pack|double\s?pack)(?![a-z])")
 
 
@@ -156,7 +157,7 @@ def _counts(text: str, sides: list[tuple[int, int]]) -> Iterator[Amount]:
                 after["unit"] in UNITS["length"]
             ):
                 continue  # 12 x 4 cm, sides of a thing
-            if pattern is TIMES_AFTER and not re.search(r"[a-z\"]\s?$", text[: match.start()]):
+            if pattern is TIMES_AFTER and not MEASURED.search(text, max(0, match.start() - 16), match.start()):
                 continue
             if count > 1:
                 yield Amount("count", count, *match.span(), match.span("count"), "")

@@ -16,6 +16,7 @@ from competitions.shopee_matching.models.attributes.words import (
     ACCESSORIES,
     COLOURS,
     NUMBERED_STOP,
+    OF_A_DEVICE,
     SHOE_WORDS,
     SIZE_WORDS,
     VARIANTS,
@@ -27,6 +28,7 @@ WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?", re.IGNORECASE)
 CODE = re.compile(r"(?<![a-z0-9])(?=[a-z0-9/.-]*\d)(?=[a-z0-9/.-]*[a-z])[a-z0-9]+(?:[-/.][a-z0-9]+)*(?![a-z0-9])")
 """A token of letters and digits, perhaps with hyphens: `f-91w`, `kx-tg6700b`, `a5s`."""
 LETTERS_DIGITS = re.compile(r"([a-z]+)(\d.*)")
+NUMBER_ENDING = re.compile(r"(\d+)(.*)")
 LETTER_SIZES = re.compile(r"(?<![\w'’&-])(xs|s|m|l|x{1,4}l|[2-6]xl)(?![\w'’&])", re.IGNORECASE)
 SIZED = re.compile(rf"(?<![a-z])(?:{'|'.join(SIZE_WORDS)})\s?[:.]?\s?(xs|s|m|l|x{{1,4}}l|[2-6]xl|\d{{1,3}})(?![a-z0-9.,])")
 SHOE = re.compile(r"(?<![\d.,a-z-])(3[4-9]|4[0-7])(?![\d.,a-z%])")
@@ -134,7 +136,8 @@ def _models(rest: str, words: Sequence[tuple[str, int]]) -> tuple[set[str], dict
     for (word, place), (number, after) in zip(words, words[1:], strict=False):
         between = rest[place + len(word) : after]
         if number.isdigit() and len(number) <= 4 and word.isalpha() and between in (" ", "-", "  "):
-            if word not in NUMBERED_STOP and word not in SIZE_WORDS:
+            percent = rest[after + len(number) :].lstrip().startswith("%")
+            if word not in NUMBERED_STOP and word not in SIZE_WORDS and not percent:
                 numbered.setdefault(word, set()).add(number)
                 if len(word) <= 4:
                     codes.add(word + number)
@@ -155,13 +158,23 @@ def codes_agree(one: frozenset[str], other: frozenset[str]) -> bool:
 
 def numbered_siblings(one: Attributes, other: Attributes) -> bool:
     """Whether one word or one group of letters is followed by other numbers: iphone 12 and iphone 13."""
-    return any(not _numbers_agree(one.numbered[word], other.numbered[word]) for word in one.numbered.keys() & other.numbered.keys())
+    shared = one.numbered.keys() & other.numbered.keys()
+    return any(not _numbers_agree(word, one.numbered[word], other.numbered[word]) for word in shared)
 
 
-def _numbers_agree(one: frozenset[str], other: frozenset[str]) -> bool:
-    return bool(one & other) or any(
-        len(a) > 2 and len(b) > 2 and (a.startswith(b) or b.startswith(a)) and not (a + b).isdigit() for a in one for b in other
-    )
+def _numbers_agree(word: str, one: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether a number of both is the same; one of two long codes may lack its ending (`am53bk`, `am53`)."""
+    if one & other:
+        return True
+    return any(_same_number(word, a, b) for a in one for b in other)
+
+
+def _same_number(word: str, one: str, other: str) -> bool:
+    first, second = NUMBER_ENDING.fullmatch(one), NUMBER_ENDING.fullmatch(other)
+    if first is None or second is None or first[1].lstrip("0") != second[1].lstrip("0"):
+        return False
+    long = len(word) + min(len(one), len(other)) >= MIN_CONTAINED - 1
+    return first[2] == second[2] or (long and not (first[2] and second[2]))
 
 
 Compare = Callable[[Attributes, Attributes], int]
@@ -192,22 +205,29 @@ def _models_compared(one: Attributes, other: Attributes) -> int:
 def _siblings(one: Attributes, other: Attributes) -> int:
     if not one.numbered.keys() & other.numbered.keys():
         return 0
-    return -1 if numbered_siblings(one, other) else 1
+    if not numbered_siblings(one, other):
+        return 1
+    return 0 if any(len(code) >= LONG_CODE for code in one.codes & other.codes) else -1
 
 
 def _accessories(one: Attributes, other: Attributes) -> int:
-    """-1 also where only one of the two is an accessory: a case and the telephone."""
-    if not one.accessories and not other.accessories:
+    """-1 also where only one of the two is an accessory of the device that both name: a case and its phone."""
+    if one.accessories and other.accessories:
+        return 1 if one.accessories & other.accessories else -1
+    if not (one.accessories | other.accessories) & OF_A_DEVICE:
         return 0
-    return 1 if one.accessories & other.accessories else -1
+    device = codes_agree(one.codes, other.codes) or any(
+        one.numbered[word] & other.numbered[word] for word in one.numbered.keys() & other.numbered.keys()
+    )
+    return -1 if device else 0
 
 
 def _packs(one: Attributes, other: Attributes) -> int:
     """-1 also where one is a pack of several and the other names no count at all."""
     if not one.packs and not other.packs:
         return 0
-    counts = one.values.get("count", frozenset()), other.values.get("count", frozenset())
-    return 1 if counts[0] & counts[1] else -1
+    mine, theirs = one.values.get("count", frozenset()), other.values.get("count", frozenset())
+    return 1 if mine & theirs else -1
 
 
 COMPARED: dict[str, Compare] = {
@@ -230,10 +250,15 @@ _PARTS: dict[str, Callable[[Attributes], object]] = {
     "number size": lambda each: each.number_sizes,
     "model": lambda each: each.codes,
     "numbered": lambda each: tuple(sorted(each.numbered.items())),
-    "accessory": lambda each: each.accessories,
-    "pack": lambda each: (each.packs, each.values.get("count") if each.packs else each.values.get("count")),
+    "accessory": lambda each: (each.accessories, each.codes, tuple(sorted(each.numbered.items()))),
+    "pack": lambda each: (each.packs, each.values.get("count")),
 }
 """Attribute -> what of a title decides its comparison; titles with the same share their results."""
+SEPARATE = ("volume", "weight", "length", "storage", "charge", "power", "voltage", "sheets", "count", "colour",
+            "variant", "letter size", "number size", "numbered", "accessory", "pack")  # fmt: skip
+"""Attributes whose contradiction makes two products, whatever else is alike."""
+LONG_CODE = 5
+"""Characters of a common model number that outweighs another word's number (`series 2`)."""
 MAY_BE_ONE_SIDED = frozenset({"accessory", "pack"})
 
 
@@ -264,6 +289,8 @@ class AttributeTable:
     @staticmethod
     def _says(name: str, each: Attributes) -> bool:
         part = _PARTS[name](each)
+        if name == "accessory":
+            return bool(each.accessories)
         return bool(each.packs) if name == "pack" else bool(part)
 
     def compared(self, name: str, query: Int32, match: Int32) -> AnyArray:
@@ -283,6 +310,19 @@ class AttributeTable:
         result[asked] = np.array(found, dtype=np.int8)[back]
         return result
 
+    def contradict(self, query: Int32, match: Int32) -> Bools:
+        """(pairs,) whether the titles of a pair name two products: another size, number, pack, colour, ..."""
+        found = np.zeros(len(query), dtype=bool)
+        for name in SEPARATE:
+            found |= self.compared(name, query, match) < 0
+        return found
+
     def table(self, query: Int32, match: Int32) -> dict[str, AnyArray]:
         """Attribute -> `compared`, of all attributes."""
         return {name: self.compared(name, query, match) for name in COMPARED}
+
+
+def amounts_contradict(titles: Sequence[str], query: Int32, match: Int32) -> Bools:
+    """(pairs,) whether the two titles name different amounts of one dimension: 500 ml and 1 l."""
+    table = AttributeTable(titles)
+    return np.any([table.compared(name, query, match) < 0 for name in DIMENSIONS], axis=0)

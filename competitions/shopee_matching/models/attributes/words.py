@@ -37,6 +37,7 @@ VARIANTS = _canonical(
         "strawberry": "strawberry, stroberi, strawberi",
         "lemon": "lemon",
         "orange": "jeruk",
+        "lime": "jeruk nipis, lime",
         "grape": "anggur, grape",
         "mango": "mangga, mango",
         "melon": "melon, honeydew",
@@ -95,6 +96,8 @@ ACCESSORIES = _canonical(
         "cover": "cover",
     }
 )
+OF_A_DEVICE = frozenset({"case", "glass", "charger", "cable", "strap", "cover", "bag", "battery"})
+"""Accessories that are sold for a device whose name they carry."""
 SIZE_WORDS = ("size", "ukuran", "uk", "sz", "nomor", "nomer")
 SHOE_WORDS = frozenset({
     "sepatu", "sandal", "shoes", "shoe", "sneaker", "sneakers", "boot", "boots", "flatshoes", "slip", "heels", "wedges",
