@@ -64,7 +64,13 @@ SERIES = ("Acoustica", "Bravo", "Cyber-shot", "Easy Touch", "Viewline", "Prestig
           "Smart Zone", "Twenty Four Seven", "VisionMount", "Xplod", "ProSafe", "Freedom", "Street Guide", "Genius")  # fmt: skip
 ACCESSORIES = (("Replacement Battery", "Lithium Ion Rechargeable Camera Battery"), ("Carrying Case", "Case"), ("AC Adapter", "Power Adapter"),
                ("Remote Control", "Remote"), ("Ink Cartridge", "Inkjet Cartridge"), ("Water Filter", "Replacement Filter"))  # fmt: skip
-COLOURS = (("Black", "BK", "B"), ("White", "WH", "W"), ("Silver", "SL", "S"), ("Red", "RD", "R"), ("Stainless Steel", "SS", "SS"))
+COLOURS = (
+    ("Black", "BK", "B"),
+    ("White", "WH", "W"),
+    ("Silver", "SL", "S"),
+    ("Red", "RD", "R"),
+    ("Stainless Steel", "SS", "SS"),
+)
 LETTERS = "ABCDEFGHKLMNPRSTVWX"
 
 
@@ -103,7 +109,9 @@ def draw_things(products: int, random: np.random.Generator) -> list[Thing]:
         first, second, features = TYPES[kind]
         place = int(random.integers(len(first)))
         inch, mp = int(random.integers(19, 65)), int(random.integers(5, 15))
-        words = tuple(text.format(inch=inch, mp=mp) for text in (first[place], second[min(place, len(second) - 1)]))
+        words = tuple(
+            text.format(inch=inch, mp=mp) for text in (first[place], second[min(place, len(second) - 1)])
+        )
         brand = str(random.choice(BRANDS))
         letters = "".join(random.choice(list(LETTERS), size=int(random.integers(1, 5))))
         number = int(random.integers(10, 9999))
@@ -112,11 +120,15 @@ def draw_things(products: int, random: np.random.Generator) -> list[Thing]:
         size = int(random.choice([1, 2, 3, 4], p=[0.45, 0.3, 0.15, 0.1]))
         by_colour = random.random() < 0.4
         colours = random.permutation(len(COLOURS))
-        own = tuple(str(each) for each in random.choice(features, size=int(random.integers(1, 4)), replace=False))
+        own = tuple(
+            str(each) for each in random.choice(features, size=int(random.integers(1, 4)), replace=False)
+        )
         for member in range(size):
             colour = COLOURS[colours[member]] if by_colour or random.random() < 0.3 else None
             step = 0 if by_colour else member * int(random.choice([1, 2, 5, 10, 100]))
-            code = f"{letters}{number + step}{ending}" + (colour[1 + int(random.random() < 0.5)] if colour else "")
+            code = f"{letters}{number + step}{ending}" + (
+                colour[1 + int(random.random() < 0.5)] if colour else ""
+            )
             found.append(Thing(brand, kind, (words[0], words[1]), series, code, colour, own))
         if random.random() < 0.25:
             what = ACCESSORIES[int(random.integers(len(ACCESSORIES)))]
@@ -167,7 +179,9 @@ def _respelled(thing: Thing, random: np.random.Generator) -> str:
     if draw < 0.36 and letters:
         return f"{code[:letters]}-{code[letters:]}"
     if draw < 0.52 and thing.colour and code.endswith((thing.colour[1], thing.colour[2])):
-        return code[: -len(thing.colour[1])] if code.endswith(thing.colour[1]) else code[: -len(thing.colour[2])]
+        return (
+            code[: -len(thing.colour[1])] if code.endswith(thing.colour[1]) else code[: -len(thing.colour[2])]
+        )
     if draw < 0.6 and letters > 2:
         return code[letters - 2 :]
     return code
@@ -181,11 +195,11 @@ def draw_shops(seed: int, products: int = 1_450) -> TwoShops:
     here = np.flatnonzero(draws < 0.92)
     there = np.flatnonzero((draws > 0.1))
     random.shuffle(there)
-    titles = [short_name(things[row], random) for row in here] + [long_name(things[row], random) for row in there]
+    titles = [short_name(things[row], random) for row in here] + [
+        long_name(things[row], random) for row in there
+    ]
     place = {int(row): number for number, row in enumerate(here)}
-    matches = {
-        (place[int(row)], len(here) + number) for number, row in enumerate(there) if int(row) in place
-    }
+    matches = {(place[int(row)], len(here) + number) for number, row in enumerate(there) if int(row) in place}
     ids = [f"left{row}" for row in range(len(here))] + [f"right{row}" for row in range(len(there))]
     return TwoShops(ids, titles, len(here), matches)
 
@@ -200,14 +214,19 @@ def read_shops(left: Path, right: Path, mapping: Path) -> TwoShops:
             if one not in rows[0] or other not in rows[1]:
                 raise InputError(f"{mapping}: {one!r},{other!r} are no ids of {left.name} and {right.name}")
             matches.add((rows[0][one], len(rows[0]) + rows[1][other]))
-    ids = [f"left {name}".replace(" ", "_") for name in tables[0][0]] + [f"right {name}".replace(" ", "_") for name in tables[1][0]]
+    ids = [f"left {name}".replace(" ", "_") for name in tables[0][0]] + [
+        f"right {name}".replace(" ", "_") for name in tables[1][0]
+    ]
     return TwoShops(ids, [*tables[0][1], *tables[1][1]], len(tables[0][0]), matches)
 
 
 def _read(path: Path) -> tuple[list[str], list[str]]:
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = list(csv.DictReader(file))
-    named = [{(key or "").strip().strip('"').lower().lstrip("\ufeff"): cell for key, cell in row.items()} for row in rows]
+    named = [
+        {(key or "").strip().strip('"').lower().lstrip("\ufeff"): cell for key, cell in row.items()}
+        for row in rows
+    ]
     title = next((name for name in ("name", "title") if named and name in named[0]), None)
     if title is None or "id" not in named[0]:
         raise InputError(f"{path}: expected the columns id and name (or title)")
@@ -231,7 +250,9 @@ def tfidf_best(shops: TwoShops) -> tuple[float, float]:
     cosine = (rows[: shops.left] @ rows[shops.left :].T).tocoo()
     order = np.argsort(-cosine.data, kind="stable")
     left, right = cosine.row[order], cosine.col[order] + shops.left
-    correct = np.cumsum([(int(a), int(b)) in shops.matches for a, b in zip(left[:200_000], right[:200_000], strict=True)])
+    correct = np.cumsum(
+        [(int(a), int(b)) in shops.matches for a, b in zip(left[:200_000], right[:200_000], strict=True)]
+    )
     f1 = 2 * correct / (np.arange(1, len(correct) + 1) + len(shops.matches))
     # A threshold keeps all pairs of the same cosine.
     last = np.r_[np.diff(cosine.data[order][: len(correct)]) != 0, True]
@@ -246,7 +267,11 @@ def product_pairs(shops: TwoShops, experiment: str, work: Path) -> tuple[set[tup
     frame = pd.DataFrame({"sku": shops.ids, "name": shops.titles})
     table = load(experiment, work=work).predict(frame, columns={"id": "sku", "title": "name"})
     row = {name: place for place, name in enumerate(shops.ids)}
-    pairs = {(row[name], row[other]) for name, matches in zip(table.posting_id, table.matches, strict=True) for other in matches}
+    pairs = {
+        (row[name], row[other])
+        for name, matches in zip(table.posting_id, table.matches, strict=True)
+        for other in matches
+    }
     return pairs, table
 
 
@@ -263,17 +288,27 @@ def measure(shops: TwoShops, experiment: str, work: Path) -> dict[str, float]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=Path, required=True, metavar="DIR", help="work folder of the trained experiment")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--work", type=Path, required=True, metavar="DIR", help="work folder of the trained experiment"
+    )
     parser.add_argument("--experiment", default="champion", metavar="NAME")
-    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2], help="seeds of the drawn shops (%(default)s)")
-    parser.add_argument("--files", type=Path, nargs=3, metavar=("LEFT", "RIGHT", "MAPPING"), help="a public set")
+    parser.add_argument(
+        "--seed", type=int, nargs="+", default=[0, 1, 2], help="seeds of the drawn shops (%(default)s)"
+    )
+    parser.add_argument(
+        "--files", type=Path, nargs=3, metavar=("LEFT", "RIGHT", "MAPPING"), help="a public set"
+    )
     flags = parser.parse_args(arguments)
     if flags.files:
         measure(read_shops(*flags.files), flags.experiment, flags.work)
         return
     found = [measure(draw_shops(seed), flags.experiment, flags.work) for seed in flags.seed]
-    log(f"mean F1: {flags.experiment} {np.mean([each['f1'] for each in found]):.4f}, plain TF-IDF {np.mean([each['tfidf'] for each in found]):.4f}")
+    log(
+        f"mean F1: {flags.experiment} {np.mean([each['f1'] for each in found]):.4f}, plain TF-IDF {np.mean([each['tfidf'] for each in found]):.4f}"
+    )
 
 
 if __name__ == "__main__":

@@ -240,7 +240,9 @@ def _catalogue_part(
         return outputs, CatalogueRule(thresholds={name: [value] for name, value in rule.thresholds.items()})
     if settings.fusion != "reranker":
         titles = listings.title if with_titles else None
-        return outputs, tune_catalogue_rule(pools_of_pairs(pairs, titles, listings.label_group, seed), rule.thresholds)
+        return outputs, tune_catalogue_rule(
+            pools_of_pairs(pairs, titles, listings.label_group, seed), rule.thresholds
+        )
     drawn = [
         list(drawn_catalogues(settings, listings, fold, _fold_parents(job, fold), with_titles, seed + fold))
         for fold in range(settings.folds)
@@ -249,10 +251,14 @@ def _catalogue_part(
     for fold in range(settings.folds):
         others = [each for other, found in enumerate(drawn) if other != fold for each in found]
         products = len(np.unique(listings.label_group[listings.fold != fold]))
-        booster = train_catalogue_booster(others, settings.reranker, products, derived_seed(job.seed, "catalogue", fold))
+        booster = train_catalogue_booster(
+            others, settings.reranker, products, derived_seed(job.seed, "catalogue", fold)
+        )
         if booster is None:
             log("  no catalogue reranker: the drawn catalogues hold no pairs of both kinds")
-            return outputs, CatalogueRule(thresholds={name: [value] for name, value in rule.thresholds.items()})
+            return outputs, CatalogueRule(
+                thresholds={name: [value] for name, value in rule.thresholds.items()}
+            )
         outputs.append(catalogue_file(folder, fold))
         save_booster(outputs[-1], booster)
         for each in drawn[fold]:

@@ -59,7 +59,9 @@ def restricted(pairs: CandidatePairs, rows: Int64, listings: int) -> CandidatePa
     number[rows] = np.arange(len(rows), dtype=np.int32)
     query, match = number[pairs.query], number[pairs.match]
     kept = (query >= 0) & (match >= 0)
-    return CandidatePairs(query[kept], match[kept], {name: score[kept] for name, score in pairs.scores.items()})
+    return CandidatePairs(
+        query[kept], match[kept], {name: score[kept] for name, score in pairs.scores.items()}
+    )
 
 
 def top_k(query: Integers, match: Integers, score: Float32, k: int) -> tuple[Integers, Integers, Float32]:

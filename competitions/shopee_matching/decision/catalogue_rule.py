@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from common.learn.arrays import Bools, Float64, Int32, Int64
+from common.learn.arrays import Bools, Float32, Float64, Floats, Int32, Int64
 from common.run.experiments import Settings
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, restricted
+from competitions.shopee_matching.decision.grouping import group_pairs
 from competitions.shopee_matching.decision.match_rule import LOWEST, SLACK
 from competitions.shopee_matching.models.attributes.titles import AttributeTable
 
@@ -63,7 +64,9 @@ def catalogue_rule(decision: dict[str, Any]) -> CatalogueRule:
     """The rule in a decision of the training stage; of an older one the thresholds of the competition."""
     if decision.get("catalogue"):
         return CatalogueRule.model_validate(decision["catalogue"])
-    return CatalogueRule(thresholds={name: [max(value, LOWEST)] for name, value in decision["thresholds"].items()})
+    return CatalogueRule(
+        thresholds={name: [max(value, LOWEST)] for name, value in decision["thresholds"].items()}
+    )
 
 
 def catalogue_margins(pairs: CandidatePairs, thresholds: dict[str, float]) -> Float64:
@@ -75,29 +78,70 @@ def catalogue_margins(pairs: CandidatePairs, thresholds: dict[str, float]) -> Fl
     return best
 
 
-def catalogue_matches(
-    pairs: CandidatePairs, rule: CatalogueRule, rows: int, apart: Bools | None = None
-) -> tuple[Int32, Int32]:
-    """Query and match of all matches in both directions, sorted by query, best first.
+@dataclass(frozen=True)
+class CatalogueDecision:
+    """Matches and groups of a catalogue."""
+
+    query: Int32
+    """(matches,) in both directions, sorted by query, best first."""
+    match: Int32
+    score: Float32
+    group: Int32
+    """(n,) product of each listing."""
+    apart: int
+    """Pairs alike enough to match that contradict each other."""
+
+
+def decide(
+    pairs: CandidatePairs, rule: CatalogueRule, rows: int, attributes: AttributeTable | None = None
+) -> CatalogueDecision:
+    """Matches above the threshold for a catalogue of `rows` listings, and groups without chains.
 
     Parameters
     ----------
-    rows : listings in the catalogue.
-    apart : (pairs,) pairs that contradict each other and never match.
+    attributes : of the listings' titles; pairs that contradict each other are dropped.
     """
-    margin = catalogue_margins(pairs, rule.at(rows))
-    chosen = margin >= 0
-    if apart is not None:
-        chosen &= ~apart
-    one = np.concatenate([pairs.query[chosen], pairs.match[chosen]]).astype(np.int64)
-    other = np.concatenate([pairs.match[chosen], pairs.query[chosen]])
-    value = np.tile(margin[chosen], 2)
-    order = np.lexsort((-value, other, one))
-    one, other, value = one[order], other[order], value[order]
-    first = np.r_[True, (one[1:] != one[:-1]) | (other[1:] != other[:-1])] if len(one) else np.zeros(0, bool)
-    one, other, value = one[first], other[first], value[first]
-    order = np.lexsort((other, -value, one))
-    return one[order].astype(np.int32), other[order].astype(np.int32)
+    thresholds = rule.at(rows)
+    margin = catalogue_margins(pairs, thresholds)
+    near = np.flatnonzero(margin >= 0)
+    apart = np.zeros(len(pairs), dtype=bool)
+    if attributes is not None and len(near):
+        apart[near] = attributes.contradict(pairs.query[near], pairs.match[near])
+    query, match, _ = both_directions(pairs.query, pairs.match, margin, (margin >= 0) & ~apart)
+    used = [pairs.scores[name] for name in thresholds] or [np.full(len(pairs), np.nan, dtype=np.float32)]
+    with np.errstate(invalid="ignore"):
+        best = np.fmax.reduce(used)
+    back_query, back_match, back_score = both_directions(
+        pairs.query, pairs.match, best, (margin >= 0) & ~apart
+    )
+    place = np.lexsort((back_match, back_query))
+    wanted = np.searchsorted(_key(back_query[place], back_match[place]), _key(query, match))
+    score = back_score[place][wanted].astype(np.float32) if len(query) else np.empty(0, dtype=np.float32)
+    # Several experiments have scores of their own scales: their margins are put on one, with the threshold at 1/2.
+    one = len(thresholds) == 1
+    strength = np.nan_to_num(best) if one else np.clip(0.5 + 0.5 * margin, 0, 1)
+    threshold = next(iter(thresholds.values())) if one else 0.5
+    contradict = attributes.contradict if attributes is not None else None
+    group = group_pairs(rows, pairs.query, pairs.match, strength, threshold, contradict)
+    return CatalogueDecision(query, match, score, group, int(apart.sum()))
+
+
+def both_directions(query: Int32, match: Int32, value: Floats, chosen: Bools) -> tuple[Int32, Int32, Float64]:
+    """Chosen pairs in both directions with the higher of their two values; by query, highest value first."""
+    one = np.concatenate([query[chosen], match[chosen]])
+    other = np.concatenate([match[chosen], query[chosen]])
+    both = np.tile(value[chosen].astype(np.float64), 2)
+    order = np.lexsort((-both, other, one))
+    one, other, both = one[order], other[order], both[order]
+    if len(one):
+        first = np.r_[True, (one[1:] != one[:-1]) | (other[1:] != other[:-1])]
+        one, other, both = one[first], other[first], both[first]
+    order = np.lexsort((other, -both, one))
+    return one[order], other[order], both[order]
+
+
+def _key(query: Int32, match: Int32) -> Int64:
+    return (query.astype(np.int64) << 32) | match
 
 
 def pool_sizes(rows: int) -> list[int]:
@@ -139,7 +183,11 @@ def pools_of_pairs(
     """Drawn catalogues whose candidates are those of the labelled gallery, for scores that depend on no gallery."""
     random = np.random.default_rng(seed)
     rows = np.arange(len(group))
-    clash = AttributeTable(titles).contradict(pairs.query, pairs.match) if titles is not None else np.zeros(len(pairs), bool)
+    clash = (
+        AttributeTable(titles).contradict(pairs.query, pairs.match)
+        if titles is not None
+        else np.zeros(len(pairs), bool)
+    )
     marked = CandidatePairs(pairs.query, pairs.match, pairs.scores | {CLASH: clash.astype(np.float32)})
     found: dict[int, list[Pool]] = {}
     for size in pool_sizes(len(rows)):
@@ -148,7 +196,9 @@ def pools_of_pairs(
             inside = restricted(marked, kept, len(rows))
             apart = inside.scores.pop(CLASH) > 0
             own = group[kept]
-            found.setdefault(size, []).append(Pool(inside, own[inside.query] == own[inside.match], ~apart, own))
+            found.setdefault(size, []).append(
+                Pool(inside, own[inside.query] == own[inside.match], ~apart, own)
+            )
     return found
 
 
@@ -185,7 +235,9 @@ def tune_catalogue_rule(pools: Mapping[int, Sequence[Pool]], start: dict[str, fl
     rising = {
         name: [
             float(value)
-            for value in IsotonicRegression(y_min=LOWEST, y_max=1.0).fit(np.log(sizes), values, weights).predict(np.log(sizes))
+            for value in IsotonicRegression(y_min=LOWEST, y_max=1.0)
+            .fit(np.log(sizes), values, weights)
+            .predict(np.log(sizes))
         ]
         for name, values in found.items()
     }

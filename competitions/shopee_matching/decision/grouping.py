@@ -55,7 +55,11 @@ def group_pairs(
         if contradict is None:
             break
         inside = _pairs_within(group)
-        clash = contradict(inside[0].astype(np.int32), inside[1].astype(np.int32)) if len(inside[0]) else np.zeros(0, bool)
+        clash = (
+            contradict(inside[0].astype(np.int32), inside[1].astype(np.int32))
+            if len(inside[0])
+            else np.zeros(0, bool)
+        )
         if not clash.any():
             break
         forbidden = (
@@ -88,7 +92,9 @@ def _average_link(
         never.setdefault(a, set()).add(b)
         never.setdefault(b, set()).add(a)
     heap = [
-        (-value, a, b, 1, 1) for a, b, value in zip(left.tolist(), right.tolist(), score.tolist(), strict=True) if value >= threshold
+        (-value, a, b, 1, 1)
+        for a, b, value in zip(left.tolist(), right.tolist(), score.tolist(), strict=True)
+        if value >= threshold
     ]
     heapq.heapify(heap)
     while heap:

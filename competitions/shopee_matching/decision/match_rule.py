@@ -64,7 +64,9 @@ class MatchRule(Settings):
                 known = [*(small[size] for size in sizes), value]
                 value = float(np.interp(np.log(max(rows, 1)), np.log([*sizes, first]), known))
             # A shift of log odds may be negative, a score may not.
-            moved[name] = value if self.selection == "expected_f1" else min(max(value, LOWEST), max(threshold, 1.0))
+            moved[name] = (
+                value if self.selection == "expected_f1" else min(max(value, LOWEST), max(threshold, 1.0))
+            )
         return self.model_copy(update={"thresholds": moved})
 
     def fitted_to(self, label_group: Int64, group_size_prior: bool) -> "MatchRule":

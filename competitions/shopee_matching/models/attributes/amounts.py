@@ -72,8 +72,12 @@ TIMES_AFTER = re.compile(rf"[x×*@]\s?(?P<count>\d{{1,3}})(?:\s?(?:pcs|pc|pack|s
 SIDES = re.compile(rf"{_START}(\d{{1,4}}(?:[.,]\d)?)\s?[x×]\s?(\d{{1,4}}(?:[.,]\d)?)(?:\s?[x×]\s?(\d{{1,4}}(?:[.,]\d)?))?"
                    rf"\s?(?P<unit>mm|cm|m|inch|inci|\")?{_END}")  # fmt: skip
 """`10 x 15 cm`, `60x90`."""
-HOLDS = re.compile(rf"(?<![a-z])(?:isi|contains)\s?:?\s?(?P<count>\d{{1,4}})(?!\s?(?:ml|gr?|gram|kg|l|liter|x\d){_END})(?!\d|[.,]\d)")
-PACK_OF = re.compile(rf"(?<![a-z])(?:pack|set|box|bundle|paket|lot|case)\s(?:of|isi)\s?(?P<count>\d{{1,3}}){_END}")
+HOLDS = re.compile(
+    rf"(?<![a-z])(?:isi|contains)\s?:?\s?(?P<count>\d{{1,4}})(?!\s?(?:ml|gr?|gram|kg|l|liter|x\d){_END})(?!\d|[.,]\d)"
+)
+PACK_OF = re.compile(
+    rf"(?<![a-z])(?:pack|set|box|bundle|paket|lot|case)\s(?:of|isi)\s?(?P<count>\d{{1,3}}){_END}"
+)
 MEASURED = re.compile(rf"\d\s?(?:{_UNIT})\s?$")
 TWIN = re.compile(r"(?<![a-z])(?:twin\s?pack|double\s?pack)(?![a-z])")
 
@@ -126,7 +130,9 @@ def amounts(title: str) -> list[Amount]:
                 if match[place]:
                     value = number_value(match[place], unit or "cm") * (size or 1)
                     found.append(
-                        Amount("length" if size else "sides", value, *match.span(), match.span(place), unit or "")
+                        Amount(
+                            "length" if size else "sides", value, *match.span(), match.span(place), unit or ""
+                        )
                     )
             sides.append(match.span())
     for match in AMOUNT.finditer(text):
@@ -153,11 +159,15 @@ def _counts(text: str, sides: list[tuple[int, int]]) -> Iterator[Amount]:
             count = float(match["count"])
             if pattern is TIMES and not AMOUNT.match(text, match.end()):
                 continue
-            if pattern is TIMES and (after := AMOUNT.match(text, match.end())) and (
-                after["unit"] in UNITS["length"]
+            if (
+                pattern is TIMES
+                and (after := AMOUNT.match(text, match.end()))
+                and (after["unit"] in UNITS["length"])
             ):
                 continue  # 12 x 4 cm, sides of a thing
-            if pattern is TIMES_AFTER and not MEASURED.search(text, max(0, match.start() - 16), match.start()):
+            if pattern is TIMES_AFTER and not MEASURED.search(
+                text, max(0, match.start() - 16), match.start()
+            ):
                 continue
             if count > 1:
                 yield Amount("count", count, *match.span(), match.span("count"), "")

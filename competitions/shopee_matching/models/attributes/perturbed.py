@@ -98,7 +98,11 @@ def _size(title: str, random: np.random.Generator) -> str | None:
     if not found:
         return None
     one = found[int(random.integers(len(found)))]
-    other = str(int(one[0]) + int(random.choice([-2, -1, 1, 2]))) if one[0].isdigit() else str(random.choice(SIZES))
+    other = (
+        str(int(one[0]) + int(random.choice([-2, -1, 1, 2])))
+        if one[0].isdigit()
+        else str(random.choice(SIZES))
+    )
     return _replaced(title, *one.span(), other)
 
 
@@ -133,3 +137,42 @@ def rewritten(title: str, random: np.random.Generator) -> str:
     pair = AttributeTable([title, changed])
     clash = pair.contradict(np.array([0], np.int32), np.array([1], np.int32))[0]
     return title if clash else changed
+
+
+CODE_LETTERS = "ABCDEFGHKLMNPRSTVWX"
+FORGOTTEN, KEPT_WORDS = 0.15, (0.45, 1.0)
+
+
+def random_code(random: np.random.Generator) -> str:
+    """A model number: `KX6700B`, `M170`."""
+    letters = "".join(random.choice(list(CODE_LETTERS), size=int(random.integers(1, 5))))
+    return f"{letters}{random.integers(10, 9999)}{random.choice(['', '', 'A', 'B', 'BK', 'W'])}"
+
+
+def sibling_code(code: str, random: np.random.Generator) -> str:
+    """The code of another model of the family: other digits, or another ending."""
+    digits = re.search(r"\d+", code)
+    if digits is None or random.random() < 0.2:
+        return code + str(random.choice(["C", "S", "X2"]))
+    other = int(digits[0]) + int(random.choice([-100, -10, -5, 1, 2, 5, 10, 20, 100]))
+    return code[: digits.start()] + str(abs(other) + 1) + code[digits.end() :]
+
+
+def with_code(title: str, code: str, random: np.random.Generator) -> str:
+    """A shop's title of a product with a model number: few or many of the words, the code in its spelling."""
+    words = title.split()
+    share = random.uniform(*KEPT_WORDS)
+    kept = [word for place, word in enumerate(words) if place == 0 or random.random() < share]
+    if random.random() < FORGOTTEN:
+        return " ".join(kept)
+    letters = len(code) - len(code.lstrip(CODE_LETTERS))
+    draw = random.random()
+    if draw < 0.2 and letters:
+        code = f"{code[:letters]}-{code[letters:]}"
+    elif draw < 0.35 and code[-1].isalpha() and len(code) > 4:
+        code = code.rstrip(CODE_LETTERS)
+    elif draw < 0.45 and letters > 2:
+        code = code[letters - 2 :]
+    if random.random() < 0.5:
+        return f"{' '.join(kept)} - {code}"
+    return " ".join([*kept[:1], code, *kept[1:]])

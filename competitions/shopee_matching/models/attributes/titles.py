@@ -5,7 +5,7 @@
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,13 +25,22 @@ from competitions.shopee_matching.models.attributes.words import (
 DIMENSIONS = ("volume", "weight", "length", "sides", "storage", "charge", "power", "voltage", "resolution",
               "sheets", "count")  # fmt: skip
 WORD = re.compile(r"[a-z0-9]+(?:['’][a-z]+)?", re.IGNORECASE)
-CODE = re.compile(r"(?<![a-z0-9])(?=[a-z0-9/.-]*\d)(?=[a-z0-9/.-]*[a-z])[a-z0-9]+(?:[-/.][a-z0-9]+)*(?![a-z0-9])")
+CODE = re.compile(
+    r"(?<![a-z0-9])(?=[a-z0-9/.-]*\d)(?=[a-z0-9/.-]*[a-z])[a-z0-9]+(?:[-/.][a-z0-9]+)*(?![a-z0-9])"
+)
 """A token of letters and digits, perhaps with hyphens: `f-91w`, `kx-tg6700b`, `a5s`."""
 LETTERS_DIGITS = re.compile(r"([a-z]+)(\d.*)")
 NUMBER_ENDING = re.compile(r"(\d+)(.*)")
 LETTER_SIZES = re.compile(r"(?<![\w'’&-])(xs|s|m|l|x{1,4}l|[2-6]xl)(?![\w'’&])", re.IGNORECASE)
-SIZED = re.compile(rf"(?<![a-z])(?:{'|'.join(SIZE_WORDS)})\s?[:.]?\s?(xs|s|m|l|x{{1,4}}l|[2-6]xl|\d{{1,3}})(?![a-z0-9.,])")
+SIZED = re.compile(
+    rf"(?<![a-z])(?:{'|'.join(SIZE_WORDS)})\s?[:.]?\s?(xs|s|m|l|x{{1,4}}l|[2-6]xl|\d{{1,3}})(?![a-z0-9.,])"
+)
 SHOE = re.compile(r"(?<![\d.,a-z-])(3[4-9]|4[0-7])(?![\d.,a-z%])")
+FOR_WORDS = frozenset({"for", "untuk", "utk", "buat"})
+FOR = re.compile(r"(?<![a-z])(?:for|untuk|utk|buat)\s([^,|]*?)(?=\s-\s|$|,|\|)")
+"""What follows `for`, up to the next separator."""
+HEAD_WORDS = 2
+MIN_RARE_CODE = 4
 MIN_CODE, MIN_CONTAINED = 3, 5
 """Characters of a model number, and of one that may be a part of a longer one (`tg6700b` of `kxtg6700b`)."""
 
@@ -51,6 +60,10 @@ class Attributes:
     letter_sizes: frozenset[str] = frozenset()
     number_sizes: frozenset[str] = frozenset()
     accessories: frozenset[str] = frozenset()
+    for_codes: frozenset[str] = frozenset()
+    """Model numbers of the device that it is for: `battery for KX-TG6700B`."""
+    heads: frozenset[str] = frozenset()
+    """Accessories that the title is about: among its first words, or before `for`."""
     packs: frozenset[float] = frozenset()
     """Counts of whole packs: `pack of 2`, `24 x 200 ml`."""
 
@@ -68,7 +81,9 @@ def read_attributes(title: str) -> Attributes:
     letters, numbers = _sizes(title, rest)
     if SHOE_WORDS & set(names):
         numbers |= set(SHOE.findall(rest))
+    for_codes = frozenset(code for clause in FOR.findall(rest) for code in _models(clause, [])[0])
     codes, numbered = _models(rest, words)
+    codes -= for_codes
     pairs = set(zip(names, names[1:], strict=False))
     return Attributes(
         values={dimension: frozenset(each) for dimension, each in values.items()},
@@ -79,6 +94,8 @@ def read_attributes(title: str) -> Attributes:
         letter_sizes=frozenset(letters),
         number_sizes=frozenset(numbers),
         accessories=_named(names, pairs, ACCESSORIES),
+        for_codes=for_codes,
+        heads=_heads(names),
         packs=frozenset(each.value for each in found if each.dimension == "count" and _is_pack(text, each)),
     )
 
@@ -86,8 +103,10 @@ def read_attributes(title: str) -> Attributes:
 def _is_pack(text: str, amount: Amount) -> bool:
     """Whether a count multiplies a whole pack: `pack of 2`, `2-pack`, `2 x 500 ml`, `1 lusin`."""
     written = text[amount.start : amount.end]
-    return "x" in written or amount.unit in ("pack", "packs", "pak", "pk", "lusin", "dozen") or (
-        amount.unit == "" and "pack" in written
+    return (
+        "x" in written
+        or amount.unit in ("pack", "packs", "pak", "pk", "lusin", "dozen")
+        or (amount.unit == "" and "pack" in written)
     )
 
 
@@ -105,6 +124,15 @@ def _named(names: Sequence[str], pairs: set[tuple[str, str]], lexicon: dict[str,
     return frozenset(found | {lexicon[joined] for pair in pairs if (joined := " ".join(pair)) in lexicon})
 
 
+def _heads(names: Sequence[str]) -> frozenset[str]:
+    """Accessories among the first words, and right before a word that means `for`."""
+    heads = list(names[:HEAD_WORDS])
+    for place, name in enumerate(names):
+        if name in FOR_WORDS:
+            heads += names[max(0, place - 2) : place]
+    return _named(heads, set(zip(heads, heads[1:], strict=False)), ACCESSORIES)
+
+
 def _sizes(title: str, rest: str) -> tuple[set[str], set[str]]:
     letters: set[str] = set()
     numbers: set[str] = set()
@@ -119,7 +147,13 @@ def _sizes(title: str, rest: str) -> tuple[set[str], set[str]]:
 
 def _letter_size(size: str) -> str:
     size = size.lower()
-    return f"{size[0]}xl" if re.fullmatch(r"[2-6]xl", size) else f"{len(size) - 1}xl" if re.fullmatch(r"x{2,4}l", size) else size
+    return (
+        f"{size[0]}xl"
+        if re.fullmatch(r"[2-6]xl", size)
+        else f"{len(size) - 1}xl"
+        if re.fullmatch(r"x{2,4}l", size)
+        else size
+    )
 
 
 def _models(rest: str, words: Sequence[tuple[str, int]]) -> tuple[set[str], dict[str, set[str]]]:
@@ -156,6 +190,26 @@ def codes_agree(one: frozenset[str], other: frozenset[str]) -> bool:
     )
 
 
+def _rarest(one: frozenset[str], other: frozenset[str], rarity: Mapping[str, float]) -> float:
+    best = 0.0
+    for a in one:
+        for b in other:
+            if a == b or codes_agree(frozenset({a}), frozenset({b})):
+                best = max(best, min(rarity.get(a, 0.0), rarity.get(b, 0.0)))
+    return best
+
+
+def code_rarity(titles: Sequence[str]) -> dict[str, float]:
+    """Model number -> logarithm of the share of titles that have it, negated; codes of four characters or more."""
+    counts: dict[str, int] = {}
+    for title in titles:
+        rest = prepared(title)
+        for code in {re.sub(r"[^a-z0-9]", "", written) for written in CODE.findall(rest)}:
+            if len(code) >= MIN_RARE_CODE:
+                counts[code] = counts.get(code, 0) + 1
+    return {code: float(np.log(len(titles) / count)) for code, count in counts.items()}
+
+
 def numbered_siblings(one: Attributes, other: Attributes) -> bool:
     """Whether one word or one group of letters is followed by other numbers: iphone 12 and iphone 13."""
     shared = one.numbered.keys() & other.numbered.keys()
@@ -174,7 +228,8 @@ def _same_number(word: str, one: str, other: str) -> bool:
     if first is None or second is None or first[1].lstrip("0") != second[1].lstrip("0"):
         return False
     long = len(word) + min(len(one), len(other)) >= MIN_CONTAINED - 1
-    return first[2] == second[2] or (long and not (first[2] and second[2]))
+    ends = first[2], second[2]
+    return ends[0] == ends[1] or (long and (ends[0].startswith(ends[1]) or ends[1].startswith(ends[0])))
 
 
 Compare = Callable[[Attributes, Attributes], int]
@@ -211,10 +266,15 @@ def _siblings(one: Attributes, other: Attributes) -> int:
 
 
 def _accessories(one: Attributes, other: Attributes) -> int:
-    """-1 also where only one of the two is an accessory of the device that both name: a case and its phone."""
-    if one.accessories and other.accessories:
-        return 1 if one.accessories & other.accessories else -1
-    if not (one.accessories | other.accessories) & OF_A_DEVICE:
+    """-1 for accessories of two kinds, and for an accessory and the device that it is for: a case and a phone."""
+    if one.accessories & other.accessories:
+        return 1
+    if one.heads and other.heads:
+        return -1
+    for mine, theirs in ((one, other), (other, one)):
+        if mine.for_codes and not theirs.for_codes and codes_agree(mine.for_codes, theirs.codes):
+            return -1
+    if not (one.heads ^ other.heads) & OF_A_DEVICE:
         return 0
     device = codes_agree(one.codes, other.codes) or any(
         one.numbered[word] & other.numbered[word] for word in one.numbered.keys() & other.numbered.keys()
@@ -250,7 +310,13 @@ _PARTS: dict[str, Callable[[Attributes], object]] = {
     "number size": lambda each: each.number_sizes,
     "model": lambda each: each.codes,
     "numbered": lambda each: tuple(sorted(each.numbered.items())),
-    "accessory": lambda each: (each.accessories, each.codes, tuple(sorted(each.numbered.items()))),
+    "accessory": lambda each: (
+        each.accessories,
+        each.heads,
+        each.codes,
+        each.for_codes,
+        tuple(sorted(each.numbered.items())),
+    ),
     "pack": lambda each: (each.packs, each.values.get("count")),
 }
 """Attribute -> what of a title decides its comparison; titles with the same share their results."""
@@ -279,7 +345,9 @@ class AttributeTable:
         self.numbers: dict[str, tuple[Int32, list[Attributes], Bools]] = {}
         for name, part in _PARTS.items():
             distinct: dict[object, int] = {}
-            number = np.array([distinct.setdefault(part(each), len(distinct)) for each in self.attributes], np.int32)
+            number = np.array(
+                [distinct.setdefault(part(each), len(distinct)) for each in self.attributes], np.int32
+            )
             first = np.full(len(distinct), -1, np.int64)
             first[number[::-1]] = np.arange(len(number))[::-1]
             examples = [self.attributes[row] for row in first]
@@ -290,7 +358,7 @@ class AttributeTable:
     def _says(name: str, each: Attributes) -> bool:
         part = _PARTS[name](each)
         if name == "accessory":
-            return bool(each.accessories)
+            return bool(each.accessories or each.for_codes)
         return bool(each.packs) if name == "pack" else bool(part)
 
     def compared(self, name: str, query: Int32, match: Int32) -> AnyArray:
@@ -306,8 +374,26 @@ class AttributeTable:
             return result
         key, back = np.unique(one[asked] * len(examples) + other[asked], return_inverse=True)
         compare = COMPARED[name]
-        found = [compare(examples[a], examples[b]) for a, b in zip(*np.divmod(key, len(examples)), strict=True)]
+        found = [
+            compare(examples[a], examples[b]) for a, b in zip(*np.divmod(key, len(examples)), strict=True)
+        ]
         result[asked] = np.array(found, dtype=np.int8)[back]
+        return result
+
+    def rarest_shared_code(self, query: Int32, match: Int32, rarity: Mapping[str, float]) -> AnyArray:
+        """(pairs,) rarity of the rarest model number that both titles name, in any spelling; 0 without one."""
+        number, examples, silent = self.numbers["model"]
+        one, other = number[query].astype(np.int64), number[match].astype(np.int64)
+        result = np.zeros(len(one), dtype=np.float32)
+        asked = np.flatnonzero(~silent[one] & ~silent[other]) if len(one) else np.empty(0, np.int64)
+        if not len(asked):
+            return result
+        key, back = np.unique(one[asked] * len(examples) + other[asked], return_inverse=True)
+        found = [
+            _rarest(examples[a].codes, examples[b].codes, rarity)
+            for a, b in zip(*np.divmod(key, len(examples)), strict=True)
+        ]
+        result[asked] = np.array(found, dtype=np.float32)[back]
         return result
 
     def contradict(self, query: Int32, match: Int32) -> Bools:

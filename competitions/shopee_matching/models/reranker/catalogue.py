@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from common.base.errors import InputError
+from common.base.paths import display_path
 from common.learn.arrays import Bools, Float32, Int64
 from common.learn.boosting import load_booster, train_lightgbm
 from competitions.shopee_matching.candidates.base import Embeddings, Gallery, Retriever
@@ -23,13 +25,23 @@ from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.decision.catalogue_rule import Pool, draws_of, drawn_rows, pool_sizes
 from competitions.shopee_matching.decision.fusion import Member, fused_candidates
 from competitions.shopee_matching.experiment import RerankerSettings, ShopeeExperiment
-from competitions.shopee_matching.models.attributes.perturbed import other_product, rewritten
+from competitions.shopee_matching.models.attributes.perturbed import (
+    other_product,
+    random_code,
+    rewritten,
+    sibling_code,
+    with_code,
+)
+from competitions.shopee_matching.models.attributes.titles import AttributeTable, code_rarity
 from competitions.shopee_matching.models.reranker.features import Column, PairFeatures
 from competitions.shopee_matching.models.reranker.gbdt import probabilities, symmetrised
 
 if TYPE_CHECKING:
     import lightgbm
 
+CODED, FAMILIES = 0.35, 0.6
+"""Share of the products whose titles get a model number, as in shops of other goods, and of those that become two
+models of one family."""
 CHANGED, REWRITTEN = 0.2, 0.2
 """Shares of the titles that become those of another product, and that are written anew from a twin's."""
 WITHOUT_PICTURES, WITHOUT_TITLES = 0.5, 0.1
@@ -39,12 +51,31 @@ MAX_TRAINING_PAIRS = 500_000
 LEFT_OUT = ("hash count", "characters in", "words: number in", "words: weight shared", "attributes that", "amounts", "variant",
             "model number", "numbered words")  # fmt: skip
 """Beginnings of features of the competition's reranker that depend on the gallery, or are there in detail."""
-RISES = ("score", "neighbours shared", "lead on third", "words: share", "words: rarest shared", "numbers: shared", "attribute:")
+RISES = (
+    "score",
+    "neighbours shared",
+    "lead on third",
+    "words: share",
+    "words: rarest shared",
+    "numbers: shared",
+    "attribute:",
+)
 FALLS = ("rank for", "gap to best", "hash distance", "words: rarest only", "numbers: only")
 
 
 class CatalogueFeatures(PairFeatures):
     """Features of pairs that mean the same in catalogues of any size: each attribute by itself."""
+
+    def __init__(
+        self,
+        pairs: CandidatePairs,
+        listings: Listings,
+        with_titles: bool,
+        corpus: Sequence[str] = (),
+        attributes: AttributeTable | None = None,
+    ) -> None:
+        super().__init__(pairs, listings, with_titles, corpus, attributes)
+        self.rarity = code_rarity([*listings.title, *corpus]) if with_titles else {}
 
     def _columns(self, places: Int64 | slice) -> Iterator[Column]:
         for name, values in super()._columns(places):
@@ -54,6 +85,7 @@ class CatalogueFeatures(PairFeatures):
             query, match = self.pairs.query[places], self.pairs.match[places]
             for name, agreement in self.attributes.table(query, match).items():
                 yield f"attribute: {name}", agreement
+            yield "attribute: rarest model", self.attributes.rarest_shared_code(query, match, self.rarity)
 
 
 def directions(names: Sequence[str]) -> list[int]:
@@ -134,7 +166,9 @@ def drawn_catalogues(
                 pairs = fused_candidates(settings, members, None)
                 if not len(pairs):
                     continue
-                features = CatalogueFeatures(pairs, own, with_titles, corpus if len(corpus) > len(kept) else [])
+                features = CatalogueFeatures(
+                    pairs, own, with_titles, corpus if len(corpus) > len(kept) else []
+                )
                 clash = (
                     features.attributes.contradict(pairs.query, pairs.match)
                     if features.attributes is not None
@@ -150,8 +184,23 @@ def _change_titles(titles: list[str], groups: Int64, rows: Int64, random: np.ran
     order = np.argsort(group, kind="stable")
     ends = np.cumsum(np.bincount(group))
     starts = ends - np.bincount(group)
-    originals = list(titles)
     new = -1
+    for product in np.flatnonzero(random.random(len(ends)) < CODED).tolist():
+        code = random_code(random)
+        codes = [code]
+        if random.random() < FAMILIES:
+            codes.append(sibling_code(code, random))
+        for place in order[starts[product] : ends[product]].tolist():
+            row, number = int(rows[place]), int(random.integers(len(codes)))
+            titles[row] = with_code(titles[row], codes[number], random)
+            if number:
+                groups[row] = new
+        new -= 1
+    originals = list(titles)
+    _, group = np.unique(groups[rows], return_inverse=True)
+    order = np.argsort(group, kind="stable")
+    ends = np.cumsum(np.bincount(group))
+    starts = ends - np.bincount(group)
     for place in random.permutation(len(rows))[: round((CHANGED + REWRITTEN) * len(rows))].tolist():
         mates = order[starts[group[place]] : ends[group[place]]]
         source = originals[rows[int(mates[int(random.integers(len(mates)))])]]
@@ -206,7 +255,9 @@ def _member(
     return Member(parent.retriever, gallery, parent.retriever.candidates(gallery, np.arange(len(kept))))
 
 
-def train_catalogue_booster(drawn: Sequence[Drawn], settings: RerankerSettings, products: int, seed: int) -> "lightgbm.Booster | None":
+def train_catalogue_booster(
+    drawn: Sequence[Drawn], settings: RerankerSettings, products: int, seed: int
+) -> "lightgbm.Booster | None":
     """Learn from drawn catalogues; None where there are no pairs of both kinds.
 
     Pairs of one label whose titles contradict each other are left out: the official labels join some variants.
@@ -262,7 +313,9 @@ def pool_of(drawn: Drawn, name: str, booster: "lightgbm.Booster") -> Pool:
     """A drawn catalogue with the probabilities of a booster that did not see its products."""
     pairs = drawn.features.pairs
     probability: Float32 = symmetrised(pairs, probabilities([booster], drawn.features))
-    return Pool(CandidatePairs(pairs.query, pairs.match, {name: probability}), drawn.same, ~drawn.clash, drawn.group)
+    return Pool(
+        CandidatePairs(pairs.query, pairs.match, {name: probability}), drawn.same, ~drawn.clash, drawn.group
+    )
 
 
 def catalogue_file(experiment: Path, fold: int) -> Path:
@@ -270,9 +323,13 @@ def catalogue_file(experiment: Path, fold: int) -> Path:
     return experiment / f"catalogue{fold}.txt"
 
 
-def load_catalogue_reranker(settings: ShopeeExperiment, experiment: Path) -> CatalogueReranker | None:
-    """The boosters below `<work>/<experiment>`; None where an earlier version trained it."""
+def load_catalogue_reranker(settings: ShopeeExperiment, experiment: Path) -> CatalogueReranker:
+    """The boosters below `<work>/<experiment>`; InputError where there are none."""
     files = [catalogue_file(experiment, fold) for fold in range(settings.folds)]
-    if not all(file.is_file() for file in files):
-        return None
+    missing = [file for file in files if not file.is_file()]
+    if missing:
+        raise InputError(
+            f"{display_path(missing[0])} is missing: another version trained {settings.name}, or its labelled "
+            f"listings were too few; run 2_train_folds.py --experiment {settings.name} --again"
+        )
     return CatalogueReranker(settings.name, [load_booster(file) for file in files])

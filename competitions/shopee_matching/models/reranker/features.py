@@ -27,10 +27,16 @@ class PairFeatures:
     listings : the gallery.
     with_titles : whether titles are available.
     corpus : titles outside the gallery that also count for word frequencies.
+    attributes : of the gallery's titles, where they have been read before.
     """
 
     def __init__(
-        self, pairs: CandidatePairs, listings: Listings, with_titles: bool, corpus: Sequence[str] = ()
+        self,
+        pairs: CandidatePairs,
+        listings: Listings,
+        with_titles: bool,
+        corpus: Sequence[str] = (),
+        attributes: AttributeTable | None = None,
     ) -> None:
         self.pairs, self.listings = pairs, listings
         rows = len(listings)
@@ -46,7 +52,7 @@ class PairFeatures:
         self.titles = _TitleOverlap(listings.title, corpus) if with_titles else None
         _, same, counts = np.unique(listings.phash, return_inverse=True, return_counts=True)
         self.hash_count = counts[same]
-        self.attributes = AttributeTable(listings.title) if with_titles else None
+        self.attributes = (attributes or AttributeTable(listings.title)) if with_titles else None
 
     def names(self) -> list[str]:
         """Names of the features, in the columns' order."""
