@@ -76,7 +76,7 @@ def test_sample_data_are_made_on_first_use(command: Command, folder: Path) -> No
     code, text = command("preprocess")
     assert code == 0
     assert "no --data" in text
-    assert (folder / "work" / "sample_data" / "toy" / "truth" / "y.json").is_file()
+    assert (folder / "work" / "toy" / "sample_data" / "truth" / "y.json").is_file()
     record = read_record(folder / "work" / "toy" / "processed" / "run.json")
     assert record.profile == "sample"
     assert record.sample_data
@@ -135,7 +135,7 @@ def test_records_of_other_settings_end_in_one_line(command: Command, folder: Pat
 
 def test_killed_fold_goes_on(command: Command, folder: Path) -> None:
     command("preprocess")
-    data = folder / "work" / "sample_data" / "toy"
+    data = folder / "work" / "toy" / "sample_data"
     (data / "kill").touch()
     code, text = command("train_folds", "--experiment", "double")
     assert code == 130
@@ -243,7 +243,7 @@ def test_again_repeats_and_other_code_is_reported(command: Command, folder: Path
 def test_an_edited_input_of_the_same_size_is_noticed(command: Command, folder: Path) -> None:
     command("preprocess")
     command("train_folds", "--experiment", "double")
-    data = folder / "work" / "sample_data" / "toy"
+    data = folder / "work" / "toy" / "sample_data"
     numbers, record = data / "numbers.json", folder / "work" / "toy" / "processed" / "run.json"
     status = numbers.stat()
     numbers.write_text(numbers.read_text().replace("2021", "9021"))
@@ -263,7 +263,7 @@ def test_a_replaced_image_is_noticed_and_a_copied_folder_trains_nothing_again(
 ) -> None:
     command("preprocess")
     command("train_folds", "--experiment", "double")
-    pictures = folder / "work" / "sample_data" / "toy" / "pictures"
+    pictures = folder / "work" / "toy" / "sample_data" / "pictures"
     pictures.mkdir()
     for content in (b"one", b"two"):
         (pictures / "a.png").write_bytes(content)
@@ -294,7 +294,7 @@ def test_a_refused_process_leaves_the_running_one_alone(command: Command, folder
 
 def test_seconds_of_killed_tries_are_counted(command: Command, folder: Path) -> None:
     command("preprocess")
-    data = folder / "work" / "sample_data" / "toy"
+    data = folder / "work" / "toy" / "sample_data"
     (data / "kill").touch()
     assert command("train_folds", "--experiment", "double", "--fold", "0")[0] == 130
     fold = folder / "work" / "toy" / "double" / "fold0" / "run.json"
@@ -424,7 +424,7 @@ def test_own_data_are_predicted_once_and_recorded(own_command: Command, folder: 
     numbers = folder / "numbers.txt"
     numbers.write_text("1 2 x")
     # Neither raw nor processed data are needed.
-    shutil.rmtree(folder / "work" / "sample_data")
+    shutil.rmtree(folder / "work" / "toy" / "sample_data")
     shutil.rmtree(folder / "work" / "toy" / "processed")
     code, text = own_command("--numbers", str(numbers))
     assert code == 0, text
@@ -501,6 +501,12 @@ def test_a_trained_experiment_is_read_from_its_own_folder(
     assert trained.decision == {"threshold": 0.5}
     assert [parent.settings.factor for parent in trained.parents()] == [2.0]
     assert all(path.is_dir() for path in trained.fold_folders)
+    model = next(path for path in written_files(copied / "double" / "fold0") if path.name != "run.json")
+    model.write_bytes(model.read_bytes() + b" ")
+    with pytest.raises(InputError, match="cut short or changed since 2_train_folds"):
+        trained_experiment(
+            toy.competition(folder / "code"), "double", shutil.copytree(copied, folder / "again")
+        )
     with pytest.raises(InputError, match="unknown experiment 'triple'; toy has: champion, double"):
         trained_experiment(toy.competition(folder / "code"), "triple", copied)
     trained.log_sample_data()

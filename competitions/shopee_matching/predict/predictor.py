@@ -3,13 +3,11 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from common.base.atomic import atomic_folder
 from common.base.console import log
@@ -23,11 +21,16 @@ from competitions.shopee_matching.candidates.knn import embedding_pairs
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs
 from competitions.shopee_matching.data.availability import MAX_MATCHES
 from competitions.shopee_matching.data.listings import Listings
+from competitions.shopee_matching.data.training_titles import training_titles
+from competitions.shopee_matching.decision.catalogue_rule import catalogue_rule, decide
 from competitions.shopee_matching.decision.fusion import Member, fused_candidates
-from competitions.shopee_matching.decision.match_rule import rule_of, select_matches
 from competitions.shopee_matching.experiment import ShopeeExperiment
-from competitions.shopee_matching.models.reranker.features import PairFeatures
-from competitions.shopee_matching.models.reranker.two_stage import load_reranker
+from competitions.shopee_matching.models.attributes.titles import AttributeTable
+from competitions.shopee_matching.models.reranker.catalogue import (
+    CatalogueFeatures,
+    CatalogueReranker,
+    load_catalogue_reranker,
+)
 from competitions.shopee_matching.predict.catalogue import Catalogue, checked_columns, read_catalogue
 from competitions.shopee_matching.predict.evidence import (
     MAX_LISTED,
@@ -93,7 +96,7 @@ class ListingMatcher:
         self.settings = trained.settings
         self.decision = trained.decision
         """Thresholds as tuned out of fold, and which modalities the training data lacked."""
-        self.rule = rule_of(trained.decision)
+        self.rule = catalogue_rule(trained.decision)
         members = trained.parents() or [trained]
         self.retrievers: list[Retriever] = [
             build_retriever(member.settings, member.fold_folders, device) for member in members
@@ -106,9 +109,11 @@ class ListingMatcher:
         """Retrievers that had nothing to compare in training; the reranker knows none of their scores."""
         self.model = model_hash(trained)
         """Identifies the trained experiment; an index belongs to one."""
-        self._reranker = None
+        self._corpus = training_titles(trained.folder)
+        """Labelled titles: word frequencies rest on them."""
+        self._reranker: CatalogueReranker | None = None
         if self.settings.fusion == "reranker" and self.decision["labelled"]:
-            self._reranker = load_reranker(self.settings, trained.folder)
+            self._reranker = load_catalogue_reranker(self.settings, trained.folder)
 
     def predict(
         self,
@@ -190,12 +195,17 @@ class ListingMatcher:
         distinct = distinct_listings(usable)
         _tell_of_gallery(update, usable, distinct, warn, tell)
         listings = distinct.taken(usable)
-        pairs = self._candidates(update, listings, distinct)
+        attributes = None if "titles" in self.decision["unavailable"] else AttributeTable(listings.title)
+        pairs = self._candidates(update, listings, distinct, attributes)
         seal_index(folder, self.model)
-        rule = self.rule.model_copy(update={"min2": False, "group_size_prior": []})
-        query, match = select_matches(pairs, rule, len(listings))
-        score = _scores(pairs, list(self.rule.thresholds), query, match)
-        groups = distinct.groups(mutual_groups(len(listings), query, match))
+        found = decide(pairs, self.rule, len(listings), attributes)
+        query, match, score = found.query, found.match, found.score
+        groups = distinct.groups(found.group)
+        if found.apart:
+            tell(
+                f"{counted(found.apart, 'pair')} of like titles name another amount, number, size, colour or pack, "
+                f"so they are no matches"
+            )
         full = int((np.bincount(query, minlength=1) >= MAX_MATCHES - 1).sum())
         query, match, score, cut = distinct.expanded(query, match, score)
         if full or cut.any():
@@ -206,23 +216,28 @@ class ListingMatcher:
         with_image = float((usable.image_row[update.new] >= 0).mean())
         return CatalogueMatches(update.listings, update.new, query, match, score, groups, with_image)
 
-    def _candidates(self, update: IndexUpdate, listings: Listings, distinct: Distinct) -> CandidatePairs:
+    def _candidates(
+        self, update: IndexUpdate, listings: Listings, distinct: Distinct, attributes: AttributeTable | None
+    ) -> CandidatePairs:
         members = [self._member(update, each, listings, distinct) for each in self.retrievers]
         if self.settings.retriever is not None:
             return members[0].pairs
         if self.settings.fusion == "concat":
             return self._concatenated(listings, members)
-        titles = None if "titles" in self.decision["unavailable"] else listings.title
-        pairs = fused_candidates(self.settings, members, titles)
+        pairs = fused_candidates(self.settings, members, None if attributes is None else listings.title)
         if self._reranker is None:
             return pairs
-        return self._reranker.rerank(PairFeatures(pairs, listings, titles is not None))
+        # As in training: of many listings the frequencies of their own words count alone.
+        corpus = self._corpus if len(self._corpus) > len(listings) else []
+        return self._reranker.rerank(
+            CatalogueFeatures(pairs, listings, attributes is not None, corpus, attributes)
+        )
 
     def _member(
         self, update: IndexUpdate, retriever: Retriever, listings: Listings, distinct: Distinct
     ) -> Member:
         """The candidates of all listings by one retriever."""
-        gallery = gallery_of(update, retriever, listings, distinct)
+        gallery = replace(gallery_of(update, retriever, listings, distinct), corpus=self._corpus)
         if retriever.name in self._left_out or not retriever.fitted:
             return Member(retriever, gallery, no_pairs(retriever.name))
         return Member(retriever, gallery, retriever.candidates(gallery, np.arange(len(listings))))
@@ -241,13 +256,6 @@ def model_hash(trained: TrainedExperiment[ShopeeExperiment]) -> str:
     return short_hash(records)
 
 
-def mutual_groups(listings: int, query: Int32, match: Int32) -> Int32:
-    """(n,) group of each listing: connected components of the matches that go both ways."""
-    directed = coo_array((np.ones(len(query)), (query, match)), shape=(listings, listings)).tocsr()
-    _, group = connected_components(directed.multiply(directed.T), directed=False)
-    return np.asarray(group, dtype=np.int32)
-
-
 def _tell_of_gallery(
     update: IndexUpdate, usable: Listings, distinct: Distinct, warn: Warn, tell: Warn
 ) -> None:
@@ -262,12 +270,3 @@ def _tell_of_gallery(
     nothing = sum(not usable.title[row] and usable.image_row[row] < 0 for row in update.new.tolist())
     if nothing:
         warn(f"{counted(nothing, 'listing')} with neither a title nor a usable picture: nothing to match by")
-
-
-def _scores(pairs: CandidatePairs, used: list[str], query: Int32, match: Int32) -> Float32:
-    """(matches,) best score of each match among the experiments `used`."""
-    if not len(query):
-        return np.empty(0, dtype=np.float32)
-    key = (pairs.query.astype(np.int64) << 32) | pairs.match
-    place = np.searchsorted(key, (query.astype(np.int64) << 32) | match)
-    return np.nanmax(np.stack([pairs.scores[name][place] for name in used]), axis=0)
