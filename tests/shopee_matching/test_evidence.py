@@ -123,7 +123,7 @@ def test_repetitions_are_one_kind_and_match_each_other() -> None:
     one, other, score, cut = distinct.expanded(query, match, np.array([0.75, 0.75], dtype=np.float32))
     found = dict(zip(zip(one.tolist(), other.tolist(), strict=True), score.tolist(), strict=True))
     assert found == {
-        **{pair: 1.0 for pair in [(0, 1), (0, 5), (1, 0), (1, 5), (5, 0), (5, 1)]},
+        **dict.fromkeys([(0, 1), (0, 5), (1, 0), (1, 5), (5, 0), (5, 1)], 1.0),
         **{pair: 0.75 for row in (0, 1, 5) for pair in [(row, 6), (6, row)]},
     }
     assert (np.diff(one) >= 0).all()
