@@ -75,7 +75,11 @@ def test_separators_encodings_and_formats_are_read_alike(tmp_path: Path) -> None
         packed.write(files[0].read_bytes())
     frame.to_excel(tmp_path / "x.xlsx", index=False)
     frame.to_parquet(tmp_path / "p.parquet")
-    for source in (*files, tmp_path / "z.csv.gz", tmp_path / "x.xlsx", tmp_path / "p.parquet", frame):
+    sources: list[Path | pd.DataFrame] = [
+        *files,
+        *(tmp_path / name for name in ("z.csv.gz", "x.xlsx", "p.parquet")),
+    ]
+    for source in [*sources, frame]:
         catalogue = read_catalogue(source, COLUMNS)
         assert catalogue.listings.posting_id == ["A 1", "B/2"], source
         assert catalogue.listings.title == [title for _, title in rows], source
@@ -211,7 +215,7 @@ def test_frames_of_any_type(photos: Path) -> None:
     assert "list" in catalogue.faults[0]
     for broken, words in (
         (frame.assign(sku=[1, 1, 2]), "'1' in rows 0 and 1"),
-        (frame.assign(sku=[1, None, 2]), "row 1 has no id"),
+        (frame.assign(sku=[1, np.nan, 2]), "row 1 has no id"),
         (frame.head(0), "no row"),
         (frame.set_axis(["sku", "name", "name"], axis=1), "2 columns are named"),
         (frame.drop(columns="name"), "'name' is missing"),
@@ -230,8 +234,8 @@ def test_hashes_of_the_users_own(tmp_path: Path) -> None:
         "blank pictures have no hash"
     )
     assert catalogue.faults == [
-        "1 cell of column 'h' without a hash of 16 hexadecimal digits ('9.49E+15' in line 3): matched without "
-        "it"
+        "1 cell of column 'h' without a hash of 16 hexadecimal digits ('9.49E+15' in line 3): matched "
+        "without it"
     ]
     with pytest.raises(InputError, match="holds no perceptual hash"):
         read_catalogue(write(tmp_path / "no.csv", "sku,name,h\nA,x,12\n"), {**COLUMNS, "phash": "h"})

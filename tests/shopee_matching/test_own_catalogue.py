@@ -153,8 +153,8 @@ def test_mistakes_end_in_one_line(work: Path, tmp_path: Path) -> None:
     table.write_text("kode,nama\na,Kopi\nb,Teh\na,Susu\n")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("kode;nama\na;Café\n".encode("cp1252"))
-    own = ["--catalogue", table]
-    named = ["--columns", "id=kode,title=nama"]
+    own: list[str | Path] = ["--catalogue", table]
+    named: list[str | Path] = ["--columns", "id=kode,title=nama"]
     mistakes: list[tuple[list[str | Path], str]] = [
         ([*own, *named], "1 id of column 'kode' more than once, 'a' in lines 2 and 4"),
         (own, "the columns are: kode, nama"),

@@ -210,8 +210,8 @@ class ListingMatcher:
         query, match, score, cut = distinct.expanded(query, match, score)
         if full or cut.any():
             tell(
-                f"{counted(full + int(cut.sum()), 'listing')} of {MAX_MATCHES - 1} matches or more: of those, "
-                f"pairs hold the best (at most {MAX_LISTED}), groups all"
+                f"{counted(full + int(cut.sum()), 'listing')} of {MAX_MATCHES - 1} matches or more: "
+                f"pairs hold the best of those (at most {MAX_LISTED}), groups all"
             )
         with_image = float((usable.image_row[update.new] >= 0).mean())
         return CatalogueMatches(update.listings, update.new, query, match, score, groups, with_image)
