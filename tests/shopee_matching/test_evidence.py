@@ -132,6 +132,13 @@ def test_repetitions_are_one_kind_and_match_each_other() -> None:
     assert groups[0] == groups[1] == groups[5] != groups[2]
 
 
+def test_hashes_tell_pictures_apart_that_are_not_stored() -> None:
+    listings = gallery(["Kopi"] * 4, [""] * 4, [-1] * 4, [7, 7, 8, 9])
+    assert distinct_listings(listings).repeated() == 3
+    known = np.array([True, True, True, False])
+    assert distinct_listings(listings, known).kind.tolist() == [0, 0, 1, 2]
+
+
 def test_kinds_do_not_depend_on_the_order_of_rows() -> None:
     listings = gallery(["b", "a", "b", "c"], [""] * 4, [-1] * 4)
     turned = gallery(["c", "b", "a", "b"], [""] * 4, [-1] * 4)

@@ -89,6 +89,23 @@ def test_old_listings_find_new_ones(matcher: ListingMatcher, tmp_path: Path) -> 
     assert all((f"new{n}", f"old{n}") in groups for n in range(len(PRODUCTS)))
 
 
+def test_pictures_that_cannot_be_read_are_counted(
+    matcher: ListingMatcher, tmp_path: Path, sample: Callable[[str], Path]
+) -> None:
+    some = sorted((sample(SLUG) / "test_images").iterdir())[0]
+    shutil.copy(some, tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes(some.read_bytes()[:300])
+    (tmp_path / "page.jpg").write_text("<html>404</html>")
+    names = ["whole.jpg", "cut.jpg", "page.jpg", "page.jpg"]
+    frame = pd.DataFrame({"sku": range(4), "name": PRODUCTS[:4], "photo": names})
+    told: list[str] = []
+    table = matcher.predict(frame, tmp_path, columns={**COLUMNS, "image": "photo"}, tell=told.append)
+    assert table.matches.map(len).sum() == 0
+    (line,) = [line for line in told if line.startswith("warning")]
+    assert "2 pictures cannot be read, 3 listings matched by title" in line
+    assert any("titles: 4 of 4 rows" in line for line in told)
+
+
 @pytest.fixture
 def index(tmp_path: Path) -> Path:
     """A sealed folder of the shape of an index."""

@@ -194,17 +194,24 @@ class Distinct:
         return one.astype(np.int32), other.astype(np.int32), scores.astype(np.float32), cut
 
 
-def distinct_listings(listings: Listings) -> Distinct:
+def distinct_listings(listings: Listings, known_hash: Bools | None = None) -> Distinct:
     """Listings of equal title and equal picture (or both without one) as one; without both each by itself.
 
     Kinds are in the order of ids, so that ties later on do not depend on the order of rows.
+
+    Parameters
+    ----------
+    known_hash : (n,) whether `phash` is of a picture; it identifies one that is not stored.
     """
-    kinds: dict[tuple[str, int], int] = {}
+    known = np.zeros(len(listings), dtype=bool) if known_hash is None else known_hash
+    kinds: dict[tuple[str, int, int], int] = {}
     rows: list[int] = []
     kind = np.empty(len(listings), dtype=np.int64)
     for row in sorted(range(len(listings)), key=listings.posting_id.__getitem__):
-        key = (plain_title(listings.title[row]), int(listings.image_row[row]))
-        place = len(rows) if key == ("", -1) else kinds.setdefault(key, len(rows))
+        image = int(listings.image_row[row])
+        picture = int(listings.phash[row]) if image < 0 and known[row] else 0
+        key = (plain_title(listings.title[row]), image, picture)
+        place = len(rows) if key == ("", -1, 0) else kinds.setdefault(key, len(rows))
         if place == len(rows):
             rows.append(row)
         kind[row] = place

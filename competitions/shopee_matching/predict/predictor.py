@@ -148,7 +148,7 @@ class ListingMatcher:
         InputError : a column, picture folder or index is missing, an id is empty or occurs twice, the index
             is damaged or belongs to another model.
         """
-        table = listings if isinstance(listings, pd.DataFrame) else Path(listings)
+        table = listings if isinstance(listings, pd.DataFrame) else Path(listings).expanduser()
         chosen = checked_columns(columns, "columns") if columns is not None else None
         catalogue = read_catalogue(table, chosen, images)
         older = readable_folder(Path(index), "the index") if index is not None else None
@@ -192,7 +192,8 @@ class ListingMatcher:
         usable, left_out = usable_pictures(update.listings, update.pictures)
         for line in left_out:
             tell(line)
-        distinct = distinct_listings(usable)
+        given = update.listings.phash
+        distinct = distinct_listings(usable, (given != 0) & (usable.phash == given))
         _tell_of_gallery(update, usable, distinct, warn, tell)
         listings = distinct.taken(usable)
         attributes = None if "titles" in self.decision["unavailable"] else AttributeTable(listings.title)
@@ -203,8 +204,8 @@ class ListingMatcher:
         groups = distinct.groups(found.group)
         if found.apart:
             tell(
-                f"{counted(found.apart, 'pair')} of like titles name another amount, number, size, colour or pack, "
-                f"so they are no matches"
+                f"{counted(found.apart, 'pair')} of like titles name another amount, number, size, colour or "
+                f"pack, so they are no matches"
             )
         full = int((np.bincount(query, minlength=1) >= MAX_MATCHES - 1).sum())
         query, match, score, cut = distinct.expanded(query, match, score)
