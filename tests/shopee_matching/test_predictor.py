@@ -88,3 +88,23 @@ def test_titles_alone_and_faults(copied_work: Path) -> None:
             model.predict(frame, columns=columns)
     with pytest.raises(InputError, match="not trained"):
         load("tfidf", work=copied_work / "none")
+
+
+def test_each_retriever_alone_matches_a_catalogue(
+    sample: Callable[[str], Path], copied_work: Path, tmp_path: Path
+) -> None:
+    """The own-catalogue path is the same for one retriever as for a fusion; null titles and no pictures too."""
+    data = sample(SLUG)
+    listings = pd.read_csv(data / "test.csv").head(12)
+    listings.loc[0, "title"], listings.loc[1, "image"] = "N/A", None
+    twin = listings.iloc[[5]].assign(posting_id="twin")
+    listings = pd.concat([listings, twin], ignore_index=True)
+    for name in read_record(WorkPaths(copied_work).oof_record("champion")).experiment["parents"]:
+        table = load(name, work=copied_work).predict(listings, data / "test_images", tell=str)
+        matches = table.set_index("posting_id").matches
+        assert "twin" in matches[listings.posting_id[5]], name
+        nothing = pd.DataFrame({"sku": [1, 2], "title": [None, "-"]})
+        empty = load(name, work=copied_work).predict(
+            nothing, columns={"id": "sku", "title": "title"}, tell=str
+        )
+        assert empty.matches.tolist() == [[], []], name
