@@ -93,7 +93,7 @@ def test_titles_alone_and_faults(copied_work: Path) -> None:
 def test_each_retriever_alone_matches_a_catalogue(
     sample: Callable[[str], Path], copied_work: Path, tmp_path: Path
 ) -> None:
-    """The own-catalogue path is the same for one retriever as for a fusion; null titles and no pictures too."""
+    """One retriever without a reranker; a null title, a missing picture, a table with nothing in it."""
     data = sample(SLUG)
     listings = pd.read_csv(data / "test.csv").head(12)
     listings.loc[0, "title"], listings.loc[1, "image"] = "N/A", None
