@@ -142,7 +142,7 @@ def test_repetitions_placeholders_and_nothing_at_all(work: Path, tmp_path: Path)
     for words in (
         "semicolons, UTF-8 with BOM, 73 rows; id = 'SKU', title = 'Name', image = 'Photo'",
         "1 picture on listings with unlike titles ('x1.png')",
-        "59 listings of 73 repeat",
+        "repetitions: 59 of 73 listings",
         "8 listings with neither a title nor a usable picture",
     ):
         assert words in done.text, done.text

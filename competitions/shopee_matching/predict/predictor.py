@@ -265,8 +265,8 @@ def _tell_of_gallery(
         tell(f"gallery: {counted(len(update.new), 'new listing')} and {known:,} of the index")
     if distinct.repeated():
         tell(
-            f"{counted(distinct.repeated(), 'listing')} of {len(usable):,} repeat the title and picture "
-            f"of another one, and match it"
+            f"repetitions: {distinct.repeated():,} of {len(usable):,} listings have the title and picture of "
+            f"another one (or its title, both without a picture), and match it"
         )
     nothing = sum(not usable.title[row] and usable.image_row[row] < 0 for row in update.new.tolist())
     if nothing:
