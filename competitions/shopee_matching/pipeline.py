@@ -247,7 +247,7 @@ def _catalogue_part(
         list(drawn_catalogues(settings, listings, fold, _fold_parents(job, fold), with_titles, seed + fold))
         for fold in range(settings.folds)
     ]
-    pools: dict[int, list[Pool]] = {}
+    pools: dict[bool, dict[int, list[Pool]]] = {True: {}, False: {}}
     for fold in range(settings.folds):
         others = [each for other, found in enumerate(drawn) if other != fold for each in found]
         products = len(np.unique(listings.label_group[listings.fold != fold]))
@@ -263,8 +263,11 @@ def _catalogue_part(
         save_booster(outputs[-1], booster)
         for each in drawn[fold]:
             if each.with_titles or not with_titles:
-                pools.setdefault(each.size, []).append(pool_of(each, settings.name, booster))
-    return outputs, tune_catalogue_rule(pools, {settings.name: 0.5})
+                pools[each.with_pictures].setdefault(each.size, []).append(pool_of(each, settings.name, booster))
+    rules = {kind: tune_catalogue_rule(found, {settings.name: 0.5}) for kind, found in pools.items() if found}
+    if not pools[True]:
+        return outputs, rules[False]
+    return outputs, rules[True].model_copy(update={"without_pictures": rules.get(False)})
 
 
 def _fold_parents(job: ShopeeJob, fold: int) -> list[Parent]:

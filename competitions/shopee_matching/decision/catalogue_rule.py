@@ -37,6 +37,8 @@ class CatalogueRule(Settings):
     """Listings of the pools that were measured, ascending; empty where nothing was measured."""
     thresholds: dict[str, list[float]]
     """Experiment -> smallest score of a match at each size; one value where nothing was measured."""
+    without_pictures: "CatalogueRule | None" = None
+    """The rule for catalogues of titles alone, where it was measured apart."""
 
     def at(self, rows: int) -> dict[str, float]:
         """Thresholds for a catalogue of `rows` listings: between measured sizes interpolated, outside the nearest."""
@@ -93,14 +95,21 @@ class CatalogueDecision:
 
 
 def decide(
-    pairs: CandidatePairs, rule: CatalogueRule, rows: int, attributes: AttributeTable | None = None
+    pairs: CandidatePairs,
+    rule: CatalogueRule,
+    rows: int,
+    attributes: AttributeTable | None = None,
+    pictures: bool = True,
 ) -> CatalogueDecision:
     """Matches above the threshold for a catalogue of `rows` listings, and groups without chains.
 
     Parameters
     ----------
     attributes : of the listings' titles; pairs that contradict each other are dropped.
+    pictures : whether most listings have one.
     """
+    if not pictures and rule.without_pictures is not None:
+        rule = rule.without_pictures
     thresholds = rule.at(rows)
     margin = catalogue_margins(pairs, thresholds)
     near = np.flatnonzero(margin >= 0)

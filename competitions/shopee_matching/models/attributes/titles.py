@@ -7,6 +7,7 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,6 +69,7 @@ class Attributes:
     """Counts of whole packs: `pack of 2`, `24 x 200 ml`."""
 
 
+@lru_cache(maxsize=200_000)
 def read_attributes(title: str) -> Attributes:
     """The attributes that a title names."""
     text = prepared(title)
@@ -98,6 +100,27 @@ def read_attributes(title: str) -> Attributes:
         heads=_heads(names),
         packs=frozenset(each.value for each in found if each.dimension == "count" and _is_pack(text, each)),
     )
+
+
+@lru_cache(maxsize=200_000)
+def canonical_title(title: str) -> str:
+    """The title in lower case with one spelling of amounts, model numbers, colours and variants.
+
+    `60-ml`, `60 ml` and `0,06 L` become one word, `F-91W` and `F91W`, `hitam` and `black` as well.
+    """
+    text, parts, place = prepared(title), [], 0
+    for each in amounts(title):
+        if each.start >= place and each.end > each.start:
+            parts += [text[place : each.start], f" {each.dimension}{_rounded(each.value)} "]
+            place = each.end
+    text = "".join([*parts, text[place:]])
+    text = CODE.sub(lambda found: re.sub(r"[-.]", "", found[0]), text)
+    return WORD.sub(lambda found: COLOURS.get(found[0], VARIANTS.get(found[0], found[0])), text)
+
+
+def _rounded(value: float) -> str:
+    """16 oz and 473 ml become one word."""
+    return f"{value:.0f}" if value >= 10 else f"{value:g}"
 
 
 def _is_pack(text: str, amount: Amount) -> bool:

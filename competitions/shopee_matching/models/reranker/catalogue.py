@@ -8,6 +8,8 @@ raise the probability and a contradiction only lower it (monotone constraints), 
 kind that was never seen.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,7 +34,7 @@ from competitions.shopee_matching.models.attributes.perturbed import (
     sibling_code,
     with_code,
 )
-from competitions.shopee_matching.models.attributes.titles import AttributeTable, code_rarity
+from competitions.shopee_matching.models.attributes.titles import AttributeTable, canonical_title, code_rarity
 from competitions.shopee_matching.models.reranker.features import Column, PairFeatures
 from competitions.shopee_matching.models.reranker.gbdt import probabilities, symmetrised
 
@@ -44,6 +46,8 @@ CODED, FAMILIES = 0.35, 0.6
 models of one family."""
 CHANGED, REWRITTEN = 0.2, 0.2
 """Shares of the titles that become those of another product, and that are written anew from a twin's."""
+RARE_SHARE, MOST_TITLES = 0.02, 3
+"""A word of more than 2 % of the titles, or of more than three, names no product by itself."""
 WITHOUT_PICTURES, WITHOUT_TITLES = 0.5, 0.1
 ROUNDS_OF_SMALL, SMALL = 4, 1_000
 """Folds of fewer listings than this are drawn from several times, with other titles changed."""
@@ -76,6 +80,9 @@ class CatalogueFeatures(PairFeatures):
     ) -> None:
         super().__init__(pairs, listings, with_titles, corpus, attributes)
         self.rarity = code_rarity([*listings.title, *corpus]) if with_titles else {}
+
+    def _spelled(self, titles: Sequence[str]) -> list[str]:
+        return [canonical_title(title) for title in titles]
 
     def _columns(self, places: Int64 | slice) -> Iterator[Column]:
         for name, values in super()._columns(places):
@@ -122,6 +129,7 @@ class Drawn:
     """(pairs,) titles that contradict each other."""
     group: Int64
     with_titles: bool
+    with_pictures: bool
 
 
 def drawn_catalogues(
@@ -140,6 +148,7 @@ def drawn_catalogues(
     parents : the retrievers as trained without this fold.
     """
     rows = np.flatnonzero(listings.fold == fold)
+    named = names_a_product(listings.title)
     corpus = [listings.title[row] for row in np.flatnonzero(listings.fold != fold)] if with_titles else []
     random = np.random.default_rng(seed)
     pictured = any(parent.available and parent.retriever.settings.reads != "titles" for parent in parents)
@@ -153,6 +162,8 @@ def drawn_catalogues(
             for _ in range(draws_of(size)):
                 kept = drawn_rows(groups, rows, size, random)
                 pictures = pictured and (not with_titles or random.random() >= WITHOUT_PICTURES)
+                if not pictures:
+                    kept = kept[named[kept]]
                 words = with_titles and not (pictures and random.random() < WITHOUT_TITLES)
                 members = [
                     _member(parent, vectors, whole, rows, kept, corpus, pictures, words, random)
@@ -175,7 +186,15 @@ def drawn_catalogues(
                     else np.zeros(len(pairs), dtype=bool)
                 )
                 same = own.label_group[pairs.query] == own.label_group[pairs.match]
-                yield Drawn(size, features, same, clash, own.label_group, words)
+                yield Drawn(size, features, same, clash, own.label_group, words, pictures)
+
+
+def names_a_product(titles: Sequence[str]) -> Bools:
+    """(n,) titles with a word that few others have; the others tell no product without a picture."""
+    words = [set(re.findall(r"\w+", title.lower())) for title in titles]
+    counts = Counter(word for each in words for word in each)
+    most = max(MOST_TITLES, RARE_SHARE * len(titles))
+    return np.array([any(counts[word] <= most for word in each) for each in words], dtype=bool)
 
 
 def _change_titles(titles: list[str], groups: Int64, rows: Int64, random: np.random.Generator) -> None:
