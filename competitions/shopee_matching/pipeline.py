@@ -263,7 +263,9 @@ def _catalogue_part(
         save_booster(outputs[-1], booster)
         for each in drawn[fold]:
             if each.with_titles or not with_titles:
-                pools[each.with_pictures].setdefault(each.size, []).append(pool_of(each, settings.name, booster))
+                pools[each.with_pictures].setdefault(each.size, []).append(
+                    pool_of(each, settings.name, booster)
+                )
     rules = {kind: tune_catalogue_rule(found, {settings.name: 0.5}) for kind, found in pools.items() if found}
     if not pools[True]:
         return outputs, rules[False]

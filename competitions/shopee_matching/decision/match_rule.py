@@ -49,7 +49,8 @@ class MatchRule(Settings):
         """The rule for a gallery of `rows` listings, within the sizes that were measured.
 
         Thresholds move along their slopes down to the smallest gallery of those, below it between the small
-        galleries that were measured. Outside all measured sizes the nearest one counts. No threshold is 0 or less.
+        galleries that were measured. Outside all measured sizes the nearest one counts. No threshold is 0 or
+        less.
         """
         if not self.gallery_size or not self.gallery_slopes:
             return self

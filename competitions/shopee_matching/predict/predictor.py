@@ -204,8 +204,8 @@ class ListingMatcher:
         groups = distinct.groups(found.group)
         if found.apart:
             tell(
-                f"{counted(found.apart, 'pair')} of like titles name another amount, number, size, colour or pack, "
-                f"so they are no matches"
+                f"{counted(found.apart, 'pair')} of like titles name another amount, number, size, colour or "
+                f"pack, so they are no matches"
             )
         full = int((np.bincount(query, minlength=1) >= MAX_MATCHES - 1).sum())
         query, match, score, cut = distinct.expanded(query, match, score)

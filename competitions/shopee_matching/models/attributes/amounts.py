@@ -1,7 +1,7 @@
 """Amounts in titles: `10.000 mAh`, `1/2 kg`, `2x500ml`, `16 oz`, `60-ml`, `isi 12`, `pack of 2`.
 
-A small grammar for Indonesian and English titles. quantulum3 and pint were looked at: the first reads English
-prose (no `isi`, `lusin`, `gr`; a point is always a decimal), the second converts units but finds none in a text.
+A small grammar for Indonesian and English titles. quantulum3 and pint do not fit: the first reads English
+prose (no `isi`, `lusin`, `gr`), the second converts units but finds none in a text.
 """
 
 import re
@@ -36,10 +36,10 @@ UNITS: dict[str, dict[str, float]] = {
     "count": {
         **dict.fromkeys(
             (
-                "pcs", "pc", "pieces", "piece", "buah", "bh", "biji", "sachet", "sachets", "sct", "pack", "packs",
-                "pak", "pk", "tablet", "tablets", "tab", "kapsul", "kaps", "capsule", "capsules", "butir",
-                "strip", "roll", "rolls", "batang", "bungkus", "bks", "count", "ct", "botol", "kaleng", "pasang",
-                "pairs", "set", "lbr",
+                "pcs", "pc", "pieces", "piece", "buah", "bh", "biji", "sachet", "sachets", "sct", "pack",
+                "packs", "pak", "tablet", "tablets", "tab", "kapsul", "kaps", "capsule", "capsules", "butir",
+                "strip", "roll", "rolls", "batang", "bungkus", "bks", "count", "ct", "botol", "kaleng",
+                "pasang", "pairs", "set",
             ),
             1,
         ),
@@ -47,16 +47,19 @@ UNITS: dict[str, dict[str, float]] = {
     },
     "oz": {"oz": 1, "floz": 1, "ounce": 1, "ounces": 1},
 }  # fmt: skip
-LARGE = frozenset({"l", "lt", "ltr", "liter", "liters", "litre", "litres", "kg", "kgs", "kilo", "kilogram", "m",
-                   "mtr", "meter", "meters", "metre", "gb", "tb", "kw", "inch", "inci", "in"})  # fmt: skip
+LARGE = frozenset({"l", "lt", "ltr", "liter", "liters", "litre", "litres", "kg", "kgs", "kilo",
+    "kilogram", "m", "mtr", "meter", "meters", "metre", "gb", "tb", "kw", "inch", "inci", "in"})  # fmt: skip
 """Units in which three digits after one point are decimals: `1,500 kg` is 1.5 kg, `1.500 ml` is 1500 ml."""
 MILLILITRES_PER_OZ, GRAMS_PER_OZ = 29.574, 28.35
-CONTAINERS = frozenset({"pack", "packs", "pak", "pk", "set", "roll", "strip", "botol", "kaleng", "pasang", "pcs",
-                        "pc", "buah", "bungkus", "bks", "piece", "box"})  # fmt: skip
+CONTAINERS = frozenset({"pack", "packs", "pak", "set", "roll", "strip", "botol", "kaleng",
+    "pasang", "pcs", "pc", "buah", "bungkus", "bks", "piece", "box"})  # fmt: skip
 """`1 pak`, `1 pcs`: a count of one says nothing on what is inside."""
 
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
-_NUMBER = r"\d+\s\d/\d|\d{1,2}-\d/\d|\d{1,2}/\d{1,2}|\d{1,3}(?:[.,]\d{3})+(?!\d)|\d{1,6}(?:[.,]\d{1,3})?|[.,]\d{1,2}"
+_NUMBER = (
+    r"\d+\s\d/\d|\d{1,2}-\d/\d|\d{1,2}/\d{1,2}"  # 1 1/2, 1-1/2, 1/2
+    r"|\d{1,3}(?:[.,]\d{3})+(?!\d)|\d{1,6}(?:[.,]\d{1,3})?|[.,]\d{1,2}"
+)
 _UNIT = "|".join(
     re.escape(unit) for unit in sorted({unit for units in UNITS.values() for unit in units}, key=len)[::-1]
 )
@@ -69,8 +72,10 @@ TIMES = re.compile(rf"{_START}(?P<count>\d{{1,3}})\s?(?:[a-z]{{2,8}}\s)?[x×*@]\
 TIMES_AFTER = re.compile(rf"[x×*@]\s?(?P<count>\d{{1,3}})(?:\s?(?:pcs|pc|pack|sachet|btl|botol|bks))?{_END}"
                          rf"(?![.,]\d|[\s-]?(?:{_UNIT}){_END})")  # fmt: skip
 """`200 ml x 24`."""
-SIDES = re.compile(rf"{_START}(\d{{1,4}}(?:[.,]\d)?)\s?[x×]\s?(\d{{1,4}}(?:[.,]\d)?)(?:\s?[x×]\s?(\d{{1,4}}(?:[.,]\d)?))?"
-                   rf"\s?(?P<unit>mm|cm|m|inch|inci|\")?{_END}")  # fmt: skip
+_SIDE = r"(\d{1,4}(?:[.,]\d)?)"
+SIDES = re.compile(
+    rf"{_START}{_SIDE}\s?[x×]\s?{_SIDE}(?:\s?[x×]\s?{_SIDE})?\s?(?P<unit>mm|cm|m|inch|inci|\")?{_END}"
+)
 """`10 x 15 cm`, `60x90`."""
 HOLDS = re.compile(
     rf"(?<![a-z])(?:isi|contains)\s?:?\s?(?P<count>\d{{1,4}})(?!\s?(?:ml|gr?|gram|kg|l|liter|x\d){_END})(?!\d|[.,]\d)"

@@ -4,6 +4,7 @@
 1 where both name the same value, -1 where they contradict each other, 0 where one of them is silent.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def read_attributes(title: str) -> Attributes:
     for_codes = frozenset(code for clause in FOR.findall(rest) for code in _models(clause, [])[0])
     codes, numbered = _models(rest, words)
     codes -= for_codes
-    pairs = set(zip(names, names[1:], strict=False))
+    pairs = set(itertools.pairwise(names))
     return Attributes(
         values={dimension: frozenset(each) for dimension, each in values.items()},
         codes=frozenset(codes),
@@ -153,7 +154,7 @@ def _heads(names: Sequence[str]) -> frozenset[str]:
     for place, name in enumerate(names):
         if name in FOR_WORDS:
             heads += names[max(0, place - 2) : place]
-    return _named(heads, set(zip(heads, heads[1:], strict=False)), ACCESSORIES)
+    return _named(heads, set(itertools.pairwise(heads)), ACCESSORIES)
 
 
 def _sizes(title: str, rest: str) -> tuple[set[str], set[str]]:
@@ -190,7 +191,7 @@ def _models(rest: str, words: Sequence[tuple[str, int]]) -> tuple[set[str], dict
                 codes.add(code)
             if match := LETTERS_DIGITS.fullmatch(code):
                 numbered.setdefault(match[1], set()).add(match[2])
-    for (word, place), (number, after) in zip(words, words[1:], strict=False):
+    for (word, place), (number, after) in itertools.pairwise(words):
         between = rest[place + len(word) : after]
         if number.isdigit() and len(number) <= 4 and word.isalpha() and between in (" ", "-", "  "):
             percent = rest[after + len(number) :].lstrip().startswith("%")
@@ -206,7 +207,7 @@ def codes_agree(one: frozenset[str], other: frozenset[str]) -> bool:
     if one & other:
         return True
     return any(
-        (len(a) >= MIN_CONTAINED and b.startswith(a) or b.endswith(a) and len(a) >= MIN_CONTAINED)
+        ((len(a) >= MIN_CONTAINED and b.startswith(a)) or (b.endswith(a) and len(a) >= MIN_CONTAINED))
         or (len(b) >= MIN_CONTAINED and (a.startswith(b) or a.endswith(b)))
         for a in one
         for b in other
@@ -223,7 +224,7 @@ def _rarest(one: frozenset[str], other: frozenset[str], rarity: Mapping[str, flo
 
 
 def code_rarity(titles: Sequence[str]) -> dict[str, float]:
-    """Model number -> logarithm of the share of titles that have it, negated; codes of four characters or more."""
+    """Model number of four characters or more -> negated logarithm of the share of titles that have it."""
     counts: dict[str, int] = {}
     for title in titles:
         rest = prepared(title)
@@ -289,7 +290,7 @@ def _siblings(one: Attributes, other: Attributes) -> int:
 
 
 def _accessories(one: Attributes, other: Attributes) -> int:
-    """-1 for accessories of two kinds, and for an accessory and the device that it is for: a case and a phone."""
+    """-1 for accessories of two kinds, and for an accessory and the device that it is for: case and phone."""
     if one.accessories & other.accessories:
         return 1
     if one.heads and other.heads:
@@ -343,8 +344,8 @@ _PARTS: dict[str, Callable[[Attributes], object]] = {
     "pack": lambda each: (each.packs, each.values.get("count")),
 }
 """Attribute -> what of a title decides its comparison; titles with the same share their results."""
-SEPARATE = ("volume", "weight", "length", "storage", "charge", "power", "voltage", "sheets", "count", "colour",
-            "variant", "letter size", "number size", "numbered", "accessory", "pack")  # fmt: skip
+SEPARATE = ("volume", "weight", "length", "storage", "charge", "power", "voltage", "sheets",
+    "count", "colour", "variant", "letter size", "number size", "numbered", "accessory", "pack")  # fmt: skip
 """Attributes whose contradiction makes two products, whatever else is alike."""
 LONG_CODE = 5
 """Characters of a common model number that outweighs another word's number (`series 2`)."""
@@ -404,7 +405,7 @@ class AttributeTable:
         return result
 
     def rarest_shared_code(self, query: Int32, match: Int32, rarity: Mapping[str, float]) -> AnyArray:
-        """(pairs,) rarity of the rarest model number that both titles name, in any spelling; 0 without one."""
+        """(pairs,) rarity of the rarest model number of both titles, in any spelling; 0 without one."""
         number, examples, silent = self.numbers["model"]
         one, other = number[query].astype(np.int64), number[match].astype(np.int64)
         result = np.zeros(len(one), dtype=np.float32)

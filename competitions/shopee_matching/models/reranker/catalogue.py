@@ -1,11 +1,11 @@
 """The reranker of one's own catalogues: trained on drawn catalogues instead of the whole labelled gallery.
 
-The competition's reranker knows galleries of one size in which every listing has a twin. A shop has any number of
-listings, many without a twin, variants that differ in one amount or number, and perhaps no pictures. So
-catalogues are drawn from the labelled listings: pools from 50 listings on, products with a single listing,
-titles changed to those of another product (`attributes/perturbed.py`), without pictures. Similarity can only
-raise the probability and a contradiction only lower it (monotone constraints), which holds for titles of a
-kind that was never seen.
+The competition's reranker knows galleries of one size in which every listing has a twin. A shop has any
+number of listings, many without a twin, variants that differ in one amount or number, and perhaps no
+pictures. So catalogues are drawn from the labelled listings: pools from 50 listings on, products with a
+single listing, titles changed to those of another product (`attributes/perturbed.py`), without pictures.
+Similarity can only raise the probability and a contradiction only lower it (monotone constraints), which
+holds for titles of a kind that was never seen.
 """
 
 import re
@@ -24,7 +24,7 @@ from common.learn.boosting import load_booster, train_lightgbm
 from competitions.shopee_matching.candidates.base import Embeddings, Gallery, Retriever
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs, restricted
 from competitions.shopee_matching.data.listings import Listings
-from competitions.shopee_matching.decision.catalogue_rule import Pool, draws_of, drawn_rows, pool_sizes
+from competitions.shopee_matching.decision.catalogue_rule import Pool, drawn_rows, draws_of, pool_sizes
 from competitions.shopee_matching.decision.fusion import Member, fused_candidates
 from competitions.shopee_matching.experiment import RerankerSettings, ShopeeExperiment
 from competitions.shopee_matching.models.attributes.perturbed import (
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     import lightgbm
 
 CODED, FAMILIES = 0.35, 0.6
-"""Share of the products whose titles get a model number, as in shops of other goods, and of those that become two
-models of one family."""
+"""Share of the products whose titles get a model number, as in shops of other goods, and of those that become
+two models of one family."""
 CHANGED, REWRITTEN = 0.2, 0.2
 """Shares of the titles that become those of another product, and that are written anew from a twin's."""
 RARE_SHARE, MOST_TITLES = 0.02, 3
@@ -52,8 +52,8 @@ WITHOUT_PICTURES, WITHOUT_TITLES = 0.5, 0.1
 ROUNDS_OF_SMALL, SMALL = 4, 1_000
 """Folds of fewer listings than this are drawn from several times, with other titles changed."""
 MAX_TRAINING_PAIRS = 500_000
-LEFT_OUT = ("hash count", "characters in", "words: number in", "words: weight shared", "attributes that", "amounts", "variant",
-            "model number", "numbered words")  # fmt: skip
+LEFT_OUT = ("hash count", "characters in", "words: number in", "words: weight shared",
+    "attributes that", "amounts", "variant", "model number", "numbered words")  # fmt: skip
 """Beginnings of features of the competition's reranker that depend on the gallery, or are there in detail."""
 RISES = (
     "score",
@@ -166,7 +166,7 @@ def drawn_catalogues(
                     kept = kept[named[kept]]
                 words = with_titles and not (pictures and random.random() < WITHOUT_TITLES)
                 members = [
-                    _member(parent, vectors, whole, rows, kept, corpus, pictures, words, random)
+                    _member(parent, vectors, whole, rows, kept, corpus, pictures, words)
                     for parent, vectors in zip(parents, embedded, strict=True)
                 ]
                 own = _subset(whole, kept)
@@ -257,7 +257,6 @@ def _member(
     corpus: Sequence[str],
     pictures: bool,
     words: bool,
-    random: np.random.Generator,
 ) -> Member:
     """One parent's candidates in a drawn catalogue."""
     reads = parent.retriever.settings.reads
@@ -279,7 +278,7 @@ def train_catalogue_booster(
 ) -> "lightgbm.Booster | None":
     """Learn from drawn catalogues; None where there are no pairs of both kinds.
 
-    Pairs of one label whose titles contradict each other are left out: the official labels join some variants.
+    Pairs of one label whose titles contradict each other are left out: official labels join some variants.
     """
     random = np.random.default_rng(seed)
     usable = [np.flatnonzero(~(each.same & each.clash)) for each in drawn]
@@ -348,7 +347,7 @@ def load_catalogue_reranker(settings: ShopeeExperiment, experiment: Path) -> Cat
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise InputError(
-            f"{display_path(missing[0])} is missing: another version trained {settings.name}, or its labelled "
-            f"listings were too few; run 2_train_folds.py --experiment {settings.name} --again"
+            f"{display_path(missing[0])} is missing: another version trained {settings.name}, or its "
+            f"labelled listings were too few; run 2_train_folds.py --experiment {settings.name} --again"
         )
     return CatalogueReranker(settings.name, [load_booster(file) for file in files])

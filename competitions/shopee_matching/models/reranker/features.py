@@ -94,7 +94,7 @@ class PairFeatures:
 
 
 def _compared(table: dict[str, AnyArray]) -> Iterator[Column]:
-    """Agreement (1, 0 or -1) of amounts, packs, variants, model numbers; how many attributes agree, contradict."""
+    """Agreement (1, 0 or -1) of amounts, variants, model numbers; how many attributes agree, contradict."""
     agreement = np.stack(list(table.values()))
     yield "amounts", _overall(np.stack([table[name] for name in DIMENSIONS]))
     yield "variant", _overall(np.stack([table[name] for name in VARIANT_OF]))
