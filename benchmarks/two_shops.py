@@ -6,8 +6,8 @@
 By default the two shops are drawn: about 2,600 listings of electronics, of the kind of the public set
 Abt-Buy. One shop writes short names that end in a model code, the other longer ones with features, often
 without the code or with another spelling of it. Both sell accessories and variants of one product; most
-listings have one twin in the other shop, some have none. TF-IDF gets the threshold that is best on the truth, the experiment
-does not see the truth.
+listings have one twin in the other shop, some have none. TF-IDF gets the threshold that is best on the
+truth, the experiment does not see the truth.
 
 --files measures on a public set that you have downloaded, for instance Abt-Buy or Amazon-Google from
 https://dbs.uni-leipzig.de/research/projects/benchmark-datasets-for-entity-resolution: two tables with the

@@ -64,7 +64,8 @@ _UNIT = "|".join(
     re.escape(unit) for unit in sorted({unit for units in UNITS.values() for unit in units}, key=len)[::-1]
 )
 _END = r"(?![a-z0-9])"
-_START = r"(?:(?<![a-z0-9.,/])(?<![a-z]-)|(?<=\dx))"
+_START = r"(?:(?<![a-z0-9.,/])(?<!\b[a-z]-)(?<!\b[a-z]{2}-)(?<!\b[a-z]{3}-)|(?<=\dx))"
+"""No amount starts within a word or a model number (`f-91w`), but after `2x`."""
 AMOUNT = re.compile(rf"{_START}(?P<number>{_NUMBER})[\s-]?(?:fl\.?\s?)?(?P<unit>{_UNIT}){_END}")
 """`500 ml`, `60-ml`, `1/2 kg`, `12 fl oz`."""
 TIMES = re.compile(rf"{_START}(?P<count>\d{{1,3}})\s?(?:[a-z]{{2,8}}\s)?[x×*@]\s?(?={_NUMBER})")
@@ -124,7 +125,7 @@ def amounts(title: str) -> list[Amount]:
     text = prepared(title)
     for sign, written in FRACTIONS.items():
         if sign in text:
-            text = re.sub(rf"(\d?)\s?{sign}", lambda found, w=written: f"{found[1]} {w}".strip(), text)
+            text = re.sub(rf"(\d?)\s?{sign}", rf"\1 {written}", text)
     found: list[Amount] = []
     sides: list[tuple[int, int]] = []
     for match in SIDES.finditer(text):

@@ -185,7 +185,8 @@ def _models(rest: str, words: Sequence[tuple[str, int]]) -> tuple[set[str], dict
     codes: set[str] = set()
     numbered: dict[str, set[str]] = {}
     for written in CODE.findall(rest):
-        for part in {written, *(written.split("/") if "/" in written else ())}:
+        # `kx-tg6700b` is named `tg6700b` as well.
+        for part in {written, *written.split("/"), *re.split(r"[-/]", written)[-1:]}:
             code = re.sub(r"[^a-z0-9]", "", part)
             if len(code) >= MIN_CODE and not code.isalpha():
                 codes.add(code)
