@@ -177,8 +177,8 @@ def test_rare_model_numbers() -> None:
 def test_hard_negatives_contradict_and_rewritten_titles_do_not() -> None:
     random = np.random.default_rng(0)
     titles = [
-        "Susu UHT coklat 250 ml isi 6", "Redmi Note 9 4/64GB", "Kaos polos hitam Size L", "Mouse Logitech M170",
-        "Lampu LED 9 watt putih",
+        "Susu UHT coklat 250 ml isi 6", "Redmi Note 9 4/64GB", "Kaos polos hitam Size L",
+        "Mouse Logitech M170", "Lampu LED 9 watt putih",
     ]  # fmt: skip
     for title in titles * 8:
         changed = other_product(title, random)
