@@ -78,9 +78,9 @@ def test_titles_alone_and_faults(copied_work: Path) -> None:
     table = model.predict(titles, columns={"id": "sku", "title": "name"})
     assert table.posting_id.tolist() == ["1", "2", "3"]
     for frame, columns, words in (
-        (titles, None, "'posting_id' is missing"),
+        (titles, None, "which columns hold the id"),
         (titles, {"id": "sku"}, "title or image"),
-        (titles.head(0), {"id": "sku", "title": "name"}, "holds no listing"),
+        (titles.head(0), {"id": "sku", "title": "name"}, "holds no row"),
         (titles.assign(sku=1), {"id": "sku", "title": "name"}, "more than once"),
         (titles.assign(photo="a.jpg"), {"id": "sku", "image": "photo"}, "folder of the pictures"),
     ):

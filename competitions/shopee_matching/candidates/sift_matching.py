@@ -147,8 +147,16 @@ def verified_pairs(
     details = np.empty((len(compared), len(DETAILS)), dtype=np.float32)
     details[verified] = known_details[place[verified]]
     points, lab = descriptors.points, descriptors.lab
+    # The verification of a and b is not quite that of b and a. A catalogue's images are compared in an order
+    # that depends on the images alone, whenever they came into the index.
+    turned = np.zeros(len(compared), dtype=bool)
+    if known_file is not None:
+        rank = np.empty(len(descriptors.global_rows), dtype=np.int64)
+        order = sorted(range(len(rank)), key=lambda row: descriptors.global_rows[row].tobytes())
+        rank[order] = np.arange(len(rank))
+        turned = rank[compared[:, 0]] > rank[compared[:, 1]]
     for row in progress(np.flatnonzero(~verified), "verifying images geometrically", "pairs"):
-        a, b = compared[row]
+        a, b = compared[row, ::-1] if turned[row] else compared[row]
         details[row] = verify(points[a], points[b], (lab[a], lab[b]), descriptors.side)
     if known_file is not None:
         _write_details(

@@ -17,6 +17,7 @@ from common.files.own_table import OwnTable, own_table_of, read_own_table
 from common.learn.arrays import UInt64
 from competitions.shopee_matching.data.listings import Listings, decode_title
 from competitions.shopee_matching.predict.image_cells import ImageCells, find_pictures
+from competitions.shopee_matching.predict.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,7 +64,7 @@ def parse_columns(text: str) -> dict[str, str]:
         parts = [text]
     for part in parts:
         role, sign, column = part.partition("=")
-        role, column = role.strip(), column.strip()
+        role, column = role.strip().lower(), column.strip()
         if not sign or not column or role in columns:
             raise InputError(
                 f"--columns {text[:80]!r}: {part[:40]!r} is not understood; expected id=COLUMN,title=COLUMN,"
@@ -182,15 +183,15 @@ def _ids(table: OwnTable, cells: Sequence[str], column: str, row: str, remedy: s
     empty = [line for line, name in zip(table.lines, ids, strict=True) if not name]
     if empty:
         raise InputError(
-            f"{table.where}: {row} {empty[0]} has no id (column {column!r}; {len(empty)} rows without one); "
-            f"give each row an id or leave it out"
+            f"{table.where}: {row} {empty[0]} has no id (column {column!r}, empty in "
+            f"{counted(len(empty), 'row')}); give each row an id or leave it out"
         )
     counts = Counter(ids)
     twice = [name for name, times in counts.items() if times > 1]
     if twice:
         lines = [line for line, name in zip(table.lines, ids, strict=True) if name == twice[0]]
         raise InputError(
-            f"{table.where}: {len(twice)} ids of column {column!r} occur more than once, "
+            f"{table.where}: {counted(len(twice), 'id')} of column {column!r} more than once, "
             f"{twice[0][:60]!r} in {row}s {' and '.join(map(str, lines[:2]))}; each row needs its "
             f"own: leave repeated rows out, or name another column by {remedy}"
         )
@@ -231,7 +232,10 @@ def _hashes(table: OwnTable, cells: Sequence[str], column: str, row: str) -> tup
             f"{table.where}: column {column!r} holds no perceptual hash ({example}); "
             f"expected 16 hexadecimal digits, or leave phash= out"
         )
-    return hashes, [f"{len(odd)} cells of column {column!r} are no hash of 16 hexadecimal digits ({example})"]
+    return hashes, [
+        f"{counted(len(odd), 'cell')} of column {column!r} without a hash of 16 hexadecimal "
+        f"digits ({example}): matched without it"
+    ]
 
 
 def no_common_ids(new: Sequence[str], old: Sequence[str]) -> None:

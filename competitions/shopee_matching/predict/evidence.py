@@ -143,7 +143,7 @@ class Distinct:
     """A gallery in which listings of equal title and equal picture count once."""
 
     rows: Int64
-    """(distinct,) the first listing of each kind, ascending."""
+    """(distinct,) one listing of each kind."""
     kind: Int64
     """(n,) place in `rows` of each listing's kind."""
 
@@ -170,8 +170,6 @@ class Distinct:
         order = np.argsort(self.kind, kind="stable")
         sizes = np.bincount(self.kind, minlength=len(self.rows))
         starts = np.cumsum(sizes) - sizes
-        if len(order) == len(self.rows):
-            return query, match, score, np.zeros(len(self.kind), dtype=bool)
         first = np.searchsorted(query, np.arange(len(self.rows) + 1))
         found: list[tuple[Int64, Int64, Float32]] = []
         cut = np.zeros(len(self.kind), dtype=bool)
@@ -196,17 +194,24 @@ class Distinct:
         return one.astype(np.int32), other.astype(np.int32), scores.astype(np.float32), cut
 
 
-def distinct_listings(listings: Listings) -> Distinct:
-    """Listings of equal title and equal picture (or both without one) as one; without both each by itself."""
-    kinds: dict[tuple[str, int], int] = {}
+def distinct_listings(listings: Listings, known_hash: Bools | None = None) -> Distinct:
+    """Listings of equal title and equal picture (or both without one) as one; without both each by itself.
+
+    Kinds are in the order of ids, so that ties later on do not depend on the order of rows.
+
+    Parameters
+    ----------
+    known_hash : (n,) whether `phash` is of a picture; it identifies one that is not stored.
+    """
+    known = np.zeros(len(listings), dtype=bool) if known_hash is None else known_hash
+    kinds: dict[tuple[str, int, int], int] = {}
     rows: list[int] = []
     kind = np.empty(len(listings), dtype=np.int64)
-    for row, (title, image) in enumerate(zip(listings.title, listings.image_row.tolist(), strict=True)):
-        key = (plain_title(title), image)
-        if key == ("", -1):
-            place = len(rows)
-        else:
-            place = kinds.setdefault(key, len(rows))
+    for row in sorted(range(len(listings)), key=listings.posting_id.__getitem__):
+        image = int(listings.image_row[row])
+        picture = int(listings.phash[row]) if image < 0 and known[row] else 0
+        key = (plain_title(listings.title[row]), image, picture)
+        place = len(rows) if key == ("", -1, 0) else kinds.setdefault(key, len(rows))
         if place == len(rows):
             rows.append(row)
         kind[row] = place

@@ -16,8 +16,8 @@ KINDS = {
     "address": "a web address; download the pictures and name their files",
     "list": "a list; name one picture",
     "backslashes": "a path with backslashes; name the file, with / between folders",
-    "outside": "a path that leads out of the folder; name a file in it",
-    "missing": "no file in the folder",
+    "outside": "a path that leads out of {folder}/; name a file in it",
+    "missing": "no file in {folder}/, the folder of the pictures",
 }
 
 
@@ -55,11 +55,12 @@ def find_pictures(cells: Sequence[str], folder: Path | None, places: Sequence[st
                 kind_of[cell] = path
         if cell in kind_of:
             odd.setdefault(kind_of[cell], []).append(place)
-    faults = [
-        f"{counted(len(rows), 'image cell')} {'is' if len(rows) == 1 else 'are'} {KINDS[kind]} "
-        f"({cells[rows[0]][:60]!r} in {places[rows[0]]}); matched by title"
-        for kind, rows in sorted(odd.items())
-    ]
+    faults = []
+    for kind, rows in sorted(odd.items()):
+        what = KINDS[kind].format(folder=folder.name if folder is not None else "")
+        number = f"{counted(len(rows), 'image cell')} {'is' if len(rows) == 1 else 'are'}"
+        example = f"{cells[rows[0]][:60]!r} in {places[rows[0]]}"
+        faults.append(f"{number} {what} ({example}): matched by title")
     return ImageCells(files, faults)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from common.base.atomic import atomic_folder, atomic_write
+from common.base.errors import InputError
 from common.base.paths import readable_folder
 from common.learn.arrays import Bools
 from common.run.job import Result
@@ -20,7 +21,12 @@ from competitions.shopee_matching.predict.predictor import CatalogueMatches
 def catalogue_of(flags: argparse.Namespace, table: Path) -> Catalogue:
     """The table of --catalogue, read as the other flags say."""
     columns = parse_columns(flags.columns) if flags.columns is not None else None
-    return read_catalogue(table, columns, flags.pictures, flags.encoding)
+    try:
+        return read_catalogue(table, columns, flags.pictures, flags.encoding)
+    except InputError as fault:
+        if str(fault).endswith("name its encoding"):
+            raise InputError(f"{fault} with --encoding, cp1252 or gb18030 say") from None
+        raise
 
 
 def match_catalogue(job: OwnDataJob[ShopeeExperiment]) -> Result:

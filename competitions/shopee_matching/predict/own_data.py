@@ -54,7 +54,8 @@ def requested(args: argparse.Namespace) -> OwnData | None:
         raise InputError("--weights: not with --catalogue; the networks are those of the trained experiment")
     table = args.catalogue.expanduser().absolute()
     if not table.is_file():
-        raise InputError(f"{display_path(table)}: no such file; --catalogue takes a table")
+        what = "a folder" if table.is_dir() else "no such file"
+        raise InputError(f"{display_path(table)}: {what}; --catalogue takes a table")
     files = {"catalogue": table}
     options = {name: str(getattr(args, name)) for name in OWN_FLAGS if getattr(args, name) is not None}
     for name in ("pictures", "index"):

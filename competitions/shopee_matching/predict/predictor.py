@@ -148,7 +148,7 @@ class ListingMatcher:
         InputError : a column, picture folder or index is missing, an id is empty or occurs twice, the index
             is damaged or belongs to another model.
         """
-        table = listings if isinstance(listings, pd.DataFrame) else Path(listings)
+        table = listings if isinstance(listings, pd.DataFrame) else Path(listings).expanduser()
         chosen = checked_columns(columns, "columns") if columns is not None else None
         catalogue = read_catalogue(table, chosen, images)
         older = readable_folder(Path(index), "the index") if index is not None else None
@@ -192,7 +192,8 @@ class ListingMatcher:
         usable, left_out = usable_pictures(update.listings, update.pictures)
         for line in left_out:
             tell(line)
-        distinct = distinct_listings(usable)
+        given = update.listings.phash
+        distinct = distinct_listings(usable, (given != 0) & (usable.phash == given))
         _tell_of_gallery(update, usable, distinct, warn, tell)
         listings = distinct.taken(usable)
         attributes = None if "titles" in self.decision["unavailable"] else AttributeTable(listings.title)
@@ -211,8 +212,8 @@ class ListingMatcher:
         query, match, score, cut = distinct.expanded(query, match, score)
         if full or cut.any():
             tell(
-                f"{counted(full + int(cut.sum()), 'listing')} have more matches than are listed in pairs "
-                f"({MAX_MATCHES - 1} distinct ones, {MAX_LISTED} with repetitions); groups hold all"
+                f"{counted(full + int(cut.sum()), 'listing')} of {MAX_MATCHES - 1} matches or more: "
+                f"pairs hold the best of those (at most {MAX_LISTED}), groups all"
             )
         with_image = float((usable.image_row[update.new] >= 0).mean())
         return CatalogueMatches(update.listings, update.new, query, match, score, groups, with_image)
