@@ -64,7 +64,7 @@ _UNIT = "|".join(
     re.escape(unit) for unit in sorted({unit for units in UNITS.values() for unit in units}, key=len)[::-1]
 )
 _END = r"(?![a-z0-9])"
-_START = r"(?:(?<![a-z0-9.,/])(?<!\b[a-z]-)(?<!\b[a-z]{2}-)(?<!\b[a-z]{3}-)|(?<=\dx))"
+_START = r"(?:(?<![a-z0-9.,/])(?<!\b[a-z]-)(?<!\b[a-z]{2}-)(?<!\b[a-z]{3}-)|(?<=\dx)|(?<=[a-z]/))"
 """No amount starts within a word or a model number (`f-91w`), but after `2x`."""
 AMOUNT = re.compile(rf"{_START}(?P<number>{_NUMBER})[\s-]?(?:fl\.?\s?)?(?P<unit>{_UNIT}){_END}")
 """`500 ml`, `60-ml`, `1/2 kg`, `12 fl oz`."""
@@ -84,6 +84,9 @@ HOLDS = re.compile(
 PACK_OF = re.compile(
     rf"(?<![a-z])(?:pack|set|box|bundle|paket|lot|case)\s(?:of|isi)\s?(?P<count>\d{{1,3}}){_END}"
 )
+PARTS = frozenset({2, 3, 4, 5, 6, 8, 10, 16, 32})
+"""Lower numbers of fractions."""
+RANGE = re.compile(r"\d\s?[-–~]\s?$")
 MEASURED = re.compile(rf"\d\s?(?:{_UNIT})\s?$")
 TWIN = re.compile(r"(?<![a-z])(?:twin\s?pack|double\s?pack)(?![a-z])")
 
@@ -147,13 +150,25 @@ def amounts(title: str) -> list[Amount]:
         number, unit = match["number"], match["unit"]
         if _is_no_amount(title, match):
             continue
-        value = number_value(number, unit)
-        for dimension, size in _dimensions(unit):
-            if dimension == "count" and value <= 1 and unit in CONTAINERS:
-                continue
-            found.append(Amount(dimension, value * size, *match.span(), match.span("number"), unit))
+        for value in _values(number, unit):
+            for dimension, size in _dimensions(unit):
+                if dimension == "count" and value <= 1 and unit in CONTAINERS:
+                    continue
+                found.append(Amount(dimension, value * size, *match.span(), match.span("number"), unit))
     found += _counts(text, sides)
     return sorted(found, key=lambda each: each.start)
+
+
+def _values(number: str, unit: str) -> list[float]:
+    """The value of a number; both of `3/32` (GB) and of `250/500` (ml), which are no fractions."""
+    above, sign, below = number.partition("/")
+    if (
+        sign
+        and above.isdigit()
+        and (unit in UNITS["storage"] or int(below) not in PARTS or int(above) > int(below))
+    ):
+        return [number_value(above, unit), number_value(below, unit)]
+    return [number_value(number, unit)]
 
 
 def _counts(text: str, sides: list[tuple[int, int]]) -> Iterator[Amount]:
@@ -193,10 +208,12 @@ def _dimensions(unit: str) -> Iterator[tuple[str, float]]:
 
 
 def _is_no_amount(title: str, match: re.Match[str]) -> bool:
-    """`3M` is a brand, `4G` a network, `2 in 1` no length."""
+    """`3M` is a brand, `4G` a network, `2 in 1` no length, `45-60 kg` no single weight."""
     unit, number = match["unit"], match["number"]
     written = title[match.start() : match.end()]
     if unit == "m" and written == "3M":
+        return True
+    if RANGE.search(title, 0, match.start()):
         return True
     if unit == "g" and number in ("2", "3", "4", "5") and written.endswith("G"):
         return True

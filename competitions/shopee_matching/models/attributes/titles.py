@@ -33,11 +33,13 @@ CODE = re.compile(
 """A token of letters and digits, perhaps with hyphens: `f-91w`, `kx-tg6700b`, `a5s`."""
 LETTERS_DIGITS = re.compile(r"([a-z]+)(\d.*)")
 NUMBER_ENDING = re.compile(r"(\d+)(.*)")
-LETTER_SIZES = re.compile(r"(?<![\w'’&-])(xs|s|m|l|x{1,4}l|[2-6]xl)(?![\w'’&])", re.IGNORECASE)
+SIZE = r"(?:xs|s|m|l|x{1,4}l|[2-6]xl|\d{1,3})(?![a-z0-9])"
+LETTER_ORDER = ["xs", "s", "m", "l", "xl", "2xl", "3xl", "4xl", "5xl", "6xl"]
+LETTER_SIZES = re.compile(r"(?<![\w'’&])(xs|s|m|l|x{1,4}l|[2-6]xl)(?![\w'’&])|[-–]", re.IGNORECASE)
 SIZED = re.compile(
-    rf"(?<![a-z])(?:{'|'.join(SIZE_WORDS)})\s?[:.]?\s?(xs|s|m|l|x{{1,4}}l|[2-6]xl|\d{{1,3}})(?![a-z0-9.,])"
+    rf"(?<![a-z])(?:{'|'.join(SIZE_WORDS)})\s?[:.]?\s?({SIZE}(?:\s?(?:[-–/,&]|dan|sampai|sd|\s)\s?{SIZE})*)"
 )
-SHOE = re.compile(r"(?<![\d.,a-z-])(3[4-9]|4[0-7])(?![\d.,a-z%])")
+SHOE = re.compile(r"(?<![\d.,a-z-])(?:3[4-9]|4[0-7])(?:\s?[-–/]\s?(?:3[4-9]|4[0-7]))*(?![\d.,a-z%])")
 FOR_WORDS = frozenset({"for", "untuk", "utk", "buat"})
 FOR = re.compile(r"(?<![a-z])(?:for|untuk|utk|buat)\s([^,|]*?)(?=\s-\s|$|,|\|)")
 """What follows `for`, up to the next separator."""
@@ -83,9 +85,10 @@ def read_attributes(title: str) -> Attributes:
     names = [word for word, _ in words]
     letters, numbers = _sizes(title, rest)
     if SHOE_WORDS & set(names):
-        numbers |= set(SHOE.findall(rest))
-    for_codes = frozenset(code for clause in FOR.findall(rest) for code in _models(clause, [])[0])
-    codes, numbered = _models(rest, words)
+        for run in SHOE.findall(rest):
+            numbers |= set(_with_ranges(re.findall(r"\d+|[-–]", run)))
+    for_codes = frozenset(code for clause in FOR.findall(rest) for code in _models(clause, [], set())[0])
+    codes, numbered = _models(rest, words, numbers)
     codes -= for_codes
     pairs = set(itertools.pairwise(names))
     return Attributes(
@@ -158,15 +161,41 @@ def _heads(names: Sequence[str]) -> frozenset[str]:
 
 
 def _sizes(title: str, rest: str) -> tuple[set[str], set[str]]:
+    """Letter sizes and number sizes; a range names all sizes within it."""
     letters: set[str] = set()
     numbers: set[str] = set()
-    for size in SIZED.findall(rest):
-        (numbers if size.isdigit() else letters).add(_letter_size(size))
-    for match in LETTER_SIZES.finditer(rest):
+    for listed in SIZED.findall(rest):
+        for size in _with_ranges(re.findall(rf"{SIZE}|[-–]", listed)):
+            (numbers if size.isdigit() else letters).add(size)
+    found = [
+        (match[0] if match[0] in "-–" else match[1], match.start(), match.end())
+        for match in LETTER_SIZES.finditer(rest)
         # A single letter is a size only in capitals; `xl` always is one.
-        if len(match[1]) > 1 or title[match.start() : match.end()].isupper():
-            letters.add(_letter_size(match[1]))
+        if match[0] in "-–" or len(match[1]) > 1 or title[match.start() : match.end()].isupper()
+    ]
+    runs: list[list[str]] = [[]]
+    for place, (size, start, _) in enumerate(found):
+        if place and rest[found[place - 1][2] : start].strip():
+            runs.append([])
+        runs[-1].append(size)
+    for run in runs:
+        letters |= set(_with_ranges(run))
     return letters, numbers
+
+
+def _with_ranges(tokens: Sequence[str]) -> list[str]:
+    """Sizes of a list like `s - xl`, `37-40`, `m l`, each by its canonical name."""
+    sizes: list[str] = []
+    for place, size in enumerate(tokens):
+        if size not in "-–":
+            sizes.append(_letter_size(size))
+        elif sizes and place + 1 < len(tokens) and tokens[place + 1] not in "-–":
+            first, last = sizes[-1], _letter_size(tokens[place + 1])
+            if first.isdigit() and last.isdigit() and int(first) < int(last) < int(first) + 30:
+                sizes += [str(size) for size in range(int(first) + 1, int(last))]
+            elif first in LETTER_ORDER and last in LETTER_ORDER:
+                sizes += LETTER_ORDER[LETTER_ORDER.index(first) + 1 : LETTER_ORDER.index(last)]
+    return sizes
 
 
 def _letter_size(size: str) -> str:
@@ -180,7 +209,9 @@ def _letter_size(size: str) -> str:
     )
 
 
-def _models(rest: str, words: Sequence[tuple[str, int]]) -> tuple[set[str], dict[str, set[str]]]:
+def _models(
+    rest: str, words: Sequence[tuple[str, int]], sizes: set[str]
+) -> tuple[set[str], dict[str, set[str]]]:
     """Model numbers, and what follows each word or group of letters."""
     codes: set[str] = set()
     numbered: dict[str, set[str]] = {}
@@ -196,7 +227,7 @@ def _models(rest: str, words: Sequence[tuple[str, int]]) -> tuple[set[str], dict
         between = rest[place + len(word) : after]
         if number.isdigit() and len(number) <= 4 and word.isalpha() and between in (" ", "-", "  "):
             percent = rest[after + len(number) :].lstrip().startswith("%")
-            if word not in NUMBERED_STOP and word not in SIZE_WORDS and not percent:
+            if word not in NUMBERED_STOP | set(SIZE_WORDS) and number not in sizes and not percent:
                 numbered.setdefault(word, set()).add(number)
                 if len(word) <= 4:
                     codes.add(word + number)
