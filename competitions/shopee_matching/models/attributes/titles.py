@@ -43,7 +43,9 @@ SHOE = re.compile(r"(?<![\d.,a-z-])(?:3[4-9]|4[0-7])(?:\s?[-–/]\s?(?:3[4-9]|4[
 FOR_WORDS = frozenset({"for", "untuk", "utk", "buat"})
 FOR = re.compile(r"(?<![a-z])(?:for|untuk|utk|buat)\s([^,|]*?)(?=\s-\s|$|,|\|)")
 """What follows `for`, up to the next separator."""
-HEAD_WORDS = 2
+PACKED = re.compile(r"(?<![a-z])(?:karton|carton|ctn|dus|kardus|box|pak|paket|bundle|bundling|bal)\s?$")
+"""Right before a count it makes a whole pack: `karton isi 40`."""
+HEAD_WORDS = 3
 MIN_RARE_CODE = 4
 MIN_CODE, MIN_CONTAINED = 3, 5
 """Characters of a model number, and of one that may be a part of a longer one (`tg6700b` of `kxtg6700b`)."""
@@ -130,6 +132,8 @@ def _rounded(value: float) -> str:
 def _is_pack(text: str, amount: Amount) -> bool:
     """Whether a count multiplies a whole pack: `pack of 2`, `2-pack`, `2 x 500 ml`, `1 lusin`."""
     written = text[amount.start : amount.end]
+    if PACKED.search(text, max(0, amount.start - 12), amount.start):
+        return True
     return (
         "x" in written
         or amount.unit in ("pack", "packs", "pak", "pk", "lusin", "dozen")

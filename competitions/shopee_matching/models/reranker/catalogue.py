@@ -51,7 +51,9 @@ RARE_SHARE, MOST_TITLES = 0.02, 3
 WITHOUT_PICTURES, WITHOUT_TITLES = 0.5, 0.1
 ROUNDS_OF_SMALL, SMALL = 4, 1_000
 """Folds of fewer listings than this are drawn from several times, with other titles changed."""
-MAX_TRAINING_PAIRS = 500_000
+MAX_TRAINING_PAIRS = 400_000
+MAX_CORPUS = 3_000
+"""Titles of other folds that count for the word frequencies of a drawn catalogue."""
 LEFT_OUT = ("hash count", "characters in", "words: number in", "words: weight shared",
     "attributes that", "amounts", "variant", "model number", "numbered words")  # fmt: skip
 """Beginnings of features of the competition's reranker that depend on the gallery, or are there in detail."""
@@ -149,8 +151,9 @@ def drawn_catalogues(
     """
     rows = np.flatnonzero(listings.fold == fold)
     named = names_a_product(listings.title)
-    corpus = [listings.title[row] for row in np.flatnonzero(listings.fold != fold)] if with_titles else []
     random = np.random.default_rng(seed)
+    others = random.permutation(np.flatnonzero(listings.fold != fold))[:MAX_CORPUS]
+    corpus = [listings.title[row] for row in others] if with_titles else []
     pictured = any(parent.available and parent.retriever.settings.reads != "titles" for parent in parents)
     for _ in range(ROUNDS_OF_SMALL if len(rows) < SMALL else 1):
         titles, groups = list(listings.title), listings.label_group.copy()
