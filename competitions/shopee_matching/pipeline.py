@@ -243,6 +243,9 @@ def _catalogue_part(
         return outputs, tune_catalogue_rule(
             pools_of_pairs(pairs, titles, listings.label_group, seed), rule.thresholds
         )
+    if any(job.upstream[f"{parent}/oof"].experiment["retriever"] is None for parent in settings.parents):
+        log("  no catalogue reranker: a parent is a fusion itself")
+        return outputs, CatalogueRule(thresholds={settings.name: [0.5]})
     drawn = [
         list(drawn_catalogues(settings, listings, fold, _fold_parents(job, fold), with_titles, seed + fold))
         for fold in range(settings.folds)
@@ -256,9 +259,7 @@ def _catalogue_part(
         )
         if booster is None:
             log("  no catalogue reranker: the drawn catalogues hold no pairs of both kinds")
-            return outputs, CatalogueRule(
-                thresholds={name: [value] for name, value in rule.thresholds.items()}
-            )
+            return outputs, CatalogueRule(thresholds={settings.name: [0.5]})
         outputs.append(catalogue_file(folder, fold))
         save_booster(outputs[-1], booster)
         for each in drawn[fold]:
