@@ -128,10 +128,16 @@ def test_thresholds_stay_within_what_was_measured() -> None:
     assert rule.for_gallery(10**7).thresholds == rule.for_gallery(17_000).thresholds
     assert rule.for_gallery(3).thresholds == rule.for_gallery(17_000 // 8).thresholds
     steep = rule.model_copy(update={"gallery_slopes": {"a": 0.5}})
-    assert steep.for_gallery(3).thresholds["a"] > 0
-    small = rule.model_copy(update={"measured_from": 2_100, "small_galleries": {"a": {50: 0.05, 400: 0.08}}})
+    assert steep.for_gallery(3).thresholds["a"] == pytest.approx(0.2)
+    small = rule.model_copy(
+        update={
+            "gallery_slopes": {"a": 0.05},
+            "measured_from": 2_100,
+            "small_galleries": {"a": {50: 0.22, 400: 0.27}},
+        }
+    )
     at = {rows: small.for_gallery(rows).thresholds["a"] for rows in (3, 50, 100, 400, 2_100)}
-    assert at[3] == at[50] == pytest.approx(0.05)
+    assert at[3] == at[50] == pytest.approx(0.22)
     assert at[50] < at[100] < at[400] < at[2_100]
 
 
