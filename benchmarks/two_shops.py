@@ -3,21 +3,20 @@
     python -m benchmarks.two_shops --work DIR [--experiment NAME] [--seed N ...]
     python -m benchmarks.two_shops --work DIR --files LEFT.csv RIGHT.csv MAPPING.csv
 
-By default the two shops are drawn: about 2,600 listings of electronics, of the kind of the public set Abt-Buy.
-One shop writes short names that end in a model code, the other longer ones with features, often without the
-code or with another spelling of it. Both sell accessories and variants of one product; most listings have one
-twin in the other shop, some have none. TF-IDF gets the threshold that is best on the truth, the experiment
-does not see the truth.
+By default the two shops are drawn: about 2,600 listings of electronics, of the kind of the public set
+Abt-Buy. One shop writes short names that end in a model code, the other longer ones with features, often
+without the code or with another spelling of it. Both sell accessories and variants of one product; most
+listings have one twin in the other shop, some have none. TF-IDF gets the threshold that is best on the
+truth, the experiment does not see the truth.
 
 --files measures on a public set that you have downloaded, for instance Abt-Buy or Amazon-Google from
-https://dbs.uni-leipzig.de/research/projects/benchmark-datasets-for-entity-resolution: two tables with the columns
-id and name (or title), and the mapping, whose two columns are ids of the first and of the second table. The
-set is only measured, never learned from.
+https://dbs.uni-leipzig.de/research/projects/benchmark-datasets-for-entity-resolution: two tables with the
+columns id and name (or title), and the mapping, whose two columns are ids of the first and of the second
+table. The set is only measured, never learned from.
 """
 
 import argparse
 import csv
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,42 +27,53 @@ import pandas as pd
 from common.base.console import log
 from common.base.errors import InputError
 
-BRANDS = ("Sonatel", "Panora", "Denara", "Kenwell", "Bosco", "Yamura", "Tosheba", "Samtec", "Linkwell", "Netgrade",
-          "Canvue", "Nikora", "Olympia", "Garwin", "Belkor", "Logix", "Sharpe", "Whirlwell", "Frigida", "Maytek",
-          "Cuisina", "Delongo", "Sanusi", "Omnifix", "Peerlo", "Onkyra", "Piona", "Escorta", "Uniden X", "Monstera")  # fmt: skip
+BRANDS = ("Sonatel", "Panora", "Denara", "Kenwell", "Bosco", "Yamura", "Tosheba", "Samtec",
+    "Linkwell", "Netgrade", "Canvue", "Nikora", "Olympia", "Garwin", "Belkor", "Logix", "Sharpe",
+    "Whirlwell", "Frigida", "Maytek", "Cuisina", "Delongo", "Sanusi", "Omnifix", "Peerlo", "Onkyra",
+    "Piona", "Escorta", "Uniden X", "Monstera")  # fmt: skip
 # type -> (words of the first shop, words of the second shop, features, prefix letters of codes)
-TYPES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "tv": (("{inch}' LCD HDTV", "{inch}' Flat Panel LCD HDTV"), ("{inch}\" LCD TV", "{inch} inch Widescreen 1080p LCD HDTV"),
-           ("16:9", "1920 x 1080", "HDTV", "ATSC", "Widescreen", "178 Degree Viewing Angle", "HDMI")),
-    "camera": (("{mp} Megapixel Digital Camera", "{mp}MP Digital Camera"), ("Digital Camera", "{mp} Megapixel Compact Digital Still Camera"),
-               ("3x Optical Zoom", "2.5' LCD", "Image Stabilization", "PictBridge", "Face Detection")),
-    "phone": (("Cordless Telephone", "Expandable Cordless Phone System", "2-Line Corded Telephone"), ("Cordless Phone", "Digital Expandable Cordless Phone", "Corded Phone"),
-              ("DECT 6.0", "Answering System", "Caller ID", "Speakerphone", "1 x Phone Line(s)", "Headset")),
-    "receiver": (("Home Theater Receiver", "A/V Receiver", "Stereo Audio Receiver"), ("A/V Receiver", "7.1-Channel Audio/Video Receiver", "Stereo Receiver"),
-                 ("Dolby Digital", "DTS", "FM, AM", "110 Watts", "HDMI Repeater")),
-    "speaker": (("Bookshelf Speaker", "Center Channel Speaker", "Powered Subwoofer", "Floor Standing Speaker"), ("Bookshelf Speakers", "Center Speaker", "Subwoofer System", "Floorstanding Loudspeaker"),
-                ("2-way Speaker", "Cable", "8 Ohm", "Magnetically Shielded", "100W (RMS)")),
-    "washer": (("Front Load Washer", "Electric Dryer", "Built-In Dishwasher", "Over The Range Microwave Oven"), ("Front Loading Washing Machine", "Electric Clothes Dryer", "Full Console Dishwasher", "Microwave Oven"),
-               ("Energy Star", "7 Cycles", "Stainless Steel Tub", "1.8 cu. ft.", "1100W")),
-    "gps": (("Portable GPS Navigator", "GPS Receiver"), ("Automobile Navigator", "Handheld GPS Navigator"),
-            ("4.3' Touchscreen", "Text-to-Speech", "Traffic Receiver", "microSD Card Slot")),
-    "headphones": (("Noise Canceling Headphones", "In-Ear Headphones", "Stereo Headphones"), ("Noise Cancelling Headphone", "Earbuds", "Stereo Headphone"),
-                   ("Over-the-head", "Connectivity: Wired", "Foldable", "Ear-cup")),
-    "switch": (("8-Port Gigabit Switch", "Wireless-N Broadband Router", "5-Port 10/100 Switch"), ("Ethernet Switch", "Wireless Router", "Desktop Switch 5 Port"),
-               ("8 x 10/100/1000Base-T LAN", "54Mbps", "1 x 10/100Base-TX WAN", "IEEE 802.11n (draft)")),
-    "mount": (("Flat Panel TV Wall Mount", "Tilting Wall Mount For 23' - 40' TVs", "Speaker Stand"), ("Universal Tilt Wall Mount", "Flat Panel Wall Arm", "Steel Speaker Stand"),
-              ("Steel", "80 lb", "200 lb", "Up to 40\" Flat Panel Display")),
-    "printer": (("All-In-One Photo Inkjet Printer", "Color Laser Printer"), ("Multifunction Photo Printer", "Laser Printer"),
-                ("Color Inkjet", "20 ppm Mono", "4800 x 1200 dpi", "USB - PC, Mac")),
-    "car": (("In-Dash CD Receiver", "6.5' Coaxial Car Speakers", "12' Car Subwoofer"), ("Car Audio Player", "Coaxial Car Speaker", "Subwoofer"),
-            ("iPod/iPhone Compatible", "200 Watts", "CD-R, CD-RW", "LCD", "4 Channels")),
-    "coffee": (("12-Cup Coffeemaker", "Espresso Maker", "Convection Toaster Oven", "Cordless Electric Kettle"), ("Coffee Maker", "Espresso Machine", "Toaster Oven Broiler", "Electric Kettle"),
-               ("12 Cup(s)", "Stainless Steel", "15 Bar", "1500W", "Programmable")),
-}  # fmt: skip
-SERIES = ("Acoustica", "Bravo", "Cyber-shot", "Easy Touch", "Viewline", "Prestige", "Pro Series", "Diamond", "Signature",
-          "Smart Zone", "Twenty Four Seven", "VisionMount", "Xplod", "ProSafe", "Freedom", "Street Guide", "Genius")  # fmt: skip
-ACCESSORIES = (("Replacement Battery", "Lithium Ion Rechargeable Camera Battery"), ("Carrying Case", "Case"), ("AC Adapter", "Power Adapter"),
-               ("Remote Control", "Remote"), ("Ink Cartridge", "Inkjet Cartridge"), ("Water Filter", "Replacement Filter"))  # fmt: skip
+TYPES: dict[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = { "tv":
+    (("{inch}' LCD HDTV", "{inch}' Flat Panel LCD HDTV"), ("{inch}\" LCD TV",
+    "{inch} inch Widescreen 1080p LCD HDTV"), ("16:9", "1920 x 1080", "HDTV", "ATSC", "Widescreen",
+    "178 Degree Viewing Angle", "HDMI")), "camera": (("{mp} Megapixel Digital Camera",
+    "{mp}MP Digital Camera"), ("Digital Camera", "{mp} Megapixel Compact Digital Still Camera"),
+    ("3x Optical Zoom", "2.5' LCD", "Image Stabilization", "PictBridge", "Face Detection")),
+    "phone": (("Cordless Telephone", "Expandable Cordless Phone System", "2-Line Corded Telephone"),
+    ("Cordless Phone", "Digital Expandable Cordless Phone", "Corded Phone"), ("DECT 6.0",
+    "Answering System", "Caller ID", "Speakerphone", "1 x Phone Line(s)", "Headset")), "receiver":
+    (("Home Theater Receiver", "A/V Receiver", "Stereo Audio Receiver"), ("A/V Receiver",
+    "7.1-Channel Audio/Video Receiver", "Stereo Receiver"), ("Dolby Digital", "DTS", "FM, AM",
+    "110 Watts", "HDMI Repeater")), "speaker": (("Bookshelf Speaker", "Center Channel Speaker",
+    "Powered Subwoofer", "Floor Standing Speaker"), ("Bookshelf Speakers", "Center Speaker",
+    "Subwoofer System", "Floorstanding Loudspeaker"), ("2-way Speaker", "Cable", "8 Ohm",
+    "Magnetically Shielded", "100W (RMS)")), "washer": (("Front Load Washer", "Electric Dryer",
+    "Built-In Dishwasher", "Over The Range Microwave Oven"), ("Front Loading Washing Machine",
+    "Electric Clothes Dryer", "Full Console Dishwasher", "Microwave Oven"), ("Energy Star",
+    "7 Cycles", "Stainless Steel Tub", "1.8 cu. ft.", "1100W")), "gps": (("Portable GPS Navigator",
+    "GPS Receiver"), ("Automobile Navigator", "Handheld GPS Navigator"), ("4.3' Touchscreen",
+    "Text-to-Speech", "Traffic Receiver", "microSD Card Slot")), "headphones":
+    (("Noise Canceling Headphones", "In-Ear Headphones", "Stereo Headphones"),
+    ("Noise Cancelling Headphone", "Earbuds", "Stereo Headphone"), ("Over-the-head",
+    "Connectivity: Wired", "Foldable", "Ear-cup")), "switch": (("8-Port Gigabit Switch",
+    "Wireless-N Broadband Router", "5-Port 10/100 Switch"), ("Ethernet Switch", "Wireless Router",
+    "Desktop Switch 5 Port"), ("8 x 10/100/1000Base-T LAN", "54Mbps", "1 x 10/100Base-TX WAN",
+    "IEEE 802.11n (draft)")), "mount": (("Flat Panel TV Wall Mount",
+    "Tilting Wall Mount For 23' - 40' TVs", "Speaker Stand"), ("Universal Tilt Wall Mount",
+    "Flat Panel Wall Arm", "Steel Speaker Stand"), ("Steel", "80 lb", "200 lb",
+    "Up to 40\" Flat Panel Display")), "printer": (("All-In-One Photo Inkjet Printer",
+    "Color Laser Printer"), ("Multifunction Photo Printer", "Laser Printer"), ("Color Inkjet",
+    "20 ppm Mono", "4800 x 1200 dpi", "USB - PC, Mac")), "car": (("In-Dash CD Receiver",
+    "6.5' Coaxial Car Speakers", "12' Car Subwoofer"), ("Car Audio Player", "Coaxial Car Speaker",
+    "Subwoofer"), ("iPod/iPhone Compatible", "200 Watts", "CD-R, CD-RW", "LCD", "4 Channels")),
+    "coffee": (("12-Cup Coffeemaker", "Espresso Maker", "Convection Toaster Oven",
+    "Cordless Electric Kettle"), ("Coffee Maker", "Espresso Machine", "Toaster Oven Broiler",
+    "Electric Kettle"), ("12 Cup(s)", "Stainless Steel", "15 Bar", "1500W", "Programmable")), }  # fmt: skip
+SERIES = ("Acoustica", "Bravo", "Cyber-shot", "Easy Touch", "Viewline", "Prestige", "Pro Series",
+    "Diamond", "Signature", "Smart Zone", "Twenty Four Seven", "VisionMount", "Xplod", "ProSafe",
+    "Freedom", "Street Guide", "Genius")  # fmt: skip
+ACCESSORIES = (("Replacement Battery", "Lithium Ion Rechargeable Camera Battery"), ("Carrying Case",
+    "Case"), ("AC Adapter", "Power Adapter"), ("Remote Control", "Remote"), ("Ink Cartridge",
+    "Inkjet Cartridge"), ("Water Filter", "Replacement Filter"))  # fmt: skip
 COLOURS = (
     ("Black", "BK", "B"),
     ("White", "WH", "W"),
@@ -193,7 +203,7 @@ def draw_shops(seed: int, products: int = 1_450) -> TwoShops:
     things = draw_things(products, random)
     draws = random.random(len(things))
     here = np.flatnonzero(draws < 0.92)
-    there = np.flatnonzero((draws > 0.1))
+    there = np.flatnonzero(draws > 0.1)
     random.shuffle(there)
     titles = [short_name(things[row], random) for row in here] + [
         long_name(things[row], random) for row in there
@@ -280,8 +290,9 @@ def measure(shops: TwoShops, experiment: str, work: Path) -> dict[str, float]:
     plain, threshold = tfidf_best(shops)
     f1, precision, recall = cross_f1(shops, product_pairs(shops, experiment, work)[0])
     log(
-        f"{len(shops.titles):,} listings, {len(shops.matches):,} pairs: {experiment} F1 {f1:.4f} (precision {precision:.3f}, "
-        f"recall {recall:.3f}); plain TF-IDF at its best threshold {threshold:.2f}: F1 {plain:.4f}"
+        f"{len(shops.titles):,} listings, {len(shops.matches):,} pairs: {experiment} F1 {f1:.4f} "
+        f"(precision {precision:.3f}, recall {recall:.3f}); plain TF-IDF at its best threshold "
+        f"{threshold:.2f}: F1 {plain:.4f}"
     )
     return {"f1": f1, "precision": precision, "recall": recall, "tfidf": plain}
 
@@ -306,9 +317,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         measure(read_shops(*flags.files), flags.experiment, flags.work)
         return
     found = [measure(draw_shops(seed), flags.experiment, flags.work) for seed in flags.seed]
-    log(
-        f"mean F1: {flags.experiment} {np.mean([each['f1'] for each in found]):.4f}, plain TF-IDF {np.mean([each['tfidf'] for each in found]):.4f}"
-    )
+    ours, plain = (np.mean([each[key] for each in found]) for key in ("f1", "tfidf"))
+    log(f"mean F1: {flags.experiment} {ours:.4f}, plain TF-IDF {plain:.4f}")
 
 
 if __name__ == "__main__":

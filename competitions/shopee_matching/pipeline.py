@@ -243,11 +243,14 @@ def _catalogue_part(
         return outputs, tune_catalogue_rule(
             pools_of_pairs(pairs, titles, listings.label_group, seed), rule.thresholds
         )
+    if any(job.upstream[f"{parent}/oof"].experiment["retriever"] is None for parent in settings.parents):
+        log("  no catalogue reranker: a parent is a fusion itself")
+        return outputs, CatalogueRule(thresholds={settings.name: [0.5]})
     drawn = [
         list(drawn_catalogues(settings, listings, fold, _fold_parents(job, fold), with_titles, seed + fold))
         for fold in range(settings.folds)
     ]
-    pools: dict[int, list[Pool]] = {}
+    pools: dict[bool, dict[int, list[Pool]]] = {True: {}, False: {}}
     for fold in range(settings.folds):
         others = [each for other, found in enumerate(drawn) if other != fold for each in found]
         products = len(np.unique(listings.label_group[listings.fold != fold]))
@@ -256,15 +259,18 @@ def _catalogue_part(
         )
         if booster is None:
             log("  no catalogue reranker: the drawn catalogues hold no pairs of both kinds")
-            return outputs, CatalogueRule(
-                thresholds={name: [value] for name, value in rule.thresholds.items()}
-            )
+            return outputs, CatalogueRule(thresholds={settings.name: [0.5]})
         outputs.append(catalogue_file(folder, fold))
         save_booster(outputs[-1], booster)
         for each in drawn[fold]:
             if each.with_titles or not with_titles:
-                pools.setdefault(each.size, []).append(pool_of(each, settings.name, booster))
-    return outputs, tune_catalogue_rule(pools, {settings.name: 0.5})
+                pools[each.with_pictures].setdefault(each.size, []).append(
+                    pool_of(each, settings.name, booster)
+                )
+    rules = {kind: tune_catalogue_rule(found, {settings.name: 0.5}) for kind, found in pools.items() if found}
+    if not pools[True]:
+        return outputs, rules[False]
+    return outputs, rules[True].model_copy(update={"without_pictures": rules.get(False)})
 
 
 def _fold_parents(job: ShopeeJob, fold: int) -> list[Parent]:

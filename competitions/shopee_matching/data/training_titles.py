@@ -1,7 +1,7 @@
-"""Titles of the labelled listings, kept with a trained experiment: word frequencies of a catalogue rest on them.
+"""Titles of the labelled listings, kept with a trained experiment for the word frequencies of catalogues.
 
-In a catalogue of twenty listings of one mouse its name is the most frequent word; among the labelled titles it
-is rare and says which product it is.
+In a catalogue of twenty listings of one mouse its name is the most frequent word; among the labelled titles
+it is rare and says which product it is.
 """
 
 from collections.abc import Sequence

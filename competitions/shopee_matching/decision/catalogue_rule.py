@@ -1,7 +1,7 @@
 """Which candidates of one's own catalogue are matches: thresholds as measured on pools of many sizes.
 
-The rule of the competition (`MatchRule`) knows that every official listing has a twin and that 51 names count.
-A catalogue has listings without a twin and no limit, so nothing is forced here and no list is cut.
+The rule of the competition (`MatchRule`) knows that every official listing has a twin and that 51 names
+count. A catalogue has listings without a twin and no limit, so nothing is forced here and no list is cut.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,9 +37,11 @@ class CatalogueRule(Settings):
     """Listings of the pools that were measured, ascending; empty where nothing was measured."""
     thresholds: dict[str, list[float]]
     """Experiment -> smallest score of a match at each size; one value where nothing was measured."""
+    without_pictures: "CatalogueRule | None" = None
+    """The rule for catalogues of titles alone, where it was measured apart."""
 
     def at(self, rows: int) -> dict[str, float]:
-        """Thresholds for a catalogue of `rows` listings: between measured sizes interpolated, outside the nearest."""
+        """Thresholds for a catalogue of `rows` listings, interpolated; outside the sizes the nearest."""
         if not self.sizes:
             return {name: values[0] for name, values in self.thresholds.items()}
         place = np.log(max(rows, 1))
@@ -93,14 +95,21 @@ class CatalogueDecision:
 
 
 def decide(
-    pairs: CandidatePairs, rule: CatalogueRule, rows: int, attributes: AttributeTable | None = None
+    pairs: CandidatePairs,
+    rule: CatalogueRule,
+    rows: int,
+    attributes: AttributeTable | None = None,
+    pictures: bool = True,
 ) -> CatalogueDecision:
     """Matches above the threshold for a catalogue of `rows` listings, and groups without chains.
 
     Parameters
     ----------
     attributes : of the listings' titles; pairs that contradict each other are dropped.
+    pictures : whether most listings have one.
     """
+    if not pictures and rule.without_pictures is not None:
+        rule = rule.without_pictures
     thresholds = rule.at(rows)
     margin = catalogue_margins(pairs, thresholds)
     near = np.flatnonzero(margin >= 0)
@@ -117,7 +126,7 @@ def decide(
     place = np.lexsort((back_match, back_query))
     wanted = np.searchsorted(_key(back_query[place], back_match[place]), _key(query, match))
     score = back_score[place][wanted].astype(np.float32) if len(query) else np.empty(0, dtype=np.float32)
-    # Several experiments have scores of their own scales: their margins are put on one, with the threshold at 1/2.
+    # Several experiments have scores of their own scales: their margins are put on one, threshold at 1/2.
     one = len(thresholds) == 1
     strength = np.nan_to_num(best) if one else np.clip(0.5 + 0.5 * margin, 0, 1)
     threshold = next(iter(thresholds.values())) if one else 0.5
@@ -180,7 +189,7 @@ def drawn_rows(groups: Int64, rows: Int64, size: int, random: np.random.Generato
 def pools_of_pairs(
     pairs: CandidatePairs, titles: Sequence[str] | None, group: Int64, seed: int
 ) -> dict[int, list[Pool]]:
-    """Drawn catalogues whose candidates are those of the labelled gallery, for scores that depend on no gallery."""
+    """Drawn catalogues with the candidates of the labelled gallery, for scores that depend on no gallery."""
     random = np.random.default_rng(seed)
     rows = np.arange(len(group))
     clash = (

@@ -17,6 +17,9 @@ SMALLEST_SHARE = 0.125
 """Part of the labelled gallery that slopes are measured on, at least."""
 LOWEST = 0.02
 """Smallest threshold of a score."""
+LEAST_SHARE = 0.5
+"""A threshold moves down to this share of the tuned one. The smaller galleries are cut from the candidates of
+the whole one, which lack false candidates that a small gallery proposes, so thresholds there come out low."""
 SLACK = 1 / 64
 """Keeps the margin finite for a threshold of 1."""
 
@@ -49,7 +52,8 @@ class MatchRule(Settings):
         """The rule for a gallery of `rows` listings, within the sizes that were measured.
 
         Thresholds move along their slopes down to the smallest gallery of those, below it between the small
-        galleries that were measured. Outside all measured sizes the nearest one counts. No threshold is 0 or less.
+        galleries that were measured. Outside all measured sizes the nearest one counts. No threshold of
+        a score falls below half of the tuned one.
         """
         if not self.gallery_size or not self.gallery_slopes:
             return self
@@ -64,9 +68,8 @@ class MatchRule(Settings):
                 known = [*(small[size] for size in sizes), value]
                 value = float(np.interp(np.log(max(rows, 1)), np.log([*sizes, first]), known))
             # A shift of log odds may be negative, a score may not.
-            moved[name] = (
-                value if self.selection == "expected_f1" else min(max(value, LOWEST), max(threshold, 1.0))
-            )
+            floor = max(LOWEST, LEAST_SHARE * threshold)
+            moved[name] = value if self.selection == "expected_f1" else max(value, floor)
         return self.model_copy(update={"thresholds": moved})
 
     def fitted_to(self, label_group: Int64, group_size_prior: bool) -> "MatchRule":

@@ -199,7 +199,8 @@ class ListingMatcher:
         attributes = None if "titles" in self.decision["unavailable"] else AttributeTable(listings.title)
         pairs = self._candidates(update, listings, distinct, attributes)
         seal_index(folder, self.model)
-        found = decide(pairs, self.rule, len(listings), attributes)
+        pictures = float((listings.image_row >= 0).mean()) >= 0.5
+        found = decide(pairs, self.rule, len(listings), attributes, pictures)
         query, match, score = found.query, found.match, found.score
         groups = distinct.groups(found.group)
         if found.apart:

@@ -1,7 +1,7 @@
 """Amounts in titles: `10.000 mAh`, `1/2 kg`, `2x500ml`, `16 oz`, `60-ml`, `isi 12`, `pack of 2`.
 
-A small grammar for Indonesian and English titles. quantulum3 and pint were looked at: the first reads English
-prose (no `isi`, `lusin`, `gr`; a point is always a decimal), the second converts units but finds none in a text.
+A small grammar for Indonesian and English titles. quantulum3 and pint do not fit: the first reads English
+prose (no `isi`, `lusin`, `gr`), the second converts units but finds none in a text.
 """
 
 import re
@@ -36,10 +36,10 @@ UNITS: dict[str, dict[str, float]] = {
     "count": {
         **dict.fromkeys(
             (
-                "pcs", "pc", "pieces", "piece", "buah", "bh", "biji", "sachet", "sachets", "sct", "pack", "packs",
-                "pak", "pk", "tablet", "tablets", "tab", "kapsul", "kaps", "capsule", "capsules", "butir",
-                "strip", "roll", "rolls", "batang", "bungkus", "bks", "count", "ct", "botol", "kaleng", "pasang",
-                "pairs", "set", "lbr",
+                "pcs", "pc", "pieces", "piece", "buah", "bh", "biji", "sachet", "sachets", "sct", "pack",
+                "packs", "pak", "tablet", "tablets", "tab", "kapsul", "kaps", "capsule", "capsules", "butir",
+                "strip", "roll", "rolls", "batang", "bungkus", "bks", "count", "ct", "botol", "kaleng",
+                "pasang", "pairs", "set",
             ),
             1,
         ),
@@ -47,21 +47,25 @@ UNITS: dict[str, dict[str, float]] = {
     },
     "oz": {"oz": 1, "floz": 1, "ounce": 1, "ounces": 1},
 }  # fmt: skip
-LARGE = frozenset({"l", "lt", "ltr", "liter", "liters", "litre", "litres", "kg", "kgs", "kilo", "kilogram", "m",
-                   "mtr", "meter", "meters", "metre", "gb", "tb", "kw", "inch", "inci", "in"})  # fmt: skip
+LARGE = frozenset({"l", "lt", "ltr", "liter", "liters", "litre", "litres", "kg", "kgs", "kilo",
+    "kilogram", "m", "mtr", "meter", "meters", "metre", "gb", "tb", "kw", "inch", "inci", "in"})  # fmt: skip
 """Units in which three digits after one point are decimals: `1,500 kg` is 1.5 kg, `1.500 ml` is 1500 ml."""
 MILLILITRES_PER_OZ, GRAMS_PER_OZ = 29.574, 28.35
-CONTAINERS = frozenset({"pack", "packs", "pak", "pk", "set", "roll", "strip", "botol", "kaleng", "pasang", "pcs",
-                        "pc", "buah", "bungkus", "bks", "piece", "box"})  # fmt: skip
+CONTAINERS = frozenset({"pack", "packs", "pak", "set", "roll", "strip", "botol", "kaleng",
+    "pasang", "pcs", "pc", "buah", "bungkus", "bks", "piece", "box"})  # fmt: skip
 """`1 pak`, `1 pcs`: a count of one says nothing on what is inside."""
 
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
-_NUMBER = r"\d+\s\d/\d|\d{1,2}-\d/\d|\d{1,2}/\d{1,2}|\d{1,3}(?:[.,]\d{3})+(?!\d)|\d{1,6}(?:[.,]\d{1,3})?|[.,]\d{1,2}"
+_NUMBER = (
+    r"\d+\s\d/\d|\d{1,2}-\d/\d|\d{1,3}/\d{1,3}"  # 1 1/2, 1-1/2, 1/2
+    r"|\d{1,3}(?:[.,]\d{3})+(?!\d)|\d{1,6}(?:[.,]\d{1,3})?|[.,]\d{1,2}"
+)
 _UNIT = "|".join(
     re.escape(unit) for unit in sorted({unit for units in UNITS.values() for unit in units}, key=len)[::-1]
 )
 _END = r"(?![a-z0-9])"
-_START = r"(?:(?<![a-z0-9.,/])(?<![a-z]-)|(?<=\dx))"
+_START = r"(?:(?<![a-z0-9.,/])(?<!\b[a-z]-)(?<!\b[a-z]{2}-)(?<!\b[a-z]{3}-)|(?<=\dx)|(?<=[a-z]/))"
+"""No amount starts within a word or a model number (`f-91w`), but after `2x`."""
 AMOUNT = re.compile(rf"{_START}(?P<number>{_NUMBER})[\s-]?(?:fl\.?\s?)?(?P<unit>{_UNIT}){_END}")
 """`500 ml`, `60-ml`, `1/2 kg`, `12 fl oz`."""
 TIMES = re.compile(rf"{_START}(?P<count>\d{{1,3}})\s?(?:[a-z]{{2,8}}\s)?[x×*@]\s?(?={_NUMBER})")
@@ -69,8 +73,10 @@ TIMES = re.compile(rf"{_START}(?P<count>\d{{1,3}})\s?(?:[a-z]{{2,8}}\s)?[x×*@]\
 TIMES_AFTER = re.compile(rf"[x×*@]\s?(?P<count>\d{{1,3}})(?:\s?(?:pcs|pc|pack|sachet|btl|botol|bks))?{_END}"
                          rf"(?![.,]\d|[\s-]?(?:{_UNIT}){_END})")  # fmt: skip
 """`200 ml x 24`."""
-SIDES = re.compile(rf"{_START}(\d{{1,4}}(?:[.,]\d)?)\s?[x×]\s?(\d{{1,4}}(?:[.,]\d)?)(?:\s?[x×]\s?(\d{{1,4}}(?:[.,]\d)?))?"
-                   rf"\s?(?P<unit>mm|cm|m|inch|inci|\")?{_END}")  # fmt: skip
+_SIDE = r"(\d{1,4}(?:[.,]\d)?)"
+SIDES = re.compile(
+    rf"{_START}{_SIDE}\s?[x×]\s?{_SIDE}(?:\s?[x×]\s?{_SIDE})?\s?(?P<unit>mm|cm|m|inch|inci|\")?{_END}"
+)
 """`10 x 15 cm`, `60x90`."""
 HOLDS = re.compile(
     rf"(?<![a-z])(?:isi|contains)\s?:?\s?(?P<count>\d{{1,4}})(?!\s?(?:ml|gr?|gram|kg|l|liter|x\d){_END})(?!\d|[.,]\d)"
@@ -78,6 +84,9 @@ HOLDS = re.compile(
 PACK_OF = re.compile(
     rf"(?<![a-z])(?:pack|set|box|bundle|paket|lot|case)\s(?:of|isi)\s?(?P<count>\d{{1,3}}){_END}"
 )
+PARTS = frozenset({2, 3, 4, 5, 6, 8, 10, 16, 32})
+"""Lower numbers of fractions."""
+RANGE = re.compile(r"\d\s?[-–~]\s?$")
 MEASURED = re.compile(rf"\d\s?(?:{_UNIT})\s?$")
 TWIN = re.compile(r"(?<![a-z])(?:twin\s?pack|double\s?pack)(?![a-z])")
 
@@ -119,7 +128,7 @@ def amounts(title: str) -> list[Amount]:
     text = prepared(title)
     for sign, written in FRACTIONS.items():
         if sign in text:
-            text = re.sub(rf"(\d?)\s?{sign}", lambda found, w=written: f"{found[1]} {w}".strip(), text)
+            text = re.sub(rf"(\d?)\s?{sign}", rf"\1 {written}", text)
     found: list[Amount] = []
     sides: list[tuple[int, int]] = []
     for match in SIDES.finditer(text):
@@ -141,13 +150,25 @@ def amounts(title: str) -> list[Amount]:
         number, unit = match["number"], match["unit"]
         if _is_no_amount(title, match):
             continue
-        value = number_value(number, unit)
-        for dimension, size in _dimensions(unit):
-            if dimension == "count" and value <= 1 and unit in CONTAINERS:
-                continue
-            found.append(Amount(dimension, value * size, *match.span(), match.span("number"), unit))
+        for value in _values(number, unit):
+            for dimension, size in _dimensions(unit):
+                if dimension == "count" and value <= 1 and unit in CONTAINERS:
+                    continue
+                found.append(Amount(dimension, value * size, *match.span(), match.span("number"), unit))
     found += _counts(text, sides)
     return sorted(found, key=lambda each: each.start)
+
+
+def _values(number: str, unit: str) -> list[float]:
+    """The value of a number; both of `3/32` (GB) and of `250/500` (ml), which are no fractions."""
+    above, sign, below = number.partition("/")
+    if (
+        sign
+        and above.isdigit()
+        and (unit in UNITS["storage"] or int(below) not in PARTS or int(above) > int(below))
+    ):
+        return [number_value(above, unit), number_value(below, unit)]
+    return [number_value(number, unit)]
 
 
 def _counts(text: str, sides: list[tuple[int, int]]) -> Iterator[Amount]:
@@ -187,10 +208,12 @@ def _dimensions(unit: str) -> Iterator[tuple[str, float]]:
 
 
 def _is_no_amount(title: str, match: re.Match[str]) -> bool:
-    """`3M` is a brand, `4G` a network, `2 in 1` no length."""
+    """`3M` is a brand, `4G` a network, `2 in 1` no length, `45-60 kg` no single weight."""
     unit, number = match["unit"], match["number"]
     written = title[match.start() : match.end()]
     if unit == "m" and written == "3M":
+        return True
+    if RANGE.search(title, 0, match.start()):
         return True
     if unit == "g" and number in ("2", "3", "4", "5") and written.endswith("G"):
         return True

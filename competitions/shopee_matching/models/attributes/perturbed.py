@@ -1,6 +1,7 @@
 """Titles of another product that differ in one attribute alone: hard negatives to learn from.
 
-A listing of half a litre and one of a litre have all other words in common; labelled data hold few such pairs.
+A listing of half a litre and one of a litre can have all other words in common; labelled data hold few such
+pairs.
 """
 
 import re
@@ -21,7 +22,7 @@ Change = Callable[[str, np.random.Generator], str | None]
 
 
 def other_product(title: str, random: np.random.Generator) -> str | None:
-    """The title with one attribute changed so that the two contradict each other; None where it names none."""
+    """The title with one attribute changed so that the two contradict each other; None if it names none."""
     changes = [_amount, _amount, _code, _code, _number, _colour, _variant, _size, _pack, _accessory]
     for place in random.permutation(len(changes))[:TRIES]:
         changed = changes[place](title, random)

@@ -4,9 +4,11 @@
 1 where both name the same value, -1 where they contradict each other, 0 where one of them is silent.
 """
 
+import itertools
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,15 +33,19 @@ CODE = re.compile(
 """A token of letters and digits, perhaps with hyphens: `f-91w`, `kx-tg6700b`, `a5s`."""
 LETTERS_DIGITS = re.compile(r"([a-z]+)(\d.*)")
 NUMBER_ENDING = re.compile(r"(\d+)(.*)")
-LETTER_SIZES = re.compile(r"(?<![\w'’&-])(xs|s|m|l|x{1,4}l|[2-6]xl)(?![\w'’&])", re.IGNORECASE)
+SIZE = r"(?:xs|s|m|l|x{1,4}l|[2-6]xl|\d{1,3})(?![a-z0-9])"
+LETTER_ORDER = ["xs", "s", "m", "l", "xl", "2xl", "3xl", "4xl", "5xl", "6xl"]
+LETTER_SIZES = re.compile(r"(?<![\w'’&])(xs|s|m|l|x{1,4}l|[2-6]xl)(?![\w'’&])|[-–]", re.IGNORECASE)
 SIZED = re.compile(
-    rf"(?<![a-z])(?:{'|'.join(SIZE_WORDS)})\s?[:.]?\s?(xs|s|m|l|x{{1,4}}l|[2-6]xl|\d{{1,3}})(?![a-z0-9.,])"
+    rf"(?<![a-z])(?:{'|'.join(SIZE_WORDS)})\s?[:.]?\s?({SIZE}(?:\s?(?:[-–/,&]|dan|sampai|sd|\s)\s?{SIZE})*)"
 )
-SHOE = re.compile(r"(?<![\d.,a-z-])(3[4-9]|4[0-7])(?![\d.,a-z%])")
+SHOE = re.compile(r"(?<![\d.,a-z-])(?:3[4-9]|4[0-7])(?:\s?[-–/]\s?(?:3[4-9]|4[0-7]))*(?![\d.,a-z%])")
 FOR_WORDS = frozenset({"for", "untuk", "utk", "buat"})
 FOR = re.compile(r"(?<![a-z])(?:for|untuk|utk|buat)\s([^,|]*?)(?=\s-\s|$|,|\|)")
 """What follows `for`, up to the next separator."""
-HEAD_WORDS = 2
+PACKED = re.compile(r"(?<![a-z])(?:karton|carton|ctn|dus|kardus|box|pak|paket|bundle|bundling|bal)\s?$")
+"""Right before a count it makes a whole pack: `karton isi 40`."""
+HEAD_WORDS = 3
 MIN_RARE_CODE = 4
 MIN_CODE, MIN_CONTAINED = 3, 5
 """Characters of a model number, and of one that may be a part of a longer one (`tg6700b` of `kxtg6700b`)."""
@@ -68,6 +74,7 @@ class Attributes:
     """Counts of whole packs: `pack of 2`, `24 x 200 ml`."""
 
 
+@lru_cache(maxsize=200_000)
 def read_attributes(title: str) -> Attributes:
     """The attributes that a title names."""
     text = prepared(title)
@@ -80,11 +87,12 @@ def read_attributes(title: str) -> Attributes:
     names = [word for word, _ in words]
     letters, numbers = _sizes(title, rest)
     if SHOE_WORDS & set(names):
-        numbers |= set(SHOE.findall(rest))
-    for_codes = frozenset(code for clause in FOR.findall(rest) for code in _models(clause, [])[0])
-    codes, numbered = _models(rest, words)
+        for run in SHOE.findall(rest):
+            numbers |= set(_with_ranges(re.findall(r"\d+|[-–]", run)))
+    for_codes = frozenset(code for clause in FOR.findall(rest) for code in _models(clause, [], set())[0])
+    codes, numbered = _models(rest, words, numbers)
     codes -= for_codes
-    pairs = set(zip(names, names[1:], strict=False))
+    pairs = set(itertools.pairwise(names))
     return Attributes(
         values={dimension: frozenset(each) for dimension, each in values.items()},
         codes=frozenset(codes),
@@ -100,9 +108,32 @@ def read_attributes(title: str) -> Attributes:
     )
 
 
+@lru_cache(maxsize=200_000)
+def canonical_title(title: str) -> str:
+    """The title in lower case with one spelling of amounts, model numbers, colours and variants.
+
+    `60-ml`, `60 ml` and `0,06 L` become one word, `F-91W` and `F91W`, `hitam` and `black` as well.
+    """
+    text, parts, place = prepared(title), [], 0
+    for each in amounts(title):
+        if each.start >= place and each.end > each.start:
+            parts += [text[place : each.start], f" {each.dimension}{_rounded(each.value)} "]
+            place = each.end
+    text = "".join([*parts, text[place:]])
+    text = CODE.sub(lambda found: re.sub(r"[-.]", "", found[0]), text)
+    return WORD.sub(lambda found: COLOURS.get(found[0], VARIANTS.get(found[0], found[0])), text)
+
+
+def _rounded(value: float) -> str:
+    """16 oz and 473 ml become one word."""
+    return f"{value:.0f}" if value >= 10 else f"{value:g}"
+
+
 def _is_pack(text: str, amount: Amount) -> bool:
     """Whether a count multiplies a whole pack: `pack of 2`, `2-pack`, `2 x 500 ml`, `1 lusin`."""
     written = text[amount.start : amount.end]
+    if PACKED.search(text, max(0, amount.start - 12), amount.start):
+        return True
     return (
         "x" in written
         or amount.unit in ("pack", "packs", "pak", "pk", "lusin", "dozen")
@@ -130,19 +161,45 @@ def _heads(names: Sequence[str]) -> frozenset[str]:
     for place, name in enumerate(names):
         if name in FOR_WORDS:
             heads += names[max(0, place - 2) : place]
-    return _named(heads, set(zip(heads, heads[1:], strict=False)), ACCESSORIES)
+    return _named(heads, set(itertools.pairwise(heads)), ACCESSORIES)
 
 
 def _sizes(title: str, rest: str) -> tuple[set[str], set[str]]:
+    """Letter sizes and number sizes; a range names all sizes within it."""
     letters: set[str] = set()
     numbers: set[str] = set()
-    for size in SIZED.findall(rest):
-        (numbers if size.isdigit() else letters).add(_letter_size(size))
-    for match in LETTER_SIZES.finditer(rest):
+    for listed in SIZED.findall(rest):
+        for size in _with_ranges(re.findall(rf"{SIZE}|[-–]", listed)):
+            (numbers if size.isdigit() else letters).add(size)
+    found = [
+        (match[0] if match[0] in "-–" else match[1], match.start(), match.end())
+        for match in LETTER_SIZES.finditer(rest)
         # A single letter is a size only in capitals; `xl` always is one.
-        if len(match[1]) > 1 or title[match.start() : match.end()].isupper():
-            letters.add(_letter_size(match[1]))
+        if match[0] in "-–" or len(match[1]) > 1 or title[match.start() : match.end()].isupper()
+    ]
+    runs: list[list[str]] = [[]]
+    for place, (size, start, _) in enumerate(found):
+        if place and rest[found[place - 1][2] : start].strip():
+            runs.append([])
+        runs[-1].append(size)
+    for run in runs:
+        letters |= set(_with_ranges(run))
     return letters, numbers
+
+
+def _with_ranges(tokens: Sequence[str]) -> list[str]:
+    """Sizes of a list like `s - xl`, `37-40`, `m l`, each by its canonical name."""
+    sizes: list[str] = []
+    for place, size in enumerate(tokens):
+        if size not in "-–":
+            sizes.append(_letter_size(size))
+        elif sizes and place + 1 < len(tokens) and tokens[place + 1] not in "-–":
+            first, last = sizes[-1], _letter_size(tokens[place + 1])
+            if first.isdigit() and last.isdigit() and int(first) < int(last) < int(first) + 30:
+                sizes += [str(size) for size in range(int(first) + 1, int(last))]
+            elif first in LETTER_ORDER and last in LETTER_ORDER:
+                sizes += LETTER_ORDER[LETTER_ORDER.index(first) + 1 : LETTER_ORDER.index(last)]
+    return sizes
 
 
 def _letter_size(size: str) -> str:
@@ -156,22 +213,25 @@ def _letter_size(size: str) -> str:
     )
 
 
-def _models(rest: str, words: Sequence[tuple[str, int]]) -> tuple[set[str], dict[str, set[str]]]:
+def _models(
+    rest: str, words: Sequence[tuple[str, int]], sizes: set[str]
+) -> tuple[set[str], dict[str, set[str]]]:
     """Model numbers, and what follows each word or group of letters."""
     codes: set[str] = set()
     numbered: dict[str, set[str]] = {}
     for written in CODE.findall(rest):
-        for part in {written, *(written.split("/") if "/" in written else ())}:
+        # `kx-tg6700b` is named `tg6700b` as well.
+        for part in {written, *written.split("/"), *re.split(r"[-/]", written)[-1:]}:
             code = re.sub(r"[^a-z0-9]", "", part)
             if len(code) >= MIN_CODE and not code.isalpha():
                 codes.add(code)
             if match := LETTERS_DIGITS.fullmatch(code):
                 numbered.setdefault(match[1], set()).add(match[2])
-    for (word, place), (number, after) in zip(words, words[1:], strict=False):
+    for (word, place), (number, after) in itertools.pairwise(words):
         between = rest[place + len(word) : after]
         if number.isdigit() and len(number) <= 4 and word.isalpha() and between in (" ", "-", "  "):
             percent = rest[after + len(number) :].lstrip().startswith("%")
-            if word not in NUMBERED_STOP and word not in SIZE_WORDS and not percent:
+            if word not in NUMBERED_STOP | set(SIZE_WORDS) and number not in sizes and not percent:
                 numbered.setdefault(word, set()).add(number)
                 if len(word) <= 4:
                     codes.add(word + number)
@@ -183,7 +243,7 @@ def codes_agree(one: frozenset[str], other: frozenset[str]) -> bool:
     if one & other:
         return True
     return any(
-        (len(a) >= MIN_CONTAINED and b.startswith(a) or b.endswith(a) and len(a) >= MIN_CONTAINED)
+        ((len(a) >= MIN_CONTAINED and b.startswith(a)) or (b.endswith(a) and len(a) >= MIN_CONTAINED))
         or (len(b) >= MIN_CONTAINED and (a.startswith(b) or a.endswith(b)))
         for a in one
         for b in other
@@ -200,7 +260,7 @@ def _rarest(one: frozenset[str], other: frozenset[str], rarity: Mapping[str, flo
 
 
 def code_rarity(titles: Sequence[str]) -> dict[str, float]:
-    """Model number -> logarithm of the share of titles that have it, negated; codes of four characters or more."""
+    """Model number of four characters or more -> negated logarithm of the share of titles that have it."""
     counts: dict[str, int] = {}
     for title in titles:
         rest = prepared(title)
@@ -266,7 +326,7 @@ def _siblings(one: Attributes, other: Attributes) -> int:
 
 
 def _accessories(one: Attributes, other: Attributes) -> int:
-    """-1 for accessories of two kinds, and for an accessory and the device that it is for: a case and a phone."""
+    """-1 for accessories of two kinds, and for an accessory and the device that it is for: case and phone."""
     if one.accessories & other.accessories:
         return 1
     if one.heads and other.heads:
@@ -320,8 +380,8 @@ _PARTS: dict[str, Callable[[Attributes], object]] = {
     "pack": lambda each: (each.packs, each.values.get("count")),
 }
 """Attribute -> what of a title decides its comparison; titles with the same share their results."""
-SEPARATE = ("volume", "weight", "length", "storage", "charge", "power", "voltage", "sheets", "count", "colour",
-            "variant", "letter size", "number size", "numbered", "accessory", "pack")  # fmt: skip
+SEPARATE = ("volume", "weight", "length", "storage", "charge", "power", "voltage", "sheets",
+    "count", "colour", "variant", "letter size", "number size", "numbered", "accessory", "pack")  # fmt: skip
 """Attributes whose contradiction makes two products, whatever else is alike."""
 LONG_CODE = 5
 """Characters of a common model number that outweighs another word's number (`series 2`)."""
@@ -381,7 +441,7 @@ class AttributeTable:
         return result
 
     def rarest_shared_code(self, query: Int32, match: Int32, rarity: Mapping[str, float]) -> AnyArray:
-        """(pairs,) rarity of the rarest model number that both titles name, in any spelling; 0 without one."""
+        """(pairs,) rarity of the rarest model number of both titles, in any spelling; 0 without one."""
         number, examples, silent = self.numbers["model"]
         one, other = number[query].astype(np.int64), number[match].astype(np.int64)
         result = np.zeros(len(one), dtype=np.float32)

@@ -99,13 +99,11 @@ ACCESSORIES = _canonical(
 OF_A_DEVICE = frozenset({"case", "glass", "charger", "cable", "strap", "cover", "bag", "battery"})
 """Accessories that are sold for a device whose name they carry."""
 SIZE_WORDS = ("size", "ukuran", "uk", "sz", "nomor", "nomer")
-SHOE_WORDS = frozenset({
-    "sepatu", "sandal", "shoes", "shoe", "sneaker", "sneakers", "boot", "boots", "flatshoes", "slip", "heels", "wedges",
-    "sendal", "footwear",
-})  # fmt: skip
-NUMBERED_STOP = frozenset({
-    "beli", "gratis", "buy", "get", "free", "isi", "promo", "diskon", "sale", "harga", "only", "rp", "ready", "cod", "per",
-    "dan", "and", "atau", "or", "untuk", "for", "of", "with", "the", "in", "to", "minimal", "min", "max", "dapat", "bonus",
-    "usia", "umur", "tahun", "bulan", "th", "thn", "new", "tahun", "garansi", "warranty", "x", "dengan", "all", "up",
-})  # fmt: skip
+SHOE_WORDS = frozenset({ "sepatu", "sandal", "shoes", "shoe", "sneaker", "sneakers", "boot",
+    "boots", "flatshoes", "slip", "heels", "wedges", "sendal", "footwear", })  # fmt: skip
+NUMBERED_STOP = frozenset({ "beli", "gratis", "buy", "get", "free", "isi", "promo", "diskon",
+    "sale", "harga", "only", "rp", "ready", "cod", "per", "dan", "and", "atau", "or", "untuk",
+    "for", "of", "with", "the", "in", "to", "minimal", "min", "max", "dapat", "bonus", "usia",
+    "umur", "tahun", "bulan", "th", "thn", "new", "garansi", "warranty", "x", "dengan", "all", "up",
+    })  # fmt: skip
 """Words whose following number names no model: `beli 2 gratis 1`."""

@@ -1,13 +1,15 @@
 """The reranker of one's own catalogues: trained on drawn catalogues instead of the whole labelled gallery.
 
-The competition's reranker knows galleries of one size in which every listing has a twin. A shop has any number of
-listings, many without a twin, variants that differ in one amount or number, and perhaps no pictures. So
-catalogues are drawn from the labelled listings: pools from 50 listings on, products with a single listing,
-titles changed to those of another product (`attributes/perturbed.py`), without pictures. Similarity can only
-raise the probability and a contradiction only lower it (monotone constraints), which holds for titles of a
-kind that was never seen.
+The competition's reranker knows galleries of one size in which every listing has a twin. A shop has any
+number of listings, many without a twin, variants that differ in one amount or number, and perhaps no
+pictures. So catalogues are drawn from the labelled listings: pools from 50 listings on, products with a
+single listing, titles changed to those of another product (`attributes/perturbed.py`), without pictures.
+Similarity can only raise the probability and a contradiction only lower it (monotone constraints), which
+holds for titles of a kind that was never seen.
 """
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from common.learn.boosting import load_booster, train_lightgbm
 from competitions.shopee_matching.candidates.base import Embeddings, Gallery, Retriever
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs, restricted
 from competitions.shopee_matching.data.listings import Listings
-from competitions.shopee_matching.decision.catalogue_rule import Pool, draws_of, drawn_rows, pool_sizes
+from competitions.shopee_matching.decision.catalogue_rule import Pool, drawn_rows, draws_of, pool_sizes
 from competitions.shopee_matching.decision.fusion import Member, fused_candidates
 from competitions.shopee_matching.experiment import RerankerSettings, ShopeeExperiment
 from competitions.shopee_matching.models.attributes.perturbed import (
@@ -32,7 +34,7 @@ from competitions.shopee_matching.models.attributes.perturbed import (
     sibling_code,
     with_code,
 )
-from competitions.shopee_matching.models.attributes.titles import AttributeTable, code_rarity
+from competitions.shopee_matching.models.attributes.titles import AttributeTable, canonical_title, code_rarity
 from competitions.shopee_matching.models.reranker.features import Column, PairFeatures
 from competitions.shopee_matching.models.reranker.gbdt import probabilities, symmetrised
 
@@ -40,16 +42,20 @@ if TYPE_CHECKING:
     import lightgbm
 
 CODED, FAMILIES = 0.35, 0.6
-"""Share of the products whose titles get a model number, as in shops of other goods, and of those that become two
-models of one family."""
+"""Share of the products whose titles get a model number, as in shops of other goods, and of those that become
+two models of one family."""
 CHANGED, REWRITTEN = 0.2, 0.2
 """Shares of the titles that become those of another product, and that are written anew from a twin's."""
+RARE_SHARE, MOST_TITLES = 0.02, 3
+"""A word of more than 2 % of the titles, or of more than three, names no product by itself."""
 WITHOUT_PICTURES, WITHOUT_TITLES = 0.5, 0.1
 ROUNDS_OF_SMALL, SMALL = 4, 1_000
 """Folds of fewer listings than this are drawn from several times, with other titles changed."""
-MAX_TRAINING_PAIRS = 500_000
-LEFT_OUT = ("hash count", "characters in", "words: number in", "words: weight shared", "attributes that", "amounts", "variant",
-            "model number", "numbered words")  # fmt: skip
+MAX_TRAINING_PAIRS = 400_000
+MAX_CORPUS = 3_000
+"""Titles of other folds that count for the word frequencies of a drawn catalogue."""
+LEFT_OUT = ("hash count", "characters in", "words: number in", "words: weight shared",
+    "attributes that", "amounts", "variant", "model number", "numbered words")  # fmt: skip
 """Beginnings of features of the competition's reranker that depend on the gallery, or are there in detail."""
 RISES = (
     "score",
@@ -76,6 +82,9 @@ class CatalogueFeatures(PairFeatures):
     ) -> None:
         super().__init__(pairs, listings, with_titles, corpus, attributes)
         self.rarity = code_rarity([*listings.title, *corpus]) if with_titles else {}
+
+    def _spelled(self, titles: Sequence[str]) -> list[str]:
+        return [canonical_title(title) for title in titles]
 
     def _columns(self, places: Int64 | slice) -> Iterator[Column]:
         for name, values in super()._columns(places):
@@ -122,6 +131,7 @@ class Drawn:
     """(pairs,) titles that contradict each other."""
     group: Int64
     with_titles: bool
+    with_pictures: bool
 
 
 def drawn_catalogues(
@@ -140,8 +150,10 @@ def drawn_catalogues(
     parents : the retrievers as trained without this fold.
     """
     rows = np.flatnonzero(listings.fold == fold)
-    corpus = [listings.title[row] for row in np.flatnonzero(listings.fold != fold)] if with_titles else []
+    named = names_a_product(listings.title)
     random = np.random.default_rng(seed)
+    others = random.permutation(np.flatnonzero(listings.fold != fold))[:MAX_CORPUS]
+    corpus = [listings.title[row] for row in others] if with_titles else []
     pictured = any(parent.available and parent.retriever.settings.reads != "titles" for parent in parents)
     for _ in range(ROUNDS_OF_SMALL if len(rows) < SMALL else 1):
         titles, groups = list(listings.title), listings.label_group.copy()
@@ -153,9 +165,11 @@ def drawn_catalogues(
             for _ in range(draws_of(size)):
                 kept = drawn_rows(groups, rows, size, random)
                 pictures = pictured and (not with_titles or random.random() >= WITHOUT_PICTURES)
+                if not pictures:
+                    kept = kept[named[kept]]
                 words = with_titles and not (pictures and random.random() < WITHOUT_TITLES)
                 members = [
-                    _member(parent, vectors, whole, rows, kept, corpus, pictures, words, random)
+                    _member(parent, vectors, whole, rows, kept, corpus, pictures, words)
                     for parent, vectors in zip(parents, embedded, strict=True)
                 ]
                 own = _subset(whole, kept)
@@ -175,7 +189,15 @@ def drawn_catalogues(
                     else np.zeros(len(pairs), dtype=bool)
                 )
                 same = own.label_group[pairs.query] == own.label_group[pairs.match]
-                yield Drawn(size, features, same, clash, own.label_group, words)
+                yield Drawn(size, features, same, clash, own.label_group, words, pictures)
+
+
+def names_a_product(titles: Sequence[str]) -> Bools:
+    """(n,) titles with a word that few others have; the others tell no product without a picture."""
+    words = [set(re.findall(r"\w+", title.lower())) for title in titles]
+    counts = Counter(word for each in words for word in each)
+    most = max(MOST_TITLES, RARE_SHARE * len(titles))
+    return np.array([any(counts[word] <= most for word in each) for each in words], dtype=bool)
 
 
 def _change_titles(titles: list[str], groups: Int64, rows: Int64, random: np.random.Generator) -> None:
@@ -238,7 +260,6 @@ def _member(
     corpus: Sequence[str],
     pictures: bool,
     words: bool,
-    random: np.random.Generator,
 ) -> Member:
     """One parent's candidates in a drawn catalogue."""
     reads = parent.retriever.settings.reads
@@ -260,7 +281,7 @@ def train_catalogue_booster(
 ) -> "lightgbm.Booster | None":
     """Learn from drawn catalogues; None where there are no pairs of both kinds.
 
-    Pairs of one label whose titles contradict each other are left out: the official labels join some variants.
+    Pairs of one label whose titles contradict each other are left out: official labels join some variants.
     """
     random = np.random.default_rng(seed)
     usable = [np.flatnonzero(~(each.same & each.clash)) for each in drawn]
@@ -329,7 +350,7 @@ def load_catalogue_reranker(settings: ShopeeExperiment, experiment: Path) -> Cat
     missing = [file for file in files if not file.is_file()]
     if missing:
         raise InputError(
-            f"{display_path(missing[0])} is missing: another version trained {settings.name}, or its labelled "
-            f"listings were too few; run 2_train_folds.py --experiment {settings.name} --again"
+            f"{display_path(missing[0])} is missing: another version trained {settings.name}, or its "
+            f"labelled listings were too few; run 2_train_folds.py --experiment {settings.name} --again"
         )
     return CatalogueReranker(settings.name, [load_booster(file) for file in files])

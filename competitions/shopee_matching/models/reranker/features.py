@@ -49,10 +49,14 @@ class PairFeatures:
         scores = {name: pairs.scores[name] for name in self.lists}
         self.neighbours = {"all": _neighbours(pairs, list(scores.values()), rows)}
         self.neighbours |= {name: _neighbours(pairs, [score], rows) for name, score in scores.items()}
-        self.titles = _TitleOverlap(listings.title, corpus) if with_titles else None
+        self.titles = _TitleOverlap(*map(self._spelled, (listings.title, corpus))) if with_titles else None
         _, same, counts = np.unique(listings.phash, return_inverse=True, return_counts=True)
         self.hash_count = counts[same]
         self.attributes = (attributes or AttributeTable(listings.title)) if with_titles else None
+
+    def _spelled(self, titles: Sequence[str]) -> list[str]:
+        """The titles whose words are compared."""
+        return list(titles)
 
     def names(self) -> list[str]:
         """Names of the features, in the columns' order."""
@@ -90,7 +94,7 @@ class PairFeatures:
 
 
 def _compared(table: dict[str, AnyArray]) -> Iterator[Column]:
-    """Agreement (1, 0 or -1) of amounts, packs, variants, model numbers; how many attributes agree, contradict."""
+    """Agreement (1, 0 or -1) of amounts, variants, model numbers; how many attributes agree, contradict."""
     agreement = np.stack(list(table.values()))
     yield "amounts", _overall(np.stack([table[name] for name in DIMENSIONS]))
     yield "variant", _overall(np.stack([table[name] for name in VARIANT_OF]))

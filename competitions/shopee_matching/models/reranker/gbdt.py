@@ -89,8 +89,8 @@ def probabilities(
     for booster in boosters:
         if booster.num_feature() != len(names := features.names()):
             raise InputError(
-                f"the reranker was trained with {booster.num_feature()} features, this version has {len(names)}: "
-                f"another version trained it; run 2_train_folds.py with --again"
+                f"the reranker was trained with {booster.num_feature()} features, this version has "
+                f"{len(names)}: another version trained it; run 2_train_folds.py with --again"
             )
     found = [
         np.mean([booster.predict(block) for booster in boosters], axis=0)
