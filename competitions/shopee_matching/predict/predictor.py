@@ -15,7 +15,7 @@ from common.base.paths import readable_folder
 from common.learn.arrays import Float32, Int32, Int64
 from common.run.run_record import record_hash, short_hash
 from common.run.trained import TrainedExperiment
-from competitions.shopee_matching.candidates.base import Retriever, build_retriever
+from competitions.shopee_matching.candidates.base import Gallery, Retriever, build_retriever
 from competitions.shopee_matching.candidates.embeddings import concatenated_embeddings
 from competitions.shopee_matching.candidates.knn import embedding_pairs
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs
@@ -39,6 +39,7 @@ from competitions.shopee_matching.predict.evidence import (
     usable_pictures,
 )
 from competitions.shopee_matching.predict.index import (
+    SPLIT,
     IndexUpdate,
     Warn,
     begin_update,
@@ -239,9 +240,10 @@ class ListingMatcher:
         self, update: IndexUpdate, retriever: Retriever, listings: Listings, distinct: Distinct
     ) -> Member:
         """The candidates of all listings by one retriever."""
-        gallery = replace(gallery_of(update, retriever, listings, distinct), corpus=self._corpus)
         if retriever.name in self._left_out or not retriever.fitted:
+            gallery = Gallery(listings, update.folder, SPLIT)
             return Member(retriever, gallery, no_pairs(retriever.name))
+        gallery = replace(gallery_of(update, retriever, listings, distinct), corpus=self._corpus)
         return Member(retriever, gallery, retriever.candidates(gallery, np.arange(len(listings))))
 
     def _concatenated(self, listings: Listings, members: list[Member]) -> CandidatePairs:
