@@ -99,8 +99,9 @@ def test_each_retriever_alone_matches_a_catalogue(
     listings.loc[0, "title"], listings.loc[1, "image"] = "N/A", None
     twin = listings.iloc[[5]].assign(posting_id="twin")
     listings = pd.concat([listings, twin], ignore_index=True)
+    told: list[str] = []
     for name in read_record(WorkPaths(copied_work).oof_record("champion")).experiment["parents"]:
-        table = load(name, work=copied_work).predict(listings, data / "test_images", tell=str)
+        table = load(name, work=copied_work).predict(listings, data / "test_images", tell=told.append)
         matches = table.set_index("posting_id").matches
         assert "twin" in matches[listings.posting_id[5]], name
         nothing = pd.DataFrame({"sku": [1, 2], "title": [None, "-"]})
