@@ -106,6 +106,6 @@ def test_each_retriever_alone_matches_a_catalogue(
         assert "twin" in matches[listings.posting_id[5]], name
         nothing = pd.DataFrame({"sku": [1, 2], "title": [None, "-"]})
         empty = load(name, work=copied_work).predict(
-            nothing, columns={"id": "sku", "title": "title"}, tell=str
+            nothing, columns={"id": "sku", "title": "title"}, tell=told.append
         )
         assert empty.matches.tolist() == [[], []], name
