@@ -18,7 +18,7 @@ from common.run.trained import TrainedExperiment
 from competitions.shopee_matching.candidates.base import Gallery, Retriever, build_retriever
 from competitions.shopee_matching.candidates.embeddings import concatenated_embeddings
 from competitions.shopee_matching.candidates.knn import embedding_pairs
-from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs
+from competitions.shopee_matching.candidates.pairs import CandidatePairs, concatenated, no_pairs
 from competitions.shopee_matching.data.availability import MAX_MATCHES
 from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.data.training_titles import training_titles
@@ -36,6 +36,7 @@ from competitions.shopee_matching.predict.evidence import (
     MAX_LISTED,
     Distinct,
     distinct_listings,
+    frequent_titles,
     usable_pictures,
 )
 from competitions.shopee_matching.predict.index import (
@@ -198,7 +199,7 @@ class ListingMatcher:
         _tell_of_gallery(update, usable, distinct, warn, tell)
         listings = distinct.taken(usable)
         attributes = None if "titles" in self.decision["unavailable"] else AttributeTable(listings.title)
-        pairs = self._candidates(update, listings, distinct, attributes)
+        pairs = self._candidates(update, listings, distinct, attributes, tell)
         seal_index(folder, self.model)
         pictures = float((listings.image_row >= 0).mean()) >= 0.5
         found = decide(pairs, self.rule, len(listings), attributes, pictures)
@@ -220,9 +221,17 @@ class ListingMatcher:
         return CatalogueMatches(update.listings, update.new, query, match, score, groups, with_image)
 
     def _candidates(
-        self, update: IndexUpdate, listings: Listings, distinct: Distinct, attributes: AttributeTable | None
+        self,
+        update: IndexUpdate,
+        listings: Listings,
+        distinct: Distinct,
+        attributes: AttributeTable | None,
+        tell: Warn,
     ) -> CandidatePairs:
-        members = [self._member(update, each, listings, distinct) for each in self.retrievers]
+        frequent, line = frequent_titles(listings)
+        if line is not None:
+            tell(line)
+        members = [self._member(update, each, listings, distinct, frequent) for each in self.retrievers]
         if self.settings.retriever is not None:
             return members[0].pairs
         if self.settings.fusion == "concat":
@@ -237,14 +246,23 @@ class ListingMatcher:
         )
 
     def _member(
-        self, update: IndexUpdate, retriever: Retriever, listings: Listings, distinct: Distinct
+        self,
+        update: IndexUpdate,
+        retriever: Retriever,
+        listings: Listings,
+        distinct: Distinct,
+        frequent: CandidatePairs,
     ) -> Member:
         """The candidates of all listings by one retriever."""
         if retriever.name in self._left_out or not retriever.fitted:
             gallery = Gallery(listings, update.folder, SPLIT)
             return Member(retriever, gallery, no_pairs(retriever.name))
         gallery = replace(gallery_of(update, retriever, listings, distinct), corpus=self._corpus)
-        return Member(retriever, gallery, retriever.candidates(gallery, np.arange(len(listings))))
+        pairs = retriever.candidates(gallery, np.arange(len(listings)))
+        if retriever.settings.reads == "titles" and len(frequent):
+            score = {retriever.name: frequent.scores["title"]}
+            pairs = concatenated([pairs, CandidatePairs(frequent.query, frequent.match, score)])
+        return Member(retriever, gallery, pairs)
 
     def _concatenated(self, listings: Listings, members: list[Member]) -> CandidatePairs:
         parts = [member.gallery.embeddings.models for member in members if member.gallery.embeddings]
