@@ -254,8 +254,8 @@ def frequent_titles(listings: Listings) -> tuple[CandidatePairs, str | None]:
         return pairs, None
     with_them = sum(len(rows[title]) for title in left_out)
     return pairs, (
-        f"{counted(len(left_out), 'title')} on more than {MAX_OF_TITLE} pictures ({left_out[0][:40]!r}) identify "
-        f"no product: {counted(with_them, 'listing')} matched by picture"
+        f"{counted(len(left_out), 'title')} on more than {MAX_OF_TITLE} pictures ({left_out[0][:40]!r}) "
+        f"identify no product: {counted(with_them, 'listing')} matched by picture"
     )
 
 

@@ -47,6 +47,7 @@ from competitions.shopee_matching.predict.index import (
     check_index,
     gallery_of,
     seal_index,
+    writable_index,
 )
 from competitions.shopee_matching.predict.wording import counted
 
@@ -148,19 +149,20 @@ class ListingMatcher:
         Raises
         ------
         InputError : a column, picture folder or index is missing, an id is empty or occurs twice, the index
-            is damaged or belongs to another model.
+            is damaged or belongs to another model, `save_index` holds something else than an index.
         """
         table = listings if isinstance(listings, pd.DataFrame) else Path(listings).expanduser()
         chosen = checked_columns(columns, "columns") if columns is not None else None
         catalogue = read_catalogue(table, chosen, images)
         older = readable_folder(Path(index), "the index") if index is not None else None
+        kept = writable_index(Path(save_index)) if save_index is not None else None
         with tempfile.TemporaryDirectory() as temp_dir:
             folder = Path(temp_dir) / "index"
             matches = self.match(
                 catalogue, folder, Path(temp_dir) / "new", older, lambda text: tell(f"warning: {text}"), tell
             )
-            if save_index is not None:
-                with atomic_folder(Path(save_index).expanduser().absolute()) as unfinished:
+            if kept is not None:
+                with atomic_folder(kept) as unfinished:
                     shutil.copytree(folder, unfinished, dirs_exist_ok=True)
         return matches.table()
 
