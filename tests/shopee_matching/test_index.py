@@ -118,6 +118,18 @@ def index(tmp_path: Path) -> Path:
     return folder
 
 
+def test_only_an_index_is_replaced(index: Path, tmp_path: Path) -> None:
+    assert writable_index(index) == index
+    assert writable_index(tmp_path / "new") == tmp_path / "new"
+    (tmp_path / "empty").mkdir()
+    assert writable_index(tmp_path / "empty") == tmp_path / "empty"
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    for kept in (tmp_path / "photos", tmp_path / "photos" / "a.jpg"):
+        with pytest.raises(InputError, match="give a new folder"):
+            writable_index(kept)
+
+
 @pytest.mark.parametrize(
     "name", ["listings.parquet", "pictures.parquet", "minilm_embeddings.npy", "index.json"]
 )
