@@ -101,7 +101,7 @@ def _check_fold(folder: Path, paths: WorkPaths) -> None:
     changed = [path for path in damaged_outputs(record, paths.work) if path.exists()]
     if changed:
         raise InputError(
-            f"{display_path(changed[0])}: cut short or changed since {SCRIPTS['train_folds']} wrote it; copy the "
-            "folder again, or delete it and train again"
+            f"{display_path(changed[0])}: cut short or changed since {SCRIPTS['train_folds']} wrote it; "
+            "copy the folder again, or delete it and train again"
         )
     _checked.add(key)

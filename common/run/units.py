@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from common.base.console import log
 from common.base.errors import InputError
-from common.base.paths import WorkPaths, default_work, display_path, is_sample_data, resume_dir_of
+from common.base.paths import WorkPaths, check_utf8, default_work, display_path, is_sample_data, resume_dir_of
 from common.run.competition import Competition
 from common.run.experiments import Experiment, Profile
 from common.run.flags import StageArgs, StageFlags
@@ -59,6 +59,7 @@ class StageRun:
         self.competition, self.stage, self.args, self.flags = competition, stage, args, flags
         self.method, self.pool = method, pool
         self.paths = WorkPaths((flags.work or default_work(self.competition.slug)).expanduser().absolute())
+        check_utf8(self.paths.work, "--work")
         self.made: set[Path] = set()
         """Records that this call wrote; the parents of an ensemble can share a unit of work."""
         self.verified: dict[str, str] = {}
