@@ -142,6 +142,23 @@ def test_words_that_are_titles(word: str) -> None:
     assert not is_null(word)
 
 
+def test_titles_of_web_exports(tmp_path: Path) -> None:
+    titles = [
+        "Tom &amp; Jerry &#39;mug&#39;",
+        "R&D kit & co;",
+        "\u200bTeh\u200b  celup\u00ad",
+        "\u200b",
+        "kopi\ntubruk",
+    ]
+    frame = pd.DataFrame({"sku": range(5), "name": titles})
+    expected = ["Tom & Jerry 'mug'", "R&D kit & co;", "Teh celup", "", "kopi tubruk"]
+    frame.to_csv(tmp_path / "shop.csv", index=False)
+    for source in (frame, tmp_path / "shop.csv"):
+        assert read_catalogue(source, COLUMNS).listings.title == expected
+    odd = pd.DataFrame({"sku": ["a\udc80"], "name": ["k\udc80pi"]})
+    assert read_catalogue(odd, COLUMNS).listings.title == ["k?pi"], "bytes that were never decoded"
+
+
 def test_null_words_are_missing_titles_and_counted(tmp_path: Path) -> None:
     table = write(tmp_path / "shop.csv", "sku,name\n1,nan\n2,NULL\n3,nan\n4,kopi\n5,\n")
     catalogue = read_catalogue(table, COLUMNS)

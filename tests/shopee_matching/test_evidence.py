@@ -8,8 +8,10 @@ from common.learn.arrays import UInt8
 from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.predict.evidence import (
     MAX_LISTED,
+    MAX_OF_TITLE,
     PictureFacts,
     distinct_listings,
+    frequent_titles,
     usable_pictures,
 )
 from competitions.shopee_matching.predict.index import picture_facts
@@ -137,6 +139,21 @@ def test_hashes_tell_pictures_apart_that_are_not_stored() -> None:
     assert distinct_listings(listings).repeated() == 3
     known = np.array([True, True, True, False])
     assert distinct_listings(listings, known).kind.tolist() == [0, 0, 1, 2]
+
+
+def test_frequent_titles_get_all_pairs_up_to_a_bound() -> None:
+    """60 photos of one title: more than the official 51, so the title retrievers leave it out."""
+    titles = ["Masker 3 ply isi 50"] * 60 + ["Kopi"] * 51 + [""] * 80
+    pairs, line = frequent_titles(gallery(titles, [""] * len(titles), list(range(len(titles)))))
+    assert line is None
+    assert np.bincount(pairs.query).tolist() == [59] * 60
+    assert pairs.match.max() == 59
+    assert (pairs.scores["title"] == 1).all()
+    titles = ["Aksesoris"] * (MAX_OF_TITLE + 1)
+    pairs, line = frequent_titles(gallery(titles, [""] * len(titles), list(range(len(titles)))))
+    assert len(pairs) == 0
+    assert line is not None
+    assert "'Aksesoris'" in line
 
 
 def test_kinds_do_not_depend_on_the_order_of_rows() -> None:

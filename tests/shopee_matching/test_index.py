@@ -13,7 +13,7 @@ from common.base.errors import InputError
 from common.base.paths import WorkPaths
 from competitions.shopee_matching import load
 from competitions.shopee_matching.predict.catalogue import read_catalogue
-from competitions.shopee_matching.predict.index import check_index, seal_index
+from competitions.shopee_matching.predict.index import check_index, seal_index, writable_index
 from competitions.shopee_matching.predict.predictor import CatalogueMatches, ListingMatcher
 
 SLUG = "shopee_matching"

@@ -142,14 +142,14 @@ def test_repetitions_placeholders_and_nothing_at_all(work: Path, tmp_path: Path)
     for words in (
         "semicolons, UTF-8 with BOM, 73 rows; id = 'SKU', title = 'Name', image = 'Photo'",
         "1 picture on listings with unlike titles ('x1.png')",
-        "59 listings of 73 repeat",
+        "repetitions: 59 of 73 listings",
         "8 listings with neither a title nor a usable picture",
     ):
         assert words in done.text, done.text
 
 
 def test_mistakes_end_in_one_line(work: Path, tmp_path: Path) -> None:
-    table = tmp_path / "shop.csv"
+    table = tmp_path / "faulty.csv"
     table.write_text("kode,nama\na,Kopi\nb,Teh\na,Susu\n")
     latin = tmp_path / "latin.csv"
     latin.write_bytes("kode;nama\na;Café\n".encode("cp1252"))
@@ -175,4 +175,4 @@ def test_mistakes_end_in_one_line(work: Path, tmp_path: Path) -> None:
     table.write_text("kode,nama\na,Kopi\n")
     done = run_stage(SLUG, 3, "--work", work, *own, *named, "--index", tmp_path)
     assert (done.code, "not an index" in done.text) == (2, True), done.text
-    assert not list((work / "champion").glob("catalogue/shop-*"))
+    assert not list((work / "champion").glob("catalogue/faulty-*"))

@@ -6,6 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,8 @@ NULL_TEXT = """
 """
 NULL_WORDS = frozenset(NULL_TEXT.split())
 """What stands for a missing cell in exports, in lower case and with `_` for a space."""
+ENTITY = re.compile("&(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
+NO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
 HASH = re.compile("[0-9a-fA-F]{16}")
 MIN_HASH_BITS = 8
 """A perceptual hash has about 32 of 64 bits set; one of a blank picture has nearly none or all of them."""
@@ -158,6 +161,18 @@ def read_catalogue(
     )
 
 
+def plain_text(title: str) -> str:
+    """A title without HTML entities, characters of no width, and line breaks."""
+    return " ".join(
+        ENTITY.sub(lambda found: unescape(found[0]), _encodable(title)).translate(NO_WIDTH).split()
+    )
+
+
+def _encodable(text: str) -> str:
+    """`text` with a question mark for what is no Unicode character (surrogates of undecoded bytes)."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def is_null(text: str) -> bool:
     """Whether a cell stands for a missing one: a null word, or no letter, digit or symbol in it."""
     plain = "_".join(unicodedata.normalize("NFKC", text).casefold().split())
@@ -179,7 +194,7 @@ def _default_columns(table: OwnTable, remedy: str) -> dict[str, str]:
 
 def _ids(table: OwnTable, cells: Sequence[str], column: str, row: str, remedy: str) -> list[str]:
     """Ids without outer spaces; InputError when one is empty or occurs twice."""
-    ids = [cell.strip() for cell in cells]
+    ids = [_encodable(cell.strip()) for cell in cells]
     empty = [line for line, name in zip(table.lines, ids, strict=True) if not name]
     if empty:
         raise InputError(
@@ -202,7 +217,7 @@ def _titles(cells: Sequence[str]) -> tuple[list[str], list[tuple[str, int]]]:
     """Decoded titles, empty where a null word is in the cell; and the most frequent null words."""
     titles, words = [], Counter[str]()
     for cell in cells:
-        title = " ".join(decode_title(cell).split())
+        title = plain_text(decode_title(cell))
         if title and is_null(title):
             words[title] += 1
             title = ""

@@ -6,6 +6,7 @@ Both are judged over the whole gallery, so an index that grew in rounds is treat
 import hashlib
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from common.learn.arrays import AnyArray, Bools, Float32, Int32, Int64, UInt64
+from competitions.shopee_matching.candidates.pairs import CandidatePairs, sorted_pairs
+from competitions.shopee_matching.data.availability import MAX_MATCHES
 from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.predict.wording import counted
 
@@ -30,6 +33,7 @@ a cosine (TF-IDF of character 3- and 4-grams) above 0.05. On 17,112 labelled lis
 two of the 545 pictures with three titles or more."""
 MAX_TITLES = 80
 """Of one picture that are compared; more are thinned out evenly."""
+MAX_OF_TITLE = 300
 MAX_LISTED = 500
 """Matches of one listing that are listed; exact repetitions alone can be thousands."""
 
@@ -216,6 +220,43 @@ def distinct_listings(listings: Listings, known_hash: Bools | None = None) -> Di
             rows.append(row)
         kind[row] = place
     return Distinct(np.array(rows, dtype=np.int64), kind)
+
+
+def frequent_titles(listings: Listings) -> tuple[CandidatePairs, str | None]:
+    """Candidates among distinct listings of one title that is too frequent for the title retrievers.
+
+    In the official data a title on more than 51 listings identifies no product. In a catalogue it may: many
+    sellers of one product with photos of their own. All pairs become candidates, with score 1, up to 300
+    listings of one title; a more frequent one is left to the pictures.
+
+    Returns
+    -------
+    The pairs, with one score called `title`, and a line on titles that are left out.
+    """
+    counts = Counter(listings.title)
+    frequent = {title for title, count in counts.items() if count > MAX_MATCHES and title}
+    rows: dict[str, list[int]] = {title: [] for title in frequent}
+    for row, title in enumerate(listings.title):
+        if title in frequent:
+            rows[title].append(row)
+    left_out = [title for title in rows if len(rows[title]) > MAX_OF_TITLE]
+    query, match = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
+    for members in rows.values():
+        if len(members) <= MAX_OF_TITLE:
+            one, other = np.nonzero(~np.eye(len(members), dtype=bool))
+            query.append(np.array(members)[one])
+            match.append(np.array(members)[other])
+    number = sum(len(part) for part in query)
+    pairs = sorted_pairs(
+        np.concatenate(query), np.concatenate(match), np.ones(number, dtype=np.float32), "title"
+    )
+    if not left_out:
+        return pairs, None
+    with_them = sum(len(rows[title]) for title in left_out)
+    return pairs, (
+        f"{counted(len(left_out), 'title')} on more than {MAX_OF_TITLE} pictures ({left_out[0][:40]!r}) "
+        f"identify no product: {counted(with_them, 'listing')} matched by picture"
+    )
 
 
 def taken(listings: Listings, rows: Int64) -> Listings:

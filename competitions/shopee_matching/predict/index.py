@@ -112,6 +112,14 @@ def check_index(folder: Path, model: str) -> None:
         raise InputError(f"{display_path(about)}: damaged; {again}")
 
 
+def writable_index(folder: Path) -> Path:
+    """`folder` as an absolute path; InputError when it holds something else than an index, which stays."""
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not (folder / ABOUT).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{display_path(folder)}: is there and is no index; give a new folder for the index")
+    return folder
+
+
 def seal_index(folder: Path, model: str) -> None:
     """Write what `check_index` checks: version, model, size and SHA-256 of each file."""
     files = {

@@ -15,10 +15,10 @@ from common.base.paths import readable_folder
 from common.learn.arrays import Float32, Int32, Int64
 from common.run.run_record import record_hash, short_hash
 from common.run.trained import TrainedExperiment
-from competitions.shopee_matching.candidates.base import Retriever, build_retriever
+from competitions.shopee_matching.candidates.base import Gallery, Retriever, build_retriever
 from competitions.shopee_matching.candidates.embeddings import concatenated_embeddings
 from competitions.shopee_matching.candidates.knn import embedding_pairs
-from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs
+from competitions.shopee_matching.candidates.pairs import CandidatePairs, concatenated, no_pairs
 from competitions.shopee_matching.data.availability import MAX_MATCHES
 from competitions.shopee_matching.data.listings import Listings
 from competitions.shopee_matching.data.training_titles import training_titles
@@ -36,15 +36,18 @@ from competitions.shopee_matching.predict.evidence import (
     MAX_LISTED,
     Distinct,
     distinct_listings,
+    frequent_titles,
     usable_pictures,
 )
 from competitions.shopee_matching.predict.index import (
+    SPLIT,
     IndexUpdate,
     Warn,
     begin_update,
     check_index,
     gallery_of,
     seal_index,
+    writable_index,
 )
 from competitions.shopee_matching.predict.wording import counted
 
@@ -146,19 +149,20 @@ class ListingMatcher:
         Raises
         ------
         InputError : a column, picture folder or index is missing, an id is empty or occurs twice, the index
-            is damaged or belongs to another model.
+            is damaged or belongs to another model, `save_index` holds something else than an index.
         """
         table = listings if isinstance(listings, pd.DataFrame) else Path(listings).expanduser()
         chosen = checked_columns(columns, "columns") if columns is not None else None
         catalogue = read_catalogue(table, chosen, images)
         older = readable_folder(Path(index), "the index") if index is not None else None
+        kept = writable_index(Path(save_index)) if save_index is not None else None
         with tempfile.TemporaryDirectory() as temp_dir:
             folder = Path(temp_dir) / "index"
             matches = self.match(
                 catalogue, folder, Path(temp_dir) / "new", older, lambda text: tell(f"warning: {text}"), tell
             )
-            if save_index is not None:
-                with atomic_folder(Path(save_index).expanduser().absolute()) as unfinished:
+            if kept is not None:
+                with atomic_folder(kept) as unfinished:
                     shutil.copytree(folder, unfinished, dirs_exist_ok=True)
         return matches.table()
 
@@ -197,7 +201,7 @@ class ListingMatcher:
         _tell_of_gallery(update, usable, distinct, warn, tell)
         listings = distinct.taken(usable)
         attributes = None if "titles" in self.decision["unavailable"] else AttributeTable(listings.title)
-        pairs = self._candidates(update, listings, distinct, attributes)
+        pairs = self._candidates(update, listings, distinct, attributes, tell)
         seal_index(folder, self.model)
         pictures = float((listings.image_row >= 0).mean()) >= 0.5
         found = decide(pairs, self.rule, len(listings), attributes, pictures)
@@ -219,9 +223,17 @@ class ListingMatcher:
         return CatalogueMatches(update.listings, update.new, query, match, score, groups, with_image)
 
     def _candidates(
-        self, update: IndexUpdate, listings: Listings, distinct: Distinct, attributes: AttributeTable | None
+        self,
+        update: IndexUpdate,
+        listings: Listings,
+        distinct: Distinct,
+        attributes: AttributeTable | None,
+        tell: Warn,
     ) -> CandidatePairs:
-        members = [self._member(update, each, listings, distinct) for each in self.retrievers]
+        frequent, line = frequent_titles(listings)
+        if line is not None:
+            tell(line)
+        members = [self._member(update, each, listings, distinct, frequent) for each in self.retrievers]
         if self.settings.retriever is not None:
             return members[0].pairs
         if self.settings.fusion == "concat":
@@ -236,13 +248,23 @@ class ListingMatcher:
         )
 
     def _member(
-        self, update: IndexUpdate, retriever: Retriever, listings: Listings, distinct: Distinct
+        self,
+        update: IndexUpdate,
+        retriever: Retriever,
+        listings: Listings,
+        distinct: Distinct,
+        frequent: CandidatePairs,
     ) -> Member:
         """The candidates of all listings by one retriever."""
-        gallery = replace(gallery_of(update, retriever, listings, distinct), corpus=self._corpus)
         if retriever.name in self._left_out or not retriever.fitted:
+            gallery = Gallery(listings, update.folder, SPLIT)
             return Member(retriever, gallery, no_pairs(retriever.name))
-        return Member(retriever, gallery, retriever.candidates(gallery, np.arange(len(listings))))
+        gallery = replace(gallery_of(update, retriever, listings, distinct), corpus=self._corpus)
+        pairs = retriever.candidates(gallery, np.arange(len(listings)))
+        if retriever.settings.reads == "titles" and len(frequent):
+            score = {retriever.name: frequent.scores["title"]}
+            pairs = concatenated([pairs, CandidatePairs(frequent.query, frequent.match, score)])
+        return Member(retriever, gallery, pairs)
 
     def _concatenated(self, listings: Listings, members: list[Member]) -> CandidatePairs:
         parts = [member.gallery.embeddings.models for member in members if member.gallery.embeddings]
@@ -266,8 +288,8 @@ def _tell_of_gallery(
         tell(f"gallery: {counted(len(update.new), 'new listing')} and {known:,} of the index")
     if distinct.repeated():
         tell(
-            f"{counted(distinct.repeated(), 'listing')} of {len(usable):,} repeat the title and picture "
-            f"of another one, and match it"
+            f"repetitions: {distinct.repeated():,} of {len(usable):,} listings have the title and picture of "
+            f"another one (or its title, both without a picture), and match it"
         )
     nothing = sum(not usable.title[row] and usable.image_row[row] < 0 for row in update.new.tolist())
     if nothing:
