@@ -39,8 +39,8 @@ def pixel_features(layers: UInt8, scale: Float32, scene_medians: bool = True) ->
     ----------
     layers : (3, height + 2 PADDING, width + 2 PADDING) uint8: VV, VH, permanent water (0 or 1).
     scale : (2, 2), median and spread of VV and VH in the scene.
-    scene_medians : whether backscatter is compared with the medians of the scene; otherwise with the brightest
-        ground around each pixel.
+    scene_medians : whether backscatter is compared with the medians of the scene; otherwise with the
+        brightest ground around each pixel.
 
     Returns
     -------
