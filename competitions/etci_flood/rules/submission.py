@@ -32,7 +32,7 @@ _BROKEN = (
     OSError, struct.error,
 )  # fmt: skip
 MAX_HEADER = 10_000
-"""Bytes of an array's header that are read; that of a submission has some hundred."""
+"""Size of an array's header that is read; that of a submission has some hundred bytes."""
 
 
 def write_archive(path: Path, masks: AnyArray) -> None:
