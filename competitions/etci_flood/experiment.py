@@ -126,7 +126,8 @@ class PixelLgbmSettings(Settings):
     pixels_per_tile: Positive = 3000
     """Pixels sampled at random from each training tile, on average."""
     scene_medians: bool = True
-    """Whether VV and VH relative to their medians in the whole scene are features."""
+    """Whether VV and VH relative to their medians in the whole scene are features; otherwise relative to the
+    brightest ground around the pixel, which a raster of any extent has."""
     scene_balance: Fraction = 0.0
     """0: equally many pixels of each tile. 1: equally many pixels of each scene, however few tiles it has."""
 

@@ -56,7 +56,7 @@ class PixelModel:
 
     def __init__(self, booster: lightgbm.Booster) -> None:
         self.booster = booster
-        self.names = feature_names(scene_medians=booster.num_feature() == len(feature_names()))
+        self.scene_medians = booster.num_feature() == len(feature_names(scene_medians=True))
 
     @classmethod
     def load(cls, file: Path) -> "PixelModel":
@@ -74,7 +74,7 @@ class PixelModel:
         return np.stack([self._probability_of_tile(*tile) for tile in zip(layers, scale, strict=True)])
 
     def _probability_of_tile(self, layers: UInt8, scale: Float32) -> Float32:
-        features = pixel_features(layers, scale, self.names)
+        features = pixel_features(layers, scale, self.scene_medians)
         height, width, number = features.shape
         flat = self.booster.predict(
             features.reshape(-1, number),  # one row per pixel
@@ -143,7 +143,7 @@ def sample_pixels(
             seen, labels = layers, arrays.flood[row]
             if copy:
                 seen, labels = _changed_tile(layers, labels, domain, generator)
-            of_tile = pixel_features(seen, scale[place], names)
+            of_tile = pixel_features(seen, scale[place], settings.scene_medians)
             of_tile = of_tile.reshape(-1, of_tile.shape[-1])  # (256 x 256, features)
             chosen = generator.choice(len(of_tile), number, replace=False)
             start, end = end, end + number
