@@ -268,15 +268,14 @@ def _layers(
     bands = bands_of(datasets, files)
     wanted = None if asked is None else parse_bands(asked)
     unnamed = wanted is None and len(bands) == 2 and not any(polarisation_of(band.name) for band in bands)
-    hint = _brighter(datasets, bands) if unnamed else ""
-    chosen = choose_bands(bands, wanted, hint)
+    chosen = choose_bands(bands, wanted, _brighter(datasets, bands) if unnamed else 0)
     by_file = dict(zip(files, datasets, strict=True))
     left_out = f", not used: {band_list(bands, chosen)}" if len(bands) > 2 else ""
     return [(by_file[band.file], band) for band in chosen], left_out
 
 
-def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> str:
-    """A hint on which of two bands without names is VV."""
+def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> int:
+    """The brighter one of two bands, 1 or 2; 0 where it cannot be told."""
     small = []
     for dataset, band in zip(datasets if len(datasets) == 2 else [datasets[0]] * 2, bands, strict=True):
         shape = (min(dataset.height, 256), min(dataset.width, 256))
@@ -284,15 +283,11 @@ def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> str:
             values = dataset.read(band.index, out_shape=shape, masked=True)
         small.append(np.abs(values) if np.iscomplexobj(values) else values)
     if small[0].shape != small[1].shape:
-        return ""
+        return 0
     values = np.ma.filled(np.ma.stack(small).astype(np.float64), np.nan)
     known = (np.isfinite(values) & (values != 0) & (np.abs(values) < 1000)).all(axis=0)
-    if not known.any():
-        return ""
-    first, second = (float(np.median(band[known])) for band in values)
-    if first == second:
-        return ""
-    return f" (band {1 if first > second else 2} is brighter, as VV mostly is)"
+    first, second = (float(np.median(band[known])) if known.any() else 0.0 for band in values)
+    return 0 if first == second else 1 if first > second else 2
 
 
 def _fit(first: Any, second: Any) -> bool:
