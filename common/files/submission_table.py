@@ -1,6 +1,7 @@
 """Checks that every official CSV submission shares: header, ids, order."""
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,8 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 
 EXAMPLES = 3
+MAX_BYTES, MAX_LINES = 512 << 20, 2_000_000
+"""Several times what the largest official submission has; more is no submission, and would fill the memory."""
 LONGEST_NUMBER = 60
 NUMBER = re.compile(
     r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE | re.ASCII
@@ -32,10 +35,13 @@ def read_submission_table(path: Path, header: Sequence[str]) -> tuple[list[list[
     if not path.is_file():
         raise InputError(f"{display_path(path)}: no such submission file")
     try:
+        if path.stat().st_size > MAX_BYTES:
+            return [], [f"the file has more than {MAX_BYTES >> 20} MB; no submission is that large"]
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [
-                (number, row) for number, row in enumerate(csv.reader(file, strict=True), start=1) if row
-            ]
+            numbered = enumerate(csv.reader(file, strict=True), start=1)
+            lines = [(number, row) for number, row in itertools.islice(numbered, MAX_LINES) if row]
+            if next(numbered, None) is not None:
+                return [], [f"the file has more than {MAX_LINES:,} lines; no submission is that long"]
     except UnicodeDecodeError:
         return [], ["the file is not UTF-8 text; expected a CSV file"]
     except csv.Error as fault:
