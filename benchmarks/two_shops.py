@@ -133,9 +133,10 @@ def draw_things(products: int, random: np.random.Generator) -> list[Thing]:
         own = tuple(
             str(each) for each in random.choice(features, size=int(random.integers(1, 4)), replace=False)
         )
+        between = int(random.choice([1, 2, 5, 10, 100]))
         for member in range(size):
             colour = COLOURS[colours[member]] if by_colour or random.random() < 0.3 else None
-            step = 0 if by_colour else member * int(random.choice([1, 2, 5, 10, 100]))
+            step = 0 if by_colour else member * between
             code = f"{letters}{number + step}{ending}" + (
                 colour[1 + int(random.random() < 0.5)] if colour else ""
             )

@@ -102,7 +102,7 @@ class StageRun:
             profile = cast(Profile, flags.profile or "full")
             settings = competition.experiment(flags.experiment, profile, flags.overrides)
             seed = DEFAULT_SEED if flags.seed is None else flags.seed
-        hashes |= {label: hash_path(path) for label, path in asked.files.items()}
+        hashes |= asked.hashes | {label: hash_path(path) for label, path in asked.files.items()}
         paths = self.paths
         record_path = paths.experiment(settings.name) / f"{asked.name}.run.json"
         decisive = [settings.model_dump(exclude=set(settings.DESCRIPTIVE)), asked.options]
@@ -125,7 +125,8 @@ class StageRun:
                 resume_dir,
             )
             result = asked.predict(job)
-            about = _About("own_data", settings, profile, None, seed, next(iter(asked.files.values())))
+            source = asked.source or next(iter(asked.files.values()))
+            about = _About("own_data", settings, profile, None, seed, source)
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             record = record.model_copy(update={"understood": job.understood_lines})
             write_record(record_path, record)

@@ -13,6 +13,7 @@ from common.run.job import Job, Result
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES, PAST_MINUTES, BarFile, find_bar_file
 from competitions.bit_trader.data.folds import held_out_sets
 from competitions.bit_trader.data.windows import (
+    check_joined,
     draw_fold_orders,
     open_windows,
     processed_files,
@@ -52,6 +53,7 @@ def preprocess(job: BitTraderJob) -> Result:
         for repair in file.repairs:
             job.warn(repair)
     _check_samples(job.data, train, future, test)
+    check_joined(job.data, train.sample_id, np.load(train_x, mmap_mode="r"), np.load(train_y, mmap_mode="r"))
     write_samples(
         train_list, train.sample_id, train.coin_index, draw_fold_orders(len(train.sample_id), job.seed)
     )

@@ -11,6 +11,7 @@ from common.run.job import Job, Result
 from competitions.etci_flood.data.folds import NO_FOLD, fold_columns, training_and_held_out
 from competitions.etci_flood.data.layout import PHASE_1, find_tiles
 from competitions.etci_flood.data.tiles import TABLE, open_tile_arrays, typical_scale, write_tile_arrays
+from competitions.etci_flood.decision.anchors import fit_anchors
 from competitions.etci_flood.decision.out_of_fold import count_out_of_fold, evaluate_oof, scene_lines
 from competitions.etci_flood.decision.thresholds import threshold_of
 from competitions.etci_flood.experiment import FloodExperiment
@@ -61,7 +62,9 @@ def pool_folds(job: Job[FloodExperiment]) -> Result:
     arrays = open_tile_arrays(job.processed)
     pooled = evaluate_oof(count_out_of_fold(arrays, job.fold_folders), job.seed)
     decision = pooled.decision | model_kind(job.settings).tune(job, arrays)
-    decision["image_scale"] = typical_scale(arrays).tolist()  # for rasters of one's own
+    # For rasters of one's own.
+    decision["image_scale"] = typical_scale(arrays).tolist()
+    decision["backscatter_anchors"] = fit_anchors(arrays)
 
     folder = job.paths.experiment(job.settings.name)
     scenes, thresholds = folder / "oof_scenes.csv", folder / "oof_thresholds.csv"

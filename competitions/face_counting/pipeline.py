@@ -82,7 +82,9 @@ def train_fold(job: FaceJob) -> Result:
     seed_everything(seed)
     images = TrainingImages(stored.where(~out), settings.input, settings.augmentation, seed)
     network = build_detector(settings.detector, images.face_sides())
-    loaded = load_pretrained(network, settings.detector, job.stage_args.weights)
+    loaded = load_pretrained(
+        network, settings.detector, job.stage_args.weights, trains=settings.training.epochs > 0
+    )
     network, history = train_detector(network, images, settings.training, seed, job.resume_dir, device, what)
 
     validation = stored.where(out)

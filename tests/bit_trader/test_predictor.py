@@ -10,7 +10,7 @@ import pytest
 
 from common.base.errors import InputError
 from competitions.bit_trader import load
-from competitions.bit_trader.predict.klines import KLINE_COLUMNS
+from competitions.bit_trader.predict.kline_columns import KLINE_COLUMNS
 from tests.bit_trader.small_market import kline_table
 
 COLUMNS = [
@@ -21,6 +21,7 @@ COLUMNS = [
     "sale_time",
     "best_expected_minute",
     "expected_net_gain",
+    "skipped",
     "growth",
 ]
 
@@ -85,12 +86,14 @@ def test_faults_are_one_clear_line(alone: Path, klines: Path, tmp_path: Path) ->
     model = load("champion", alone)
     frame = pd.read_csv(klines, header=None, names=list(KLINE_COLUMNS))
     for broken, words in (
-        (frame.drop(columns="volume"), "column 'volume' is missing"),
+        (frame.drop(columns="volume"), "column is missing: volume"),
+        (frame.drop(columns="close"), "column 'close' is missing"),
         (frame.astype({"close": object}).assign(close="dear"), "row 0: close is 'dear'"),
-        (frame.assign(open_time=np.nan), "row 0: open_time is 'nan'"),
-        (frame.assign(open=np.nan), "open is nan"),
+        (frame.assign(open_time=np.nan), "row 0: open_time is empty"),
+        (frame.assign(open=np.nan), "row 0: open is empty"),
+        (frame.rename(columns={"high": "low", "low": "high"}), "row 0: open 100 is above high"),
         (frame[:1000], "no 1380 minutes in a row"),
-        (frame[:0], "no milliseconds"),
+        (frame[:0], "holds no row"),
     ):
         with pytest.raises(InputError, match=words):
             model.predict(broken)
@@ -106,8 +109,8 @@ def test_faults_are_one_clear_line(alone: Path, klines: Path, tmp_path: Path) ->
     ("damage", "words"),
     [
         (lambda file: file.unlink(), "is missing: run 2_train_folds"),
-        (lambda file: file.write_bytes(file.read_bytes()[:5000]), "holds no LightGBM models"),
-        (lambda file: file.write_text('{"30": "tree"}'), "holds no LightGBM models"),
+        (lambda file: file.write_bytes(file.read_bytes()[:5000]), "cut short or changed"),
+        (lambda file: file.write_text('{"30": "tree"}'), "cut short or changed"),
         (lambda file: shutil.rmtree(file.parent), "fold1 is missing: run 2_train_folds"),
     ],
 )

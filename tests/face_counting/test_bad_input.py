@@ -10,6 +10,7 @@ import pytest
 
 from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
+from tests.conftest import written_files
 
 Command = Callable[..., tuple[int, str]]
 
@@ -86,9 +87,7 @@ def test_broken_data_end_in_one_line_and_leave_nothing(
     assert len(error) == 1
     assert all(word in error[0] for word in words), error[0]
     assert "Traceback" not in text
-    assert [
-        path for path in (tmp_path / "work").rglob("*") if path.is_file() and path.suffix != ".lock"
-    ] == []
+    assert written_files(tmp_path / "work") == []
 
 
 def test_faults_that_do_not_stop_the_run_are_warnings(stage: Command, data: Path, tmp_path: Path) -> None:

@@ -115,6 +115,7 @@ def test_ounces_are_fluid_or_weight() -> None:
         ("Panasonic KX1200 phone", "Battery for Panasonic KX1200"),
         ("Case untuk Oppo A5 polos", "Case untuk Oppo A9 polos"),
         ("Tempered glass Y12", "Softcase Y12"),
+        ("Printer Epson L3110", "Epson 003 tinta L3110 hitam"),
         ("Realme 8 4/64GB", "Realme 8 6/128GB"),
         ("Mi goreng 85g karton isi 40", "Mi goreng 85g"),
         ("Bohlam 9 watt", "Bohlam 9 watt paket 3 pcs"),

@@ -82,10 +82,8 @@ def test_a_decision_of_an_earlier_version_keeps_its_thresholds_above_zero() -> N
 
 
 def test_pools_from_fifty_listings_on() -> None:
-    sizes = pool_sizes(17_112)
-    assert sizes[0] >= 50
-    assert sizes[0] < 100
-    assert sizes[-1] == 17_112
+    assert pool_sizes(17_112) == [50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 17_112]
+    assert pool_sizes(30) == [30]
     groups = np.repeat(np.arange(400), 3)
     rows = drawn_rows(groups, np.arange(len(groups)), 100, np.random.default_rng(0))
     assert 95 <= len(rows) <= 105

@@ -15,7 +15,7 @@ from common.learn.arrays import Bools, Float32, Float64, Floats, Int32, Int64
 from common.run.experiments import Settings
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, restricted
 from competitions.shopee_matching.decision.grouping import group_pairs
-from competitions.shopee_matching.decision.match_rule import LOWEST, SLACK
+from competitions.shopee_matching.decision.match_rule import LEAST_SHARE, LOWEST, SLACK
 from competitions.shopee_matching.models.attributes.titles import AttributeTable
 
 SMALLEST_POOL = 50
@@ -154,13 +154,13 @@ def _key(query: Int32, match: Int32) -> Int64:
 
 
 def pool_sizes(rows: int) -> list[int]:
-    """Sizes of the pools to measure: `rows`, halved down to about 50."""
+    """Sizes of the pools to measure: 50, doubled while it is below `rows`, and `rows` itself."""
     sizes = []
-    size = rows
-    while size >= SMALLEST_POOL:
+    size = SMALLEST_POOL
+    while size < rows / np.sqrt(2):
         sizes.append(size)
-        size //= 2
-    return sizes[::-1] or [rows]
+        size *= 2
+    return [*sizes, rows]
 
 
 def draws_of(size: int) -> int:
@@ -214,6 +214,9 @@ def pools_of_pairs(
 def tune_catalogue_rule(pools: Mapping[int, Sequence[Pool]], start: dict[str, float]) -> CatalogueRule:
     """Thresholds of the highest F1 at each size; over the sizes they do not fall.
 
+    A small pool of the labelled listings holds goods of all kinds, a small shop often goods of one kind. So
+    no threshold is below half of that of the largest pools.
+
     Parameters
     ----------
     pools : size -> drawn catalogues of that size, with scores that did not see their products.
@@ -240,16 +243,11 @@ def tune_catalogue_rule(pools: Mapping[int, Sequence[Pool]], start: dict[str, fl
             chosen[name] = _best_threshold(pools[size], chosen, name)
         for name, value in chosen.items():
             found[name].append(value)
-    weights = np.ones(len(sizes))
-    rising = {
-        name: [
-            float(value)
-            for value in IsotonicRegression(y_min=LOWEST, y_max=1.0)
-            .fit(np.log(sizes), values, weights)
-            .predict(np.log(sizes))
-        ]
-        for name, values in found.items()
-    }
+    logs = np.log(sizes)
+    rising = {}
+    for name, values in found.items():
+        smooth = IsotonicRegression(y_min=LOWEST, y_max=1.0).fit(logs, values).predict(logs)
+        rising[name] = [float(value) for value in np.maximum(smooth, LEAST_SHARE * smooth[-1])]
     return CatalogueRule(sizes=sizes, thresholds=rising)
 
 

@@ -17,6 +17,7 @@ from competitions.shopee_matching.models.attributes.amounts import Amount, amoun
 from competitions.shopee_matching.models.attributes.words import (
     ACCESSORIES,
     COLOURS,
+    DEVICES,
     NUMBERED_STOP,
     OF_A_DEVICE,
     SHOE_WORDS,
@@ -68,6 +69,7 @@ class Attributes:
     accessories: frozenset[str] = frozenset()
     for_codes: frozenset[str] = frozenset()
     """Model numbers of the device that it is for: `battery for KX-TG6700B`."""
+    devices: frozenset[str] = frozenset()
     heads: frozenset[str] = frozenset()
     """Accessories that the title is about: among its first words, or before `for`."""
     packs: frozenset[float] = frozenset()
@@ -103,6 +105,7 @@ def read_attributes(title: str) -> Attributes:
         number_sizes=frozenset(numbers),
         accessories=_named(names, pairs, ACCESSORIES),
         for_codes=for_codes,
+        devices=DEVICES & set(names),
         heads=_heads(names),
         packs=frozenset(each.value for each in found if each.dimension == "count" and _is_pack(text, each)),
     )
@@ -334,7 +337,8 @@ def _accessories(one: Attributes, other: Attributes) -> int:
     for mine, theirs in ((one, other), (other, one)):
         if mine.for_codes and not theirs.for_codes and codes_agree(mine.for_codes, theirs.codes):
             return -1
-    if not (one.heads ^ other.heads) & OF_A_DEVICE:
+    part, whole = (one, other) if one.heads else (other, one)
+    if whole.accessories or not (part.heads & OF_A_DEVICE or (part.heads and whole.devices)):
         return 0
     device = codes_agree(one.codes, other.codes) or any(
         one.numbered[word] & other.numbered[word] for word in one.numbered.keys() & other.numbered.keys()
@@ -373,6 +377,7 @@ _PARTS: dict[str, Callable[[Attributes], object]] = {
     "accessory": lambda each: (
         each.accessories,
         each.heads,
+        each.devices,
         each.codes,
         each.for_codes,
         tuple(sorted(each.numbered.items())),

@@ -98,6 +98,9 @@ ACCESSORIES = _canonical(
 )
 OF_A_DEVICE = frozenset({"case", "glass", "charger", "cable", "strap", "cover", "bag", "battery"})
 """Accessories that are sold for a device whose name they carry."""
+DEVICES = frozenset({"printer", "kamera", "camera", "telephone", "handphone", "smartphone", "laptop",
+    "notebook", "proyektor", "projector", "televisi", "television", "tv"})  # fmt: skip
+"""Words for devices: a title with one and without an accessory is about the device."""
 SIZE_WORDS = ("size", "ukuran", "uk", "sz", "nomor", "nomer")
 SHOE_WORDS = frozenset({ "sepatu", "sandal", "shoes", "shoe", "sneaker", "sneakers", "boot",
     "boots", "flatshoes", "slip", "heels", "wedges", "sendal", "footwear", })  # fmt: skip
