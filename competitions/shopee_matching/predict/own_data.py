@@ -78,7 +78,7 @@ def requested(args: argparse.Namespace) -> OwnData | None:
 
 def _pictures_read(args: argparse.Namespace, table: Path) -> list[tuple[str, int, int]]:
     """Name, size and time of modification of the pictures that the table names; no folder is walked."""
-    from competitions.shopee_matching.predict.match_catalogue import catalogue_of
+    from competitions.shopee_matching.predict.catalogue import catalogue_of
 
     files = catalogue_of(args, table).pictures.files
     states = {name: file.stat() for name, file in sorted(files.items())}
