@@ -76,7 +76,7 @@ class Attributes:
     """Counts of whole packs: `pack of 2`, `24 x 200 ml`."""
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=50_000)
 def read_attributes(title: str) -> Attributes:
     """The attributes that a title names."""
     text = prepared(title)
@@ -111,7 +111,7 @@ def read_attributes(title: str) -> Attributes:
     )
 
 
-@lru_cache(maxsize=200_000)
+@lru_cache(maxsize=50_000)
 def canonical_title(title: str) -> str:
     """The title in lower case with one spelling of amounts, model numbers, colours and variants.
 
