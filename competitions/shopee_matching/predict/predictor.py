@@ -215,9 +215,10 @@ class ListingMatcher:
         full = int((np.bincount(query, minlength=1) >= MAX_MATCHES - 1).sum())
         query, match, score, cut = distinct.expanded(query, match, score)
         if full or cut.any():
+            many = counted(max(full, int(cut.sum())), "listing")
             tell(
-                f"{counted(full + int(cut.sum()), 'listing')} of {MAX_MATCHES - 1} matches or more: "
-                f"pairs hold the best of those (at most {MAX_LISTED}), groups all"
+                f"{many} with {MAX_MATCHES - 1} matches or more: pairs may lack some of theirs (at most "
+                f"{MAX_LISTED} are listed), groups do not"
             )
         with_image = float((usable.image_row[update.new] >= 0).mean())
         return CatalogueMatches(update.listings, update.new, query, match, score, groups, with_image)

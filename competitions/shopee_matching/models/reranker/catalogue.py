@@ -45,7 +45,7 @@ CODED, FAMILIES = 0.35, 0.6
 """Share of the products whose titles get a model number, as in shops of other goods, and of those that become
 two models of one family."""
 CHANGED, REWRITTEN = 0.2, 0.2
-"""Shares of the titles that become those of another product, and that are written anew from a twin's."""
+"""Shares of the titles that become those of another product, and that are rewritten from a twin's title."""
 RARE_SHARE, MOST_TITLES = 0.02, 3
 """A word of more than 2 % of the titles, or of more than three, names no product by itself."""
 WITHOUT_PICTURES, WITHOUT_TITLES = 0.5, 0.1
@@ -125,6 +125,7 @@ class Drawn:
     """A drawn catalogue with the candidates of all parents."""
 
     size: int
+    """Its listings."""
     features: CatalogueFeatures
     same: Bools
     clash: Bools
@@ -174,7 +175,8 @@ def drawn_catalogues(
                 ]
                 own = _subset(whole, kept)
                 if not words:
-                    own = replace(own, title=[""] * len(kept))
+                    # A title that nobody sees makes no other product.
+                    own = replace(own, title=[""] * len(kept), label_group=listings.label_group[kept])
                 if not pictures:
                     own = replace(own, phash=random.integers(0, 2**64, len(kept), dtype=np.uint64))
                 pairs = fused_candidates(settings, members, None)
@@ -189,7 +191,7 @@ def drawn_catalogues(
                     else np.zeros(len(pairs), dtype=bool)
                 )
                 same = own.label_group[pairs.query] == own.label_group[pairs.match]
-                yield Drawn(size, features, same, clash, own.label_group, words, pictures)
+                yield Drawn(len(kept), features, same, clash, own.label_group, words, pictures)
 
 
 def names_a_product(titles: Sequence[str]) -> Bools:
