@@ -167,6 +167,18 @@ def test_the_map_is_a_cog_with_what_qgis_shows(tmp_path: Path) -> None:
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["flood.tif", "s1.tif"]
 
 
+def test_the_raster_itself_is_never_overwritten(tmp_path: Path) -> None:
+    source = write_raster(tmp_path / "s1.tif", scene(300, 300)[0])
+    before = source.read_bytes()
+    (tmp_path / "link.tif").symlink_to(source)
+    for target in (source, tmp_path / "link.tif"):
+        with pytest.raises(InputError, match="is the raster that is read"):
+            write_map(source, target, DarkIsFlood())
+    assert source.read_bytes() == before
+    write_map(source, tmp_path / "map [1].tif", DarkIsFlood())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.tif", "map [1].tif", "s1.tif"]
+
+
 def test_control_points_are_kept(tmp_path: Path) -> None:
     decibels, _ = scene(400, 500)
     corners = [(0, 0, 90, 24), (0, 500, 90.05, 24), (400, 0, 90, 23.96), (400, 500, 90.05, 23.96)]

@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,10 @@ def write_flood(
     Returns
     -------
     Pixels mapped, and the fraction of flood among them.
+
+    Raises
+    ------
+    InputError : the target is the raster itself, or cannot be written.
     """
     profile = {
         "driver": "GTiff",
@@ -199,6 +204,8 @@ def write_flood(
         "zlevel": 1,
         "BIGTIFF": "IF_SAFER",
     }
+    if any(target.resolve() == band.file.resolve() for _, band in source.layers):
+        raise InputError(f"{display_path(target)}: is the raster that is read; give the map another name")
     points, crs = control_points(source.raster)
     if not points:
         profile |= {"crs": source.raster.crs, "transform": source.raster.transform}
@@ -220,7 +227,7 @@ def write_flood(
             with _writing(target):
                 rasterio.shutil.copy(plain, partial, **COG)
         finally:
-            for left in partial.parent.glob(f"{partial.stem}.*"):
+            for left in partial.parent.glob(f"{escape(partial.stem)}.*"):
                 if left != partial:
                     left.unlink(missing_ok=True)
     return {"pixels_mapped": float(mapped), "flood_fraction": flooded / max(mapped, 1)}

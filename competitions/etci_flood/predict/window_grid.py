@@ -53,7 +53,7 @@ def spread(size: int) -> list[Span]:
     number = 1 + max(0, -(-(size - WINDOW_SIZE) // (WINDOW_SIZE - OVERLAP)))
     step = -(-(size - WINDOW_SIZE) // (number - 1)) if number > 1 else 0
     starts = [step * place for place in range(number)]
-    # The middle of the pixels that a window shares with the one before.
+    # The middle of the pixels that are also in the window before.
     middles = [start + (WINDOW_SIZE - step) // 2 for start in starts]
     return [
         Span(
