@@ -79,8 +79,13 @@ def typical_scale(arrays: TileArrays) -> Float32:
 
 
 def open_tile_arrays(folder: Path) -> TileArrays:
-    """Open the arrays of 1_preprocess; InputError when a file is missing or cut short."""
+    """Open the arrays of 1_preprocess; InputError when a file is cut short, or no labelled tile has flood."""
     tiles = pd.read_parquet(folder / TABLE)
+    if not tiles.loc[tiles["labelled"], "has_flood"].any():
+        raise InputError(
+            f"{display_path(folder)}: no labelled tile has flood, so nothing can be learned; check the labels and "
+            "run 1_preprocess.py --again"
+        )
     arrays = {}
     for name in ARRAYS:
         path = folder / f"{name}.npy"
