@@ -83,8 +83,8 @@ def open_tile_arrays(folder: Path) -> TileArrays:
     tiles = pd.read_parquet(folder / TABLE)
     if not tiles.loc[tiles["labelled"], "has_flood"].any():
         raise InputError(
-            f"{display_path(folder)}: no labelled tile has flood, so nothing can be learned; check the labels and "
-            "run 1_preprocess.py --again"
+            f"{display_path(folder)}: no labelled tile has flood, so nothing can be learned; check the "
+            "labels and run 1_preprocess.py --again"
         )
     arrays = {}
     for name in ARRAYS:
