@@ -99,7 +99,7 @@ def check_convention(boxes: pd.DataFrame, pictures: pd.DataFrame) -> None:
             looks = "percent of the pictures' sides"
         raise InputError(
             f"bbox_train.csv: no box reaches farther than {reach[0]:.0%} of a picture's width and "
-            f"{reach[1]:.0%} of its height; it looks like {looks}; write corners in px of the pictures at hand"
+            f"{reach[1]:.0%} of its height; it looks like {looks}; write corners in px of these pictures"
         )
 
 
