@@ -28,8 +28,8 @@ MAX_STEP = 3.0
 """Between the scales of two levels, at most."""
 SMALL_FACE = 24.0
 """Side in px of a face below which the next finer level is its home."""
-LARGE_FACE = 220.0
-"""Side in px on the base level of a face from which a coarser level is its home."""
+LARGE_FACE = 260.0
+"""Side in px on the base level of a face from which a coarser level is its home: the challenge has none."""
 COARSE_SCALES = (0.25, 0.5)
 TOLERANCE = 1.25
 """Factor by which faces may lie outside the sizes of a level; duplicates are removed."""

@@ -154,7 +154,8 @@ def _at_home(photo: TiledPhoto, found: DetectedFaces) -> Bools:
         low, high = core[:, :2] - margin, core[:, 2:] + margin
         inside = np.asarray(((center >= low) & (center <= high)).all(axis=1), dtype=np.bool_)
         if number < pyramid.base:
-            inside &= level.large_enough(sides[rows]) & level.small_enough(sides[rows])
+            # The base level shows smaller ones as the challenge's pictures show them.
+            inside &= (sides[rows] >= level.smallest) & level.small_enough(sides[rows])
         else:
             # Where a finer level was not looked at, small faces stay here. Large ones stay on the base level,
             # as in the challenge's pictures, unless a coarser level has them.
@@ -196,8 +197,10 @@ def _parts_of_faces(photo: TiledPhoto, faces: DetectedFaces, boxes: DetectedFace
         shared = _shared(corners, owner)
         part = (area < own_area) & (shared > PART_COVER * area)
         finer = level > own_level[row]
-        inside = finer | ((level == own_level[row]) & (level < photo.pyramid.base))
-        found = (inside & part) | (finer & (shared > DUPLICATE_IOU * (area + own_area - shared)))
+        iou = shared / (area + own_area - shared)
+        # Boxes of single views that make up the face itself overlap it more.
+        within = (level == own_level[row]) & (level < photo.pyramid.base) & (iou < MEMBER_IOU)
+        found = ((finer | within) & part) | (finer & (iou > DUPLICATE_IOU))
         gone |= found
         if boxes is faces:
             alive &= ~found
