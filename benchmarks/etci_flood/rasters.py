@@ -14,13 +14,15 @@ def map_a_raster(source: Path, target: Path) -> None:
     """A whole raster by a U-Net with the champion's settings and random weights."""
     from competitions.etci_flood.models.network_model import NetworkModel
     from competitions.etci_flood.models.networks import build_network
+    from competitions.etci_flood.predict.backscatter_scale import BackscatterScale
     from competitions.etci_flood.predict.geotiff import open_raster, write_flood
     from competitions.etci_flood.predict.windows import fit_stretch, flood_mask, predict_windows
 
+    scale = BackscatterScale((45, 45), (140, 185), np.array([[140, 30], [180, 40]], np.float32))
     settings = experiment()
     model = NetworkModel(build_network(settings.network, settings.channels), settings, "cpu")
     with open_raster(source) as raster:
-        stretch = fit_stretch(raster, "db", np.array([[140, 30], [180, 40]], np.float32))
+        stretch = fit_stretch(raster, "db", scale)
         windows = predict_windows(raster, [(1.0, model)], stretch)
         write_flood(
             raster, target, ((window, flood_mask(map_, known, 128)) for window, map_, known in windows)
@@ -37,6 +39,7 @@ def write_raster(path: Path, side: int) -> Path:
     grid = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
     tiled = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
     with rasterio.open(path, "w", "GTiff", side, side, 2, dtype="float32", **grid, **tiled) as raster:
+        raster.descriptions = ("VV", "VH")
         for top in range(0, side, 1000):
             for left in range(0, side, 1000):
                 raster.write(block, window=Window(left, top, 1000, 1000))

@@ -95,6 +95,27 @@ class TrainingSettings(Settings):
     """Epochs between two validations on the held-out tiles, for the training curves only."""
 
 
+class DomainSettings(Settings):
+    """Domain randomisation, for rasters that are not processed as the official tiles are."""
+
+    gain: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """The contrast of VV and VH is multiplied by a random factor within 1 - gain and 1 + gain."""
+    offset: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """VV and VH are shifted by at most this many decibels."""
+    speckle: Fraction = 0.0
+    """Probability that speckle is added."""
+    min_looks: Annotated[float, Field(ge=1)] = 4.0
+    """Number of looks of the strongest speckle; 4.4 are those of ground range products of 10 m."""
+    wind: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Flood is brightened by at most this many decibels in VV, as wind that roughens it does."""
+    max_zoom: Annotated[float, Field(ge=1, le=4)] = 1.0
+    """Half of the tiles are enlarged by a random factor of at most this."""
+    hidden_water: Fraction = 0.0
+    """Probability that a changed tile has no permanent water, as a raster without --water."""
+    changed: Fraction = 0.0
+    """Fraction of the tiles (or pixels) that are changed; the others are trained on as they are."""
+
+
 class PixelLgbmSettings(Settings):
     """Pixel-wise LightGBM (Ke et al. 2017)."""
 
@@ -104,6 +125,9 @@ class PixelLgbmSettings(Settings):
     min_data_in_leaf: Positive = 200
     pixels_per_tile: Positive = 3000
     """Pixels sampled at random from each training tile, on average."""
+    scene_medians: bool = True
+    """Whether VV and VH relative to their medians in the whole scene are features; otherwise relative to the
+    brightest ground around the pixel, which a raster of any extent has."""
     scene_balance: Fraction = 0.0
     """0: equally many pixels of each tile. 1: equally many pixels of each scene, however few tiles it has."""
 
@@ -135,6 +159,7 @@ class FloodExperiment(Experiment):
     network: NetworkSettings = NetworkSettings()
     training: TrainingSettings = TrainingSettings()
     pixel_lgbm: PixelLgbmSettings = PixelLgbmSettings()
+    domain: DomainSettings = DomainSettings()
     prediction: PredictionSettings = PredictionSettings()
     options: Options = Field(default_factory=dict)
     """Settings of a model kind of one's own."""

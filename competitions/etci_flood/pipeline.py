@@ -11,6 +11,7 @@ from common.run.job import Job, Result
 from competitions.etci_flood.data.folds import NO_FOLD, fold_columns, training_and_held_out
 from competitions.etci_flood.data.layout import PHASE_1, find_tiles
 from competitions.etci_flood.data.tiles import TABLE, open_tile_arrays, typical_scale, write_tile_arrays
+from competitions.etci_flood.decision.anchors import fit_anchors
 from competitions.etci_flood.decision.out_of_fold import count_out_of_fold, evaluate_oof, scene_lines
 from competitions.etci_flood.decision.thresholds import threshold_of
 from competitions.etci_flood.experiment import FloodExperiment
@@ -27,7 +28,11 @@ def preprocess(job: Job[FloodExperiment]) -> Result:
     log(f"  {len(found.labelled)} labelled tiles, {to_predict}")
     if found.predicted_split == PHASE_1:
         log("  there is no phase 2 (test_internal), so phase 1 (test) is predicted and not trained on")
-    tiles, arrays = write_tile_arrays(job.processed, found.labelled, found.predicted, job.warn)
+    labelled, predicted = ([str(tile.key) for tile in part] for part in (found.labelled, found.predicted))
+    job.separate_splits(labelled, predicted, "tiles")
+    tiles, arrays = write_tile_arrays(
+        job.processed, found.labelled, found.predicted, job.warn, job.limit_losses
+    )
 
     usable = tiles[tiles["labelled"] & tiles["readable"]]
     folds = fold_columns(usable, job.settings.tiles.n_splits, job.seed)
@@ -61,7 +66,9 @@ def pool_folds(job: Job[FloodExperiment]) -> Result:
     arrays = open_tile_arrays(job.processed)
     pooled = evaluate_oof(count_out_of_fold(arrays, job.fold_folders), job.seed)
     decision = pooled.decision | model_kind(job.settings).tune(job, arrays)
-    decision["image_scale"] = typical_scale(arrays).tolist()  # for rasters of one's own
+    # For rasters of one's own.
+    decision["image_scale"] = typical_scale(arrays).tolist()
+    decision["backscatter_anchors"] = fit_anchors(arrays)
 
     folder = job.paths.experiment(job.settings.name)
     scenes, thresholds = folder / "oof_scenes.csv", folder / "oof_thresholds.csv"

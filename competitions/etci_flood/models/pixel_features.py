@@ -26,34 +26,47 @@ MAX_DISTANCE = 64.0
 """Distances to water are clipped here, pixels."""
 
 
-def pixel_features(layers: UInt8, scale: Float32) -> Float32:
+BRIGHTEST_SIDES = (61, 121)
+"""Sides of squares in which the brightest ground is looked for, pixels."""
+BRIGHTEST_STEP = 4
+"""The brightest ground is looked for among means over squares of this side, which cost little."""
+
+
+def pixel_features(layers: UInt8, scale: Float32, scene_medians: bool = True) -> Float32:
     """Features of every pixel but those of the padding.
 
     Parameters
     ----------
     layers : (3, height + 2 PADDING, width + 2 PADDING) uint8: VV, VH, permanent water (0 or 1).
     scale : (2, 2), median and spread of VV and VH in the scene.
+    scene_medians : whether backscatter is compared with the medians of the scene; otherwise with the
+        brightest ground around each pixel.
 
     Returns
     -------
     (height, width, features) float32, in the order of `feature_names`.
     """
-    features = _named(layers, scale)
+    features = _named(layers, scale, scene_medians)
     inside = slice(PADDING, -PADDING)
     return np.stack([feature[inside, inside] for feature in features.values()], axis=-1, dtype=np.float32)
 
 
-def feature_names() -> list[str]:
+def feature_names(scene_medians: bool = True) -> list[str]:
     """Names of the features, in order."""
     side = 2 * PADDING + 1
-    return list(_named(np.zeros((3, side, side), np.uint8), np.ones((2, 2), np.float32)))
+    return list(_named(np.zeros((3, side, side), np.uint8), np.ones((2, 2), np.float32), scene_medians))
 
 
-def _named(layers: UInt8, scale: Float32) -> dict[str, Float32]:
+def _named(layers: UInt8, scale: Float32, scene_medians: bool) -> dict[str, Float32]:
     vv, vh, water = layers.astype(np.float32)
     found = {"vv": vv, "vh": vh, "vv - vh": vv - vh, "water": water}
     for name, layer, (centre, _) in (("vv", vv, scale[0]), ("vh", vh, scale[1])):
-        found |= _of_backscatter(name, layer, centre)
+        found |= _of_backscatter(name, layer)
+        smooth = found[f"{name} mean 3"]
+        if scene_medians:
+            found[f"{name} minus scene median"] = smooth - centre
+        else:
+            found |= _below_surroundings(name, smooth, found[f"{name} mean 9"])
     for side in WATER_MEAN_SIDES:
         found[f"water mean {side}"] = _mean(water, side)
     found["distance to water"] = _distance(water == 0)
@@ -63,7 +76,7 @@ def _named(layers: UInt8, scale: Float32) -> dict[str, Float32]:
     return found
 
 
-def _of_backscatter(name: str, layer: Float32, centre: np.floating) -> dict[str, Float32]:
+def _of_backscatter(name: str, layer: Float32) -> dict[str, Float32]:
     found: dict[str, Any] = {}
     for side in MEAN_SIDES:
         mean = found[f"{name} mean {side}"] = _mean(layer, side)
@@ -75,7 +88,21 @@ def _of_backscatter(name: str, layer: Float32, centre: np.floating) -> dict[str,
         found[f"{name} min {side}"] = cv2.erode(smooth, np.ones((side, side), np.uint8))
     found[f"{name} max 7"] = cv2.dilate(smooth, np.ones((7, 7), np.uint8))
     found[f"{name} median 5"] = cv2.medianBlur(layer, 5)
-    found[f"{name} minus scene median"] = smooth - centre
+    return found
+
+
+def _below_surroundings(name: str, smooth: Float32, mean: Float32) -> dict[str, Float32]:
+    """How much darker a pixel is than the brightest ground around it: calibration does not change that."""
+    height, width = smooth.shape
+    coarse = cv2.resize(
+        mean, None, fx=1 / BRIGHTEST_STEP, fy=1 / BRIGHTEST_STEP, interpolation=cv2.INTER_AREA
+    )
+    found: dict[str, Any] = {}
+    for side in BRIGHTEST_SIDES:
+        steps = side // BRIGHTEST_STEP | 1
+        brightest = cv2.dilate(coarse, np.ones((steps, steps), np.uint8))
+        brightest = cv2.resize(brightest, (width, height), interpolation=cv2.INTER_LINEAR)
+        found[f"{name} minus brightest {side}"] = smooth - brightest
     return found
 
 

@@ -15,8 +15,9 @@ from common.run.job import Job
 from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.neighbours import PaddedTiles
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.experiment import FloodExperiment, PixelLgbmSettings
+from competitions.etci_flood.experiment import DomainSettings, FloodExperiment, PixelLgbmSettings
 from competitions.etci_flood.models.base import FittedFold, ModelKind, equal_weights, predict_tiles, seed_fold
+from competitions.etci_flood.models.domain_randomisation import changed_domain, enlarged_tile, random_zoom
 from competitions.etci_flood.models.pixel_features import PADDING, feature_names, pixel_features
 from competitions.etci_flood.models.registry import MODEL_KINDS
 
@@ -35,7 +36,8 @@ class PixelLgbmKind(ModelKind):
         self, job: Job[FloodExperiment], arrays: TileArrays, training: Int64, held_out: Int64
     ) -> FittedFold:
         """Train on sampled pixels of the training tiles and predict the held-out tiles."""
-        booster = train_booster(arrays, training, self.settings.pixel_lgbm, seed_fold(job.seed, job.fold))
+        settings, seed = self.settings, seed_fold(job.seed, job.fold)
+        booster = train_booster(arrays, training, settings.pixel_lgbm, seed, settings.domain)
         checkpoint = job.fold_folder / CHECKPOINT
         save_booster(checkpoint, booster)
         models = equal_weights([PixelModel(booster)])
@@ -54,12 +56,14 @@ class PixelModel:
 
     def __init__(self, booster: lightgbm.Booster) -> None:
         self.booster = booster
+        self.scene_medians = booster.num_feature() == len(feature_names(scene_medians=True))
 
     @classmethod
     def load(cls, file: Path) -> "PixelModel":
         """Read a booster; InputError when it is missing, damaged or of other features."""
         booster = load_booster(file)
-        if booster.num_feature() != len(feature_names()):
+        known = [len(feature_names(scene_medians)) for scene_medians in (True, False)]
+        if booster.num_feature() not in known:
             raise InputError(
                 f"{display_path(file)}: trained on other features; delete it and train the fold again"
             )
@@ -70,7 +74,7 @@ class PixelModel:
         return np.stack([self._probability_of_tile(*tile) for tile in zip(layers, scale, strict=True)])
 
     def _probability_of_tile(self, layers: UInt8, scale: Float32) -> Float32:
-        features = pixel_features(layers, scale)
+        features = pixel_features(layers, scale, self.scene_medians)
         height, width, number = features.shape
         flat = self.booster.predict(
             features.reshape(-1, number),  # one row per pixel
@@ -83,10 +87,15 @@ class PixelModel:
 
 
 def train_booster(
-    arrays: TileArrays, rows: Int64, settings: PixelLgbmSettings, seed: int
+    arrays: TileArrays,
+    rows: Int64,
+    settings: PixelLgbmSettings,
+    seed: int,
+    domain: DomainSettings | None = None,
 ) -> lightgbm.Booster:
     """Train on pixels sampled at random from the tiles of `rows`."""
-    features, flood = sample_pixels(arrays, rows, settings, seed)
+    names = feature_names(settings.scene_medians)
+    features, flood = sample_pixels(arrays, rows, settings, seed, domain)
     return train_lightgbm(
         features,
         flood,
@@ -97,7 +106,7 @@ def train_booster(
         min_data_in_leaf=settings.min_data_in_leaf,
         seed=seed,
         num_threads=_threads(),
-        feature_names=feature_names(),
+        feature_names=names,
         feature_fraction=0.5,
         bagging_fraction=0.5,
         bagging_freq=1,
@@ -106,33 +115,61 @@ def train_booster(
 
 
 def sample_pixels(
-    arrays: TileArrays, rows: Int64, settings: PixelLgbmSettings, seed: int
+    arrays: TileArrays,
+    rows: Int64,
+    settings: PixelLgbmSettings,
+    seed: int,
+    domain: DomainSettings | None = None,
 ) -> tuple[Float32, UInt8]:
-    """Features (pixels, features) and labels (pixels,) of random pixels of each tile."""
+    """Features (pixels, features) and labels (pixels,) of random pixels of each tile.
+
+    With domain randomisation a part of the pixels is sampled from a changed copy of each tile.
+    """
     generator = np.random.default_rng(seed)
     padded = PaddedTiles(arrays)
     scale = arrays.scale(rows)
-    counts = pixels_per_tile(arrays.tiles["scene"].to_numpy()[rows], settings)
-    features = np.empty((counts.sum(), len(feature_names())), np.float32)
+    counts = pixels_per_tile(arrays.tiles["scene"].to_numpy()[rows], settings, arrays.side)
+    domain = domain or DomainSettings()
+    changed = np.rint(counts * domain.changed).astype(np.int64)
+    names = feature_names(settings.scene_medians)
+    features = np.empty((counts.sum(), len(names)), np.float32)
     flood = np.empty(len(features), np.uint8)
     end = 0
     for place, row in enumerate(progress(rows, "sampling pixels", "tiles")):
-        of_tile = pixel_features(padded.layers_of(int(row), PADDING), scale[place])
-        of_tile = of_tile.reshape(-1, of_tile.shape[-1])  # (256 x 256, features)
-        chosen = generator.choice(len(of_tile), counts[place], replace=False)
-        start, end = end, end + len(chosen)
-        features[start:end] = of_tile[chosen]
-        flood[start:end] = arrays.flood[row].ravel()[chosen]
+        layers = padded.layers_of(int(row), PADDING)
+        for copy, number in enumerate((counts[place] - changed[place], changed[place])):
+            if not number:
+                continue
+            seen, labels = layers, arrays.flood[row]
+            if copy:
+                seen, labels = _changed_tile(layers, labels, domain, generator)
+            of_tile = pixel_features(seen, scale[place], settings.scene_medians)
+            of_tile = of_tile.reshape(-1, of_tile.shape[-1])  # (256 x 256, features)
+            chosen = generator.choice(len(of_tile), number, replace=False)
+            start, end = end, end + number
+            features[start:end] = of_tile[chosen]
+            flood[start:end] = labels.ravel()[chosen]
     return features, flood
 
 
-def pixels_per_tile(scenes: AnyArray, settings: PixelLgbmSettings) -> Int64:
+def _changed_tile(
+    layers: UInt8, flood: UInt8, domain: DomainSettings, generator: np.random.Generator
+) -> tuple[UInt8, UInt8]:
+    """A padded tile with its labels (256, 256), enlarged at times, with another radiometry."""
+    zoom = random_zoom(domain, generator)
+    if zoom > 1:
+        layers, flood = enlarged_tile(layers, flood, PADDING, zoom, generator)
+    wet = (layers[2] > 0) | np.pad(flood > 0, PADDING)
+    return changed_domain(layers, wet, domain, generator), flood
+
+
+def pixels_per_tile(scenes: AnyArray, settings: PixelLgbmSettings, tile_side: int = TILE_SIDE) -> Int64:
     """Number of pixels to sample from each tile, (n,), from the scene of each tile, (n,)."""
     _, scene_of, tiles = np.unique(scenes, return_inverse=True, return_counts=True)
     density = (1 / tiles[scene_of]) ** settings.scene_balance
     total = min(settings.pixels_per_tile * len(scenes), MAX_PIXELS)
     counts: Int64 = np.rint(total * density / density.sum()).astype(np.int64)
-    return counts.clip(1, TILE_SIDE**2)
+    return counts.clip(1, tile_side**2)
 
 
 def _threads() -> int:

@@ -18,7 +18,8 @@ from common.learn.training import EpochSampler
 from competitions.etci_flood.data.channels import input_channels
 from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.tiles import TileArrays
-from competitions.etci_flood.experiment import FloodExperiment, TrainingSettings
+from competitions.etci_flood.experiment import DomainSettings, FloodExperiment, TrainingSettings
+from competitions.etci_flood.models.domain_randomisation import ZOOMED_FRACTION, changed_domain
 from competitions.etci_flood.models.losses import FloodLoss
 
 CALIBRATION_TILES = 256
@@ -81,15 +82,61 @@ class BrightnessShift(albumentations.ImageOnlyTransform):
         return shifted.clip(0, 255).astype(np.uint8)
 
 
-def tile_augmentation(settings: TrainingSettings) -> albumentations.Compose:
-    """Random crop, D4 augmentation and brightness shift, as the settings say."""
+class DomainShift(albumentations.ImageOnlyTransform):
+    """`domain_randomisation.changed_domain` of a fraction of the tiles."""
+
+    def __init__(self, settings: DomainSettings) -> None:
+        super().__init__(p=settings.changed)
+        self.settings = settings
+
+    @property
+    def targets_as_params(self) -> list[str]:
+        """The mask says where there is water."""
+        return ["mask"]
+
+    def get_params_dependent_on_data(
+        self,
+        params: dict[str, Any],  # noqa: ARG002
+        data: dict[str, Any],
+    ) -> dict[str, Any]:
+        """A seed for one tile, and its flood."""
+        return {"seed": self.py_random.randrange(2**31), "flood": data["mask"] > 0}
+
+    def apply(self, img: UInt8, seed: int, flood: Bools, **params: Any) -> UInt8:  # noqa: ARG002
+        """(height, width, 3) uint8 to the same."""
+        layers = np.ascontiguousarray(np.moveaxis(img, -1, 0))
+        wet = flood | (layers[2] > 0)
+        changed = changed_domain(layers, wet, self.settings, np.random.default_rng(seed))
+        return np.ascontiguousarray(np.moveaxis(changed, 0, -1))
+
+
+def tile_augmentation(
+    settings: TrainingSettings, domain: DomainSettings | None = None, tile_side: int = TILE_SIDE
+) -> albumentations.Compose:
+    """Random crop, D4 augmentation, brightness shift and domain randomisation, as the settings say."""
+    domain = domain or DomainSettings()
+    side = min(settings.crop_size, tile_side)
     steps: list[Any] = []
-    if settings.crop_size < TILE_SIDE:
-        steps.append(albumentations.RandomCrop(settings.crop_size, settings.crop_size))
+    if domain.changed and domain.max_zoom > 1:
+        zoomed = domain.changed * ZOOMED_FRACTION
+        lowest = round(side / domain.max_zoom)
+        steps.append(
+            albumentations.OneOf(
+                [
+                    albumentations.RandomCrop(side, side, p=1 - zoomed),
+                    albumentations.RandomSizedCrop((lowest, side), (side, side), p=zoomed),
+                ],
+                p=1,
+            )
+        )
+    elif side < tile_side:
+        steps.append(albumentations.RandomCrop(side, side))
     if settings.d4_augmentation:
         steps.append(albumentations.D4(p=1.0))
     if settings.brightness_shift:
         steps.append(BrightnessShift(settings.brightness_shift))
+    if domain.changed:
+        steps.append(DomainShift(domain))
     return albumentations.Compose(steps)
 
 
@@ -108,7 +155,7 @@ def training_loader(
     pseudo_labels : masks of further, unlabelled tiles, by row.
     """
     training, extra = settings.training, pseudo_labels or {}
-    augmentation = tile_augmentation(training)
+    augmentation = tile_augmentation(training, settings.domain, arrays.side)
     has_flood = arrays.tiles["has_flood"].to_numpy()[rows]
     has_flood = np.concatenate([has_flood, [bool(mask.any()) for mask in extra.values()]]).astype(bool)
     rows = np.concatenate([rows, np.array(list(extra), np.int64)])
@@ -125,7 +172,7 @@ def training_loader(
 def calibration_loader(arrays: TileArrays, rows: Int64, settings: FloodExperiment) -> DataLoader[Any]:
     """Centre crops of at most 256 training tiles, to re-estimate batch statistics on."""
     subset = rows[:: -(-len(rows) // CALIBRATION_TILES)]
-    side = settings.training.crop_size
+    side = min(settings.training.crop_size, arrays.side)
     centre = albumentations.Compose([albumentations.CenterCrop(side, side)])
     batch_size = max(8, settings.training.batch_size // 4)
     # Of a single tile some networks (PAN) have one value per channel, which has no variance.

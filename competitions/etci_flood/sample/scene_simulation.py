@@ -34,10 +34,12 @@ class SimulatedScene:
 def simulate_scene(shape: tuple[int, int], rng: np.random.Generator) -> SimulatedScene:
     """Simulate one scene of `shape` pixels; sides are multiples of 8."""
     river_distance = _distance_to_river(shape, rng)
-    river = river_distance < 5 + 4 * rng.random() + 3 * _smooth(shape, 40, rng)
-    elevation = river_distance / 110 + 0.75 * _smooth(shape, 48, rng) + 0.25 * _smooth(shape, 12, rng)
+    river = river_distance < 5 + 4 * rng.random() + 3 * smooth_field(shape, 40, rng)
+    elevation = (
+        river_distance / 110 + 0.75 * smooth_field(shape, 48, rng) + 0.25 * smooth_field(shape, 12, rng)
+    )
     flooded = _reachable(elevation < 0.35 + 0.5 * rng.random(), river)
-    lakes = (_smooth(shape, 24, rng) > 2.1) & ~ndimage.binary_dilation(flooded, iterations=6)
+    lakes = (smooth_field(shape, 24, rng) > 2.1) & ~ndimage.binary_dilation(flooded, iterations=6)
     vv, vh = _land(shape, rng)
     water = river | lakes
     vv, vh = _with_water(vv, vh, flooded | water, rng)
@@ -61,7 +63,7 @@ def cut_swath(scene: SimulatedScene, inside: Bools, white: bool) -> SimulatedSce
     )
 
 
-def _smooth(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Floats:
+def smooth_field(shape: tuple[int, int], scale: float, rng: np.random.Generator) -> Floats:
     """A smooth random field of mean 0 and standard deviation 1; `scale` is its grain in pixels."""
     coarse = tuple(side // COARSE + 2 for side in shape)
     field = ndimage.gaussian_filter(rng.standard_normal(coarse), scale / COARSE, mode="reflect")
@@ -90,9 +92,9 @@ def _reachable(low: Bools, river: Bools) -> Bools:
 
 def _land(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Mean backscatter of dry land in VV and VH, dB: vegetation, forest, and fields with straight borders."""
-    vv = -9.5 + 1.2 * _smooth(shape, 20, rng)
-    vh = -15.5 + 1.2 * _smooth(shape, 20, rng)
-    forest = _smooth(shape, 30, rng) > 1.0
+    vv = -9.5 + 1.2 * smooth_field(shape, 20, rng)
+    vh = -15.5 + 1.2 * smooth_field(shape, 20, rng)
+    forest = smooth_field(shape, 30, rng) > 1.0
     vv[forest], vh[forest] = vv[forest] + 2.0, vh[forest] + 2.5
     for _ in range(round(shape[0] * shape[1] / 256**2 * 9)):
         top, left = rng.integers(0, shape[0]), rng.integers(0, shape[1])
@@ -108,7 +110,7 @@ def _land(shape: tuple[int, int], rng: np.random.Generator) -> tuple[Floats, Flo
 
 def _with_water(vv: Floats, vh: Floats, water: Bools, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """Replace land by water: specular and dark, brighter where wind roughens it."""
-    wind = np.clip(_smooth(water.shape, 36, rng) - 0.4, 0, 1.5)
+    wind = np.clip(smooth_field(water.shape, 36, rng) - 0.4, 0, 1.5)
     return np.where(water, -19.5 + 4.0 * wind, vv), np.where(water, -25.5 + 1.5 * wind, vh)
 
 
