@@ -96,7 +96,7 @@ def plan_pyramid(width: int, height: int, tile: int = TILE, tiled: bool = True) 
     Parameters
     ----------
     tile : side of tiles in px.
-    tiled : False looks at the whole photo once, on the base level alone.
+    tiled : False sees the whole photo once, on the base level alone.
     """
     fit = min(1.0, tile / width, tile / height)
     if not tiled:
