@@ -1,6 +1,6 @@
-"""Face counting: photos per second, and the paper's three preprocessing modes.
+"""Face counting: photos per second, the paper's three preprocessing modes, and photos of other sizes.
 
-    python -m benchmarks.face_counting [detection] [preprocessing]
+    python -m benchmarks.face_counting [detection] [preprocessing] [scales]
 
 Reads nothing: the photos are drawn, and a YOLOv5n is trained on some of them for a minute, so that there are
 boxes to find.
@@ -29,11 +29,13 @@ from competitions.face_counting.data.placement import (
     place,
     render,
 )
+from competitions.face_counting.decision.counting import as_decision
 from competitions.face_counting.detection.boxes import boxes_table
 from competitions.face_counting.experiment import (
     AugmentationSettings,
     CountingSettings,
     DetectorSettings,
+    FaceCountingExperiment,
     InputSettings,
     Preprocessing,
     TrainingSettings,
@@ -45,6 +47,7 @@ from competitions.face_counting.models.quiet_ultralytics import quiet_ultralytic
 from competitions.face_counting.models.training import train_detector
 from competitions.face_counting.models.yolo import Yolo
 from competitions.face_counting.predict.photos import Photo, as_stored
+from competitions.face_counting.predict.predictor import DEFAULT_RULE, FaceCounter, Member
 from competitions.face_counting.sample.sample_data import write_sample_data
 
 SLUG = "face_counting"
@@ -241,5 +244,78 @@ def _pillow_images(files: list[Path], boxes: Boxes) -> list[Float64]:
     return made
 
 
+# ---- photos of other sizes
+
+
+def scales(folder: Path) -> list[Comparison]:
+    """Collages, enlarged and reduced photos and close-ups: counted in tiles, and whole at 640 px."""
+    data = drawn_pictures(folder / "data")
+    network = _trained(data, folder)
+    settings = FaceCountingExperiment(name="drawn", input=InputSettings(rect=True))
+    decision = as_decision(DEFAULT_RULE, mean_count=0.0, views=1)
+    model = FaceCounter([[Member(network, settings)]], settings, decision, "cpu")
+    sets = _composed(data, folder / "photos")
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for title, (photos, faces) in sets.items():
+        counts = {tiles: model.predict(photos, tiles, tell=_nothing)["HeadCount"].sum() for tiles in found}
+        log(f"{title}: {faces} faces, {counts[True]:.0f} in tiles, {counts[False]:.0f} whole")
+        for tiles, count in counts.items():
+            found[tiles].append(f"{count:.0f} of {faces} ({title})")
+    largest = sets["6 x 6 photos"][0]
+    return [
+        compare(
+            SLUG,
+            "faces of composed photos, and seconds for the 6 x 6 photos",
+            ours=("whole, in tiles and reduced", partial(model.predict, largest, True, tell=_nothing)),
+            peer=("whole at 640 px", partial(model.predict, largest, False, tell=_nothing)),
+            target="counts within 10 %",
+            runs=1,
+            note=f"in tiles {', '.join(found[True])}; whole {', '.join(found[False])}",
+        )
+    ]
+
+
+def _nothing(line: str) -> None:
+    """Says nothing of how photos are read."""
+
+
+def _composed(data: Path, folder: Path) -> dict[str, tuple[list[Path], int]]:
+    """Title -> photos and the number of their faces."""
+    boxes = {str(name): own for name, own in training_boxes(data).groupby("Name")}
+    names = list(boxes)
+    pictures = {name: Image.fromarray(read_rgb(data / "image_data" / name)) for name in names[:36]}
+    folder.mkdir()
+
+    def saved(title: str, picture: Image.Image) -> Path:
+        path = folder / f"{title}.png"
+        picture.save(path)
+        return path
+
+    sets = {}
+    for side in (2, 3, 6):
+        chosen = names[: side * side]
+        collage = Image.new("RGB", (612 * side, 612 * side), "white")
+        for row, name in enumerate(chosen):
+            collage.paste(pictures[name], (row % side * 612, row // side * 612))
+        sets[f"{side} x {side} photos"] = (
+            [saved(f"collage{side}", collage)],
+            sum(len(boxes[n]) for n in chosen),
+        )
+    for factor in (0.5, 2.0):
+        scaled = []
+        for name in names[:12]:
+            sides = [round(value * factor) for value in pictures[name].size]
+            scaled.append(saved(f"{factor:g}-{name}", pictures[name].resize((sides[0], sides[1]))))
+        sets[f"12 photos at {factor:g} times their size"] = scaled, sum(len(boxes[n]) for n in names[:12])
+    close = []
+    for name in names[:8]:
+        largest = boxes[name].assign(side=lambda own: own["xmax"] - own["xmin"]).nlargest(1, "side").iloc[0]
+        left, top, right, lower = (int(largest[column]) for column in BOX_COLUMNS)
+        face = pictures[name].crop((left, top, right, lower))
+        close.append(saved(f"close-{name}", face.resize((1500, round(1500 * face.height / face.width)))))
+    sets["8 faces that fill the frame"] = close, 8
+    return sets
+
+
 if __name__ == "__main__":
-    benchmark_command(__doc__, {"detection": detection, "preprocessing": preprocessing})
+    benchmark_command(__doc__, {"detection": detection, "preprocessing": preprocessing, "scales": scales})

@@ -1,18 +1,21 @@
 """Predict the test pictures with every fold's network, or count the faces of your own photos.
 
     python competitions/face_counting/3_infer.py [--experiment NAME]
-    python competitions/face_counting/3_infer.py --images DIR [--save-pictures] [--weights DIR]
+    python competitions/face_counting/3_infer.py --images DIR [--save-pictures] [--weights DIR] [--tiles off]
 
-Own photos are JPEG, PNG or WebP of any size. They are counted by the trained networks and their counting
-rule, or, with --weights, by pretrained weights off the shelf and default thresholds; that needs no training.
+Own photos may have any size and any format that Pillow reads. They are counted by the trained networks and
+their counting rule, or, with --weights, by pretrained weights off the shelf and a default rule, without any
+training. A stopped run goes on with the same command.
 
 Reads
     <work>/processed/, <work>/<experiment>/fold<k>/checkpoint.safetensors, <work>/<experiment>/oof.run.json
 
 Writes
     <work>/<experiment>/test.parquet  boxes: fold, Name, view, corners in px of the picture, score
-    <work>/<experiment>/images/counts.csv  (--images) Name, HeadCount (real-valued), Faces (boxes drawn)
-    <work>/<experiment>/images/pictures/<name>.jpg  (--save-pictures) the photos with their boxes
+    <work>/<experiment>/images/<folder>-<hash>/  (--images) one folder for each DIR and settings:
+        counts.csv  Name, HeadCount (real-valued), Faces (boxes drawn)
+        pictures/<name>.jpg  (--save-pictures) the photos with their boxes
+        counts.resume/counts.csv  while it runs: the photos that are done
 """
 
 from common.run import Stage, lazy

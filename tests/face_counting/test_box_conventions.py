@@ -1,4 +1,4 @@
-"""bbox_train.csv written in other ways: refused with what it looks like; the official way passes."""
+"""bbox_train.csv written in other ways: refused with what it resembles; the official way passes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -100,7 +100,7 @@ WAYS: dict[str, tuple[Change, str]] = {
     "center and sides": (_centers, "look like x, y of the center, then width, height in px"),
     "YOLO's shares": (_yolo, "x, y of the center, then width, height as shares of the picture's sides"),
     "shares": (_shares(1.0), "xmin, ymin, xmax, ymax as shares of the picture's sides"),
-    "percent": (_shares(100.0), "looks like percent of the pictures' sides"),
+    "percent": (_shares(100.0), "resembles percent of the pictures' sides"),
     "thousandths": (_shares(1000.0), "xmin, ymin, xmax, ymax in thousandths"),
     "y before x": (lambda b: _set(b, b.ymin, b.xmin, b.ymax, b.xmax), "x and y are swapped"),
     "lower right first": (lambda b: _set(b, b.xmax, b.ymax, b.xmin, b.ymin), "the lower right corner first"),

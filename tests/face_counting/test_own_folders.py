@@ -118,7 +118,7 @@ ODD_NAMES = [
     b"\xff\xfe\x00k.png".replace(b"\x00", b"\x01"),
     b"two\nlines.png",
     b"back\\slash.png",
-    b"looks\\xe9escaped.png",
+    b"not\\xe9escaped.png",
     b'quo"te, comma;.png',
     "面孔.png".encode(),
     b"tab\there.png",
@@ -252,6 +252,23 @@ def test_one_odd_photo_never_ends_the_run(infer: Infer, tmp_path: Path, folder: 
     unread = {line.split(": ")[0].rsplit("/", 1)[-1] for line in record.warnings}
     assert {"cut.avif", "page.jpg", "empty.gif", "riff.webp", "bomb.png"} <= unread
     assert len(rows) + len(unread) == 3 + 2 + 7 + 6
+
+
+def test_the_answer_says_how_large_photos_are_seen(infer: Infer, tmp_path: Path) -> None:
+    folder = tmp_path / "large"
+    folder.mkdir()
+    Image.new("RGB", (2560, 1280)).save(folder / "large.png")
+    Image.new("RGB", (64, 48)).save(folder / "small.png")
+    code, text = infer(folder)
+    assert code == 0, text
+    assert "understood: 2 photos of up to 2560 x 1280 px\n" in text
+    assert (
+        "understood: 1 photo larger than 640 px: seen whole and in up to 18 tiles at their own scale, "
+        in text
+    )
+    code, text = infer(folder, "--tiles", "off")
+    assert code == 0, text
+    assert "seen whole at 640 px (--tiles off), in the largest one faces from about 80 px on" in text
 
 
 # ---- results inside the folder, and of earlier runs

@@ -115,7 +115,7 @@ def _agree(boxes: Float64, squares: list[tuple[int, int, int]], slack: float) ->
 
 @pytest.mark.parametrize(
     "size",
-    [(640, 480), (641, 300), (1280, 960), (4000, 3000), (3000, 4000), (12000, 700), (8000, 6000), (1, 9000)],
+    [(640, 480), (641, 300), (1280, 960), (4000, 3000), (3000, 4000), (12000, 700), (5000, 3600), (1, 9000)],
 )
 def test_levels_cover_the_photo_and_all_face_sizes(size: tuple[int, int]) -> None:
     pyramid = plan_pyramid(*size)
@@ -130,7 +130,7 @@ def test_levels_cover_the_photo_and_all_face_sizes(size: tuple[int, int]) -> Non
     for level in levels[pyramid.base + 1 :]:
         assert level.largest * TOLERANCE <= OVERLAP
     for level in levels:
-        owned = np.zeros((level.height, level.width), dtype=np.int64)
+        owned = np.zeros((level.height, level.width), dtype=np.int8)
         for tile in level.tiles:
             left, top, right, lower = (round(value) for value in tile.core)
             owned[top:lower, left:right] += 1
@@ -250,7 +250,7 @@ def test_a_photo_without_faces_counts_none_whatever_the_rule_learned() -> None:
     assert _count(model, _photo(600, 600, [(10, 10, 580)]))[0] == pytest.approx(0.9)
     crowd = [(60 + 90 * column, 60 + 90 * row, 20) for column in range(30) for row in range(20)]
     assert _count(model, _photo(2800, 1900, crowd))[0] == pytest.approx(0.9 * len(crowd))
-    # Most faces are where the rule looks; the others are added.
+    # Most faces are on the base level; the others are added.
     mixed = [(100, 100, 300), (700, 100, 300), (1300, 100, 300), (1500, 900, 24)]
     assert _count(model, _photo(2000, 1200, mixed))[0] == pytest.approx(0.8 + 4 * 0.9)
 

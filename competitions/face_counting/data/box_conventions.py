@@ -87,19 +87,19 @@ def check_convention(boxes: pd.DataFrame, pictures: pd.DataFrame) -> None:
     sides = known[["width", "height"]].to_numpy(np.float64)
     shares = {name: _plausible(reading(cells, sides), sides) for name, reading in READINGS.items()}
     if shares[OFFICIAL] < MIN_PLAUSIBLE:
-        looks = _looks_like(cells, sides, shares)
+        guess = _looks_like(cells, sides, shares)
         raise InputError(
             f"bbox_train.csv: {1 - shares[OFFICIAL]:.0%} of {len(known)} boxes are no faces inside their "
-            f"pictures when read as {OFFICIAL}; {looks}; write them as {OFFICIAL}"
+            f"pictures when read as {OFFICIAL}; {guess}; write them as {OFFICIAL}"
         )
     reach = (cells[:, 2:] / sides).max(axis=0)
     if len(known) >= MIN_BOXES and reach.max() < MIN_REACH:
-        looks = f"a table of pictures {reach.max():.2g} times as large"
+        guess = f"a table of pictures {reach.max():.2g} times as large"
         if cells.max() <= PERCENT:
-            looks = "percent of the pictures' sides"
+            guess = "percent of the pictures' sides"
         raise InputError(
             f"bbox_train.csv: no box reaches farther than {reach[0]:.0%} of a picture's width and "
-            f"{reach[1]:.0%} of its height; it looks like {looks}; write corners in px of the pictures at hand"
+            f"{reach[1]:.0%} of its height; it resembles {guess}; write corners in px of these pictures"
         )
 
 
@@ -120,7 +120,7 @@ def _check_names(boxes: pd.DataFrame, pictures: pd.DataFrame) -> None:
     missing = with_faces[~with_faces.isin(boxes["Name"])]
     if len(missing) <= MAX_WITHOUT_BOX * len(with_faces):
         return
-    looks = ""
+    guess = ""
     for what, change in (
         ("the names in upper or lower case", str.lower),
         ("the names with spaces around them", str.strip),
@@ -129,11 +129,11 @@ def _check_names(boxes: pd.DataFrame, pictures: pd.DataFrame) -> None:
     ):
         names = {change(str(name)) for name in boxes["Name"].unique()}
         if sum(change(str(name)) in names for name in missing) > len(missing) / 2:
-            looks = f"; it looks like {what} ({boxes['Name'].iloc[0]!r}, the pictures: {missing.iloc[0]!r})"
+            guess = f"; it resembles {what} ({boxes['Name'].iloc[0]!r}, the pictures: {missing.iloc[0]!r})"
             break
     raise InputError(
         f"bbox_train.csv: {len(missing)} of {len(with_faces)} training pictures with faces have no box: "
-        f"{examples(missing)}{looks}; a box must have the Name of its picture in train.csv"
+        f"{examples(missing)}{guess}; a box must have the Name of its picture in train.csv"
     )
 
 
@@ -146,16 +146,16 @@ def _check_sizes(known: pd.DataFrame) -> None:
         return
     row = int(np.flatnonzero(differ)[0])
     ratio = sides[differ] / stated[differ]
-    looks = ""
+    guess = ""
     if np.allclose(stated[differ], sides[differ][:, ::-1]):
-        looks = "; width and height are swapped, or the pictures were turned"
+        guess = "; width and height are swapped, or the pictures were turned"
     elif np.nanstd(ratio) < 0.02 * np.nanmean(ratio):
-        looks = f"; the pictures are {np.nanmean(ratio):.3g} times as large as the table says"
+        guess = f"; the pictures are {np.nanmean(ratio):.3g} times as large as the table says"
     names = known["Name"][differ].unique()
     raise InputError(
         f"bbox_train.csv: width and height of {len(names)} of {known['Name'].nunique()} pictures differ from "
         f"the pictures ({known['Name'].iloc[row]}: {stated[row, 0]:g} x {stated[row, 1]:g} in the table, "
-        f"{sides[row, 0]:g} x {sides[row, 1]:g} px in the file){looks}; give the pictures that were labelled"
+        f"{sides[row, 0]:g} x {sides[row, 1]:g} px in the file){guess}; give the pictures that were labelled"
     )
 
 

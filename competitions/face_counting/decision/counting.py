@@ -39,7 +39,7 @@ Merging = Literal["first_view", "nms", "wbf"]
 Rule = Literal["threshold", "expected_count", "count_regression", "calibrated_regression"]
 N_SPLITS_OF_ONE_FOLD = 5
 MIN_EXPECTED_COUNT = 0.1
-"""Boxes that are worth less count nothing where boxes count one by one: large photos have thousands."""
+"""Boxes with a lower expected count add nothing where boxes count one by one: large photos have thousands."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ class CountingRule:
         """
         if self.calibration is not None:
             candidates = candidates_from(found)
-            picture, worth = candidates.boxes.picture, self.calibration.probabilities(candidates)
+            picture, expected = candidates.boxes.picture, self.calibration.probabilities(candidates)
         else:
             merged = merge(found, self.strategy.merging, self.iou)
             steps = np.concatenate([[0.0], np.cumsum(self.increments)])
-            worth = steps[np.searchsorted(self.thresholds, merged.scores.astype(np.float64), side="right")]
+            expected = steps[np.searchsorted(self.thresholds, merged.scores.astype(np.float64), side="right")]
             picture = merged.picture
-        worth = np.where(worth >= MIN_EXPECTED_COUNT, worth, 0.0)
-        return np.asarray(np.bincount(picture, worth, found.pictures), dtype=np.float64)
+        expected = np.where(expected >= MIN_EXPECTED_COUNT, expected, 0.0)
+        return np.asarray(np.bincount(picture, expected, found.pictures), dtype=np.float64)
 
     def faces(self, found: DetectedFaces) -> DetectedFaces:
         """The merged boxes above the count threshold."""

@@ -10,6 +10,8 @@ from competitions.face_counting.detection.wbf import DetectedFaces
 MAX_CONFIDENT = 0.625
 """Score that makes a box a face for its duplicates and parts, at most: a rule may count boxes by regression
 alone and have no threshold."""
+MIN_FACES = 0.5
+"""Sum over boxes below which a photo has no face."""
 
 
 def count_photo(rule: CountingRule, photo: TiledPhoto, found: DetectedFaces) -> tuple[float, Float64]:
@@ -39,10 +41,10 @@ def count_photo(rule: CountingRule, photo: TiledPhoto, found: DetectedFaces) -> 
     on_base = photo.level_numbers == photo.pyramid.base
     elsewhere = int((~on_base[faces.picture]).sum())
     boxes = photo_boxes(photo, faces)
-    whole = len(faces.picture) > 0 and 2 * elsewhere <= len(faces.picture)
-    if whole:
+    one_by_one = rule.count_boxes(kept)
+    if 2 * elsewhere <= len(faces.picture) and one_by_one.sum() >= MIN_FACES:
         count = float(rule.count(kept.of_pictures(on_base)).sum())
         if elsewhere:
-            count += float(rule.count_boxes(kept)[~on_base].sum())
+            count += float(one_by_one[~on_base].sum())
         return count, boxes
-    return float(np.sum(rule.count_boxes(kept))), boxes
+    return float(np.sum(one_by_one)), boxes

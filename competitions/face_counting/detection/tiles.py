@@ -119,8 +119,10 @@ def select_faces(
     kept = found.at(np.flatnonzero(_at_home(photo, found)))
     merged = merge(kept)
     merged = merged.at(np.flatnonzero(merged.scores >= MIN_SCORE))
-    removed = np.zeros(len(kept.picture), dtype=bool)
-    for row in np.flatnonzero(_suppressed(photo, merged, confident)):
+    gone = _parts_of_faces(photo, merged, merged, confident)
+    # Boxes of single views that are parts go as well: they could merge to another box without the rest.
+    removed = _parts_of_faces(photo, merged.at(np.flatnonzero(~gone)), kept, confident)
+    for row in np.flatnonzero(gone | _duplicates(photo, merged, gone)):
         own = np.flatnonzero(kept.picture == merged.picture[row])
         box = torch.from_numpy(merged.boxes[row : row + 1])
         overlaps = box_iou(torch.from_numpy(kept.boxes[own]), box).numpy()[:, 0]
@@ -152,7 +154,8 @@ def _at_home(photo: TiledPhoto, found: DetectedFaces) -> Bools:
         low, high = core[:, :2] - margin, core[:, 2:] + margin
         inside = np.asarray(((center >= low) & (center <= high)).all(axis=1), dtype=np.bool_)
         if number < pyramid.base:
-            inside &= level.large_enough(sides[rows]) & level.small_enough(sides[rows])
+            # The base level shows smaller ones as the challenge's pictures show them.
+            inside &= (sides[rows] >= level.smallest) & level.small_enough(sides[rows])
         else:
             # Where a finer level was not looked at, small faces stay here. Large ones stay on the base level,
             # as in the challenge's pictures, unless a coarser level has them.
@@ -174,27 +177,57 @@ def _covered(photo: TiledPhoto, number: int, center: Float64) -> Bools:
     return covered
 
 
-def _suppressed(photo: TiledPhoto, merged: DetectedFaces, confident: float) -> Bools:
-    """(n,) which merged boxes are parts or duplicates of a face of another level or tile."""
-    level = photo.level_numbers[merged.picture]
-    boxes = torch.from_numpy(photo_boxes(photo, merged))
-    iou = box_iou(boxes, boxes).numpy()
-    area = ((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])).numpy()
-    shared = iou * (area[:, None] + area[None]) / (1 + iou)
+def _parts_of_faces(photo: TiledPhoto, faces: DetectedFaces, boxes: DetectedFaces, confident: float) -> Bools:
+    """(boxes,) which boxes are parts or duplicates of a face that has its home on a coarser level.
+
+    Levels that are coarser than the base hold large faces alone: there, one inside another is a part as well.
+    """
+    level, own_level = photo.level_numbers[boxes.picture], photo.level_numbers[faces.picture]
     smallest = np.array([each.smallest for each in photo.pyramid.levels])
-    owns = (merged.scores >= confident) & (_sides(merged.boxes) >= smallest[level])
+    owns = (faces.scores >= confident) & (_sides(faces.boxes) >= smallest[own_level])
+    corners, owners = photo_boxes(photo, boxes), photo_boxes(photo, faces)
+    area = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
     gone = np.zeros(len(level), dtype=np.bool_)
-    for row in np.lexsort((-merged.scores, level)):
-        if owns[row] and not gone[row]:
-            part = (area < area[row]) & (shared[row] > PART_COVER * area)
-            gone = gone | (level > level[row]) & (part | (iou[row] > DUPLICATE_IOU))
-    for row in np.argsort(-merged.scores, kind="stable"):
-        if not gone[row]:
-            weaker = (merged.scores < merged.scores[row]) | (
-                (merged.scores == merged.scores[row]) & (np.arange(len(level)) > row)
-            )
-            gone = gone | weaker & (merged.picture != merged.picture[row]) & (iou[row] > DUPLICATE_IOU)
+    alive = owns.copy()
+    for row in np.lexsort((-faces.scores, own_level)):
+        if not alive[row]:
+            continue
+        owner = owners[row]
+        own_area = (owner[2:] - owner[:2]).prod()
+        shared = _shared(corners, owner)
+        part = (area < own_area) & (shared > PART_COVER * area)
+        finer = level > own_level[row]
+        iou = shared / (area + own_area - shared)
+        # Boxes of single views that make up the face itself overlap it more.
+        within = (level == own_level[row]) & (level < photo.pyramid.base) & (iou < MEMBER_IOU)
+        found = ((finer | within) & part) | (finer & (iou > DUPLICATE_IOU))
+        gone |= found
+        if boxes is faces:
+            alive &= ~found
     return gone
+
+
+def _duplicates(photo: TiledPhoto, merged: DetectedFaces, gone: Bools) -> Bools:
+    """(n,) which merged boxes are found with a higher score on another level or tile."""
+    corners = photo_boxes(photo, merged)
+    area = (corners[:, 2:] - corners[:, :2]).prod(axis=1)
+    left = ~gone
+    for row in np.argsort(-merged.scores, kind="stable"):
+        if left[row]:
+            shared = _shared(corners, corners[row])
+            same = shared > DUPLICATE_IOU * (area + area[row] - shared)
+            same &= merged.picture != merged.picture[row]
+            # Of equal scores the first one stays.
+            before = np.arange(len(left)) < row
+            stronger = (merged.scores > merged.scores[row]) | ((merged.scores == merged.scores[row]) & before)
+            left &= ~(same & ~stronger)
+    return ~left & ~gone
+
+
+def _shared(boxes: Float64, box: Float64) -> Float64:
+    """(n,) area that boxes (n, 4) share with one box."""
+    low, high = np.maximum(boxes[:, :2], box[:2]), np.minimum(boxes[:, 2:], box[2:])
+    return np.asarray(np.clip(high - low, 0, None).prod(axis=1), dtype=np.float64)
 
 
 def _sides(boxes: Float32) -> Float64:

@@ -306,7 +306,7 @@ def understood_lines(
     """How photos of these widths and heights are read."""
     known = [size for size in sizes if min(size)]
     largest = max(known, key=lambda size: size[0] * size[1], default=(0, 0))
-    text = f"{len(found.files)} photos"
+    text = _number(len(found.files))
     if known:
         text += f" of up to {largest[0]} x {largest[1]} px"
     yield text + (f"; {found.left_out}" if found.left_out else "")
@@ -314,15 +314,19 @@ def understood_lines(
     if large and tiles:
         most = max(plan.tiles for plan in large)
         yield (
-            f"{len(large)} photos are larger than {tile} px: seen whole and in up to {most} tiles at their "
-            f"own scale, faces from about {MIN_FACE} px on"
+            f"{_number(len(large))} larger than {tile} px: seen whole and in up to {most} tiles at their own "
+            f"scale, faces from about {MIN_FACE} px on"
         )
     elif large:
         scale = min(plan.levels[plan.base].scale for plan in large)
         yield (
-            f"{len(large)} photos are larger than {tile} px: seen whole at {tile} px (--tiles off), in the "
+            f"{_number(len(large))} larger than {tile} px: seen whole at {tile} px (--tiles off), in the "
             f"largest one faces from about {round(MIN_FACE / scale)} px on"
         )
+
+
+def _number(photos: int) -> str:
+    return "1 photo" if photos == 1 else f"{photos} photos"
 
 
 def predict_own_photos(job: OwnDataJob[FaceCountingExperiment]) -> Result:
