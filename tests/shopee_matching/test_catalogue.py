@@ -1,4 +1,4 @@
-"""Tables of users as shops export them: what is read, what is told, what is refused."""
+"""Tables of users as shops export them: what is read, what is reported, what is refused."""
 
 import gzip
 import os
