@@ -125,6 +125,8 @@ def read_catalogue(
     if "phash" in cells:
         phash, fault = _hashes(table, cells["phash"], named["phash"], row)
         faults += fault
+    if pictures is not None and "image" not in cells:
+        faults.append(f"the pictures in {Path(pictures).name}/ are not used: no image=COLUMN names them")
     names = [cell.strip() for cell in cells.get("image", [""] * count)]
     names = ["" if is_null(name) else name for name in names]
     folder = None
