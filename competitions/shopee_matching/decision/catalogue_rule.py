@@ -128,10 +128,10 @@ def decide(
     score = back_score[place][wanted].astype(np.float32) if len(query) else np.empty(0, dtype=np.float32)
     # Several experiments have scores of their own scales: their margins are put on one, threshold at 1/2.
     one = len(thresholds) == 1
-    strength = np.nan_to_num(best) if one else np.clip(0.5 + 0.5 * margin, 0, 1)
+    common = np.nan_to_num(best) if one else np.clip(0.5 + 0.5 * margin, 0, 1)
     threshold = next(iter(thresholds.values())) if one else 0.5
     contradict = attributes.contradict if attributes is not None else None
-    group = group_pairs(rows, pairs.query, pairs.match, strength, threshold, contradict)
+    group = group_pairs(rows, pairs.query, pairs.match, common, threshold, contradict)
     return CatalogueDecision(query, match, score, group, int(apart.sum()))
 
 

@@ -53,7 +53,7 @@ LARGE = frozenset({"l", "lt", "ltr", "liter", "liters", "litre", "litres", "kg",
 MILLILITRES_PER_OZ, GRAMS_PER_OZ = 29.574, 28.35
 CONTAINERS = frozenset({"pack", "packs", "pak", "set", "roll", "strip", "botol", "kaleng",
     "pasang", "pcs", "pc", "buah", "bungkus", "bks", "piece", "box"})  # fmt: skip
-"""`1 pak`, `1 pcs`: a count of one says nothing on what is inside."""
+"""`1 pak`, `1 pcs`: a count of one is no count of what is inside."""
 
 FRACTIONS = {"½": "1/2", "¼": "1/4", "¾": "3/4", "⅓": "1/3", "⅔": "2/3"}
 _NUMBER = (

@@ -62,7 +62,7 @@ class Attributes:
     """Model numbers without hyphens."""
     numbered: dict[str, frozenset[str]] = field(default_factory=dict)
     """Letters or word -> what follows them: `{"iphone": {"12"}, "a": {"5s"}}`."""
-    colours: frozenset[str] = frozenset()
+    colour: frozenset[str] = frozenset()
     variants: frozenset[str] = frozenset()
     letter_sizes: frozenset[str] = frozenset()
     number_sizes: frozenset[str] = frozenset()
@@ -99,7 +99,7 @@ def read_attributes(title: str) -> Attributes:
         values={dimension: frozenset(each) for dimension, each in values.items()},
         codes=frozenset(codes),
         numbered={word: frozenset(each) for word, each in numbered.items()},
-        colours=_named(names, pairs, COLOURS),
+        colour=_named(names, pairs, COLOURS),
         variants=_named(names, pairs, VARIANTS),
         letter_sizes=frozenset(letters),
         number_sizes=frozenset(numbers),
@@ -356,7 +356,7 @@ def _packs(one: Attributes, other: Attributes) -> int:
 
 COMPARED: dict[str, Compare] = {
     **{dimension: _of_values(dimension) for dimension in DIMENSIONS},
-    "colour": _of_sets("colours"),
+    "colour": _of_sets("colour"),
     "variant": _of_sets("variants"),
     "letter size": _of_sets("letter_sizes"),
     "number size": _of_sets("number_sizes"),
@@ -368,7 +368,7 @@ COMPARED: dict[str, Compare] = {
 """Attribute -> comparison of two titles."""
 _PARTS: dict[str, Callable[[Attributes], object]] = {
     **{dimension: lambda each, key=dimension: each.values.get(key) for dimension in DIMENSIONS},  # type: ignore[misc]
-    "colour": lambda each: each.colours,
+    "colour": lambda each: each.colour,
     "variant": lambda each: each.variants,
     "letter size": lambda each: each.letter_sizes,
     "number size": lambda each: each.number_sizes,

@@ -86,7 +86,7 @@ ACCESSORIES = _canonical(
         "battery": "baterai, batre, battery, baterei",
         "strap": "strap, tali jam",
         "remote": "remote",
-        "mount": "mount, bracket, holder, stand, tripod",
+        "mount": "mount, bracket, holder, tripod",
         "ink": "tinta, ink, toner, cartridge",
         "bag": "tas, bag, carrying case, backpack",
         "headset": "headset, earphone, earphones, headphones, headphone, handsfree, earbuds",

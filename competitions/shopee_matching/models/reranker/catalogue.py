@@ -45,7 +45,7 @@ CODED, FAMILIES = 0.35, 0.6
 """Share of the products whose titles get a model number, as in shops of other goods, and of those that become
 two models of one family."""
 CHANGED, REWRITTEN = 0.2, 0.2
-"""Shares of the titles that become those of another product, and that are written anew from a twin's."""
+"""Shares of the titles that become those of another product, and that are rewritten from a twin's title."""
 RARE_SHARE, MOST_TITLES = 0.02, 3
 """A word of more than 2 % of the titles, or of more than three, names no product by itself."""
 WITHOUT_PICTURES, WITHOUT_TITLES = 0.5, 0.1
