@@ -26,8 +26,8 @@ STEPS = 60
 CLASH = "/contradict"
 LEAST_PROBABILITY, LEAST_BEYOND, BEYOND = 0.25, 0.3, 8
 """Smallest probability of a match, and that from eight times the largest measured size on. The best threshold
-of a calibrated probability is half of the best F1, so a lower one would be right only where F1 stays below 0.5
-or 0.6; few labelled listings measure it with much noise."""
+of a calibrated probability is half of the best F1, so a lower one would be right only where F1 stays below
+0.5 or 0.6; few labelled listings measure it with much noise."""
 SINGLES = (0.1, 0.7)
 """Share of a drawn catalogue's products that keep one listing, drawn between these."""
 FLAT = 0.006
