@@ -12,7 +12,7 @@ from common.base.paths import display_path
 
 EXAMPLES = 3
 MAX_BYTES, MAX_LINES = 512 << 20, 2_000_000
-"""Several times what the largest official submission has; more is no submission, and would fill the memory."""
+"""Several times the largest official submission; more would fill the memory."""
 LONGEST_NUMBER = 60
 NUMBER = re.compile(
     r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE | re.ASCII

@@ -49,7 +49,10 @@ def preprocess(job: BitTraderJob) -> Result:
     train = store_bars(find_bar_file(job.data, "train_x_df"), PAST_MINUTES, train_x)
     future = store_bars(find_bar_file(job.data, "train_y_df"), FUTURE_MINUTES, train_y)
     test = store_bars(find_bar_file(job.data, "test_x_df"), PAST_MINUTES, test_x)
-    for file in (train, future, test):
+    for name, file, array in (("x", train, train_x), ("y", future, train_y), ("test x", test, test_x)):
+        samples, minutes, _ = np.load(array, mmap_mode="r").shape
+        coins = len(np.unique(file.coin_index))
+        log(f"  {name}: {display_path(file.path)}, {samples:,} samples of {minutes:,} minutes, {coins} coins")
         for repair in file.repairs:
             job.warn(repair)
     _check_samples(job.data, train, future, test)

@@ -71,6 +71,7 @@ def preprocess(job: ShopeeJob) -> Result:
     splits = {"test": read_listings(job.data / "test.csv", labelled=False)}
     if (job.data / "train.csv").exists():
         train = read_listings(job.data / "train.csv", labelled=True)
+        job.separate_splits(train.posting_id, splits["test"].posting_id, "listings")
         seed = derived_seed(job.seed, "folds")
         splits["train"] = replace(
             train, fold=product_folds(train.label_group, train.image, job.settings.folds, seed)

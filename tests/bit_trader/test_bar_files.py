@@ -162,6 +162,12 @@ def test_files_cut_short_within_a_line_or_a_block(tmp_path: Path) -> None:
             read(tmp_path / name)
 
 
+def test_a_packed_or_renamed_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train_x_df.csv.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"neither .* found train_x_df\.csv\.zip, unpack or rename it"):
+        find_bar_file(tmp_path, "train_x_df")
+
+
 @pytest.mark.parametrize("content", ["", "hello\n", "sample_id,time\n1,2\n"])
 def test_what_is_no_bar_file(tmp_path: Path, content: str) -> None:
     for suffix in (".csv", ".parquet"):

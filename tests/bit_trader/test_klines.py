@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -434,13 +435,40 @@ def test_volumes_that_do_not_go_with_the_prices(tmp_path: Path) -> None:
     moved = SOUND.with_columns(trades=pl.col("trades") + 10).select(order)  # takers stay below the trades
     with pytest.raises(InputError, match=r"quote_av over volume does not go with the price"):
         read(write(tmp_path / "moved.csv", moved))
-    odd = SOUND.with_columns(quote_av=pl.col("quote_av") * pl.col("trades"))
-    (repair,) = read(write(tmp_path / "odd.csv", odd, header=True)).repairs
-    assert "quote_av over volume does not go with the price" in repair
+    odd = SOUND.with_columns(quote_av=pl.col("quote_av") * (5 + pl.col("trades")))
+    with pytest.raises(InputError, match=r"quote_av over volume .*, or leave the volumes in money out"):
+        read(write(tmp_path / "odd.csv", odd, header=True))
+    rounded = SOUND.with_columns(pl.col("volume", "tb_base_av").round(0), pl.col("tb_quote_av") * 0.8)
+    (repair,) = read(write(tmp_path / "rounded.csv", rounded, header=True)).repairs[:1]
+    assert "over volume does not go with the price" in repair
     contracts = SOUND.with_columns(quote_av=100 * pl.col("volume") / pl.col("close")).with_columns(
         tb_quote_av=pl.col("quote_av") / 2
     )
     assert read(write(tmp_path / "contracts.csv", contracts)).repairs == []
+
+
+@pytest.mark.parametrize("header", [False, True])
+def test_no_two_columns_can_be_exchanged_without_a_word(tmp_path: Path, header: bool) -> None:
+    generator = np.random.default_rng(4)
+    share, busy = generator.uniform(0.2, 0.8, MINUTES), generator.lognormal(0, 0.7, MINUTES)
+    table = SOUND.with_columns(
+        volume=busy,
+        quote_av=busy * SOUND["close"],
+        trades=generator.integers(20, 900, MINUTES),
+        tb_base_av=busy * share,
+        tb_quote_av=busy * share * SOUND["close"],
+    )
+    assert read(write(tmp_path / "sound.csv", table, header)).repairs == []
+    silent = []
+    for one, other in combinations(table.columns, 2):
+        path = write(tmp_path / "swapped.csv", swap(one, other)(table), header)
+        try:
+            found = read(path)
+        except InputError:
+            continue
+        if not found.repairs and {one, other} != {"close_time", "ignore"}:
+            silent.append((one, other))
+    assert silent == []
 
 
 def test_values_that_float32_cannot_hold_are_named(tmp_path: Path) -> None:

@@ -70,6 +70,12 @@ def link_out(data: Path) -> None:
     picture.symlink_to("/etc/hostname")
 
 
+def labelled_test_listing(data: Path) -> None:
+    with (data / "test.csv").open(newline="") as file:
+        name = next(csv.DictReader(file))["posting_id"]
+    rewrite(data / "train.csv", "posting_id", 0, name)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -79,6 +85,7 @@ def link_out(data: Path) -> None:
         (id_twice, ["test.csv", "more than once"]),
         (path_trick, ["test.csv", "'../truth/test.csv' is refused"]),
         (link_out, ["train.csv", "leads out"]),
+        (labelled_test_listing, ["1 listings are in the training split and in the test split"]),
     ],
 )
 def test_bad_data_end_in_one_line(data: Path, tmp_path: Path, damage, words: list[str]) -> None:  # type: ignore[no-untyped-def]

@@ -48,6 +48,7 @@ ORDER_TOLERANCE = 1e-6
 class BarFile:
     """The keys of a file of bars, and its repairs."""
 
+    path: Path
     sample_id: Int64
     """(samples,) in the file's order."""
     coin_index: Int64
@@ -65,9 +66,11 @@ def find_bar_file(data: Path, stem: str) -> Path:
         return parquet
     if table.is_file():
         return table
+    alike = sorted(path.name for path in data.glob("*") if path.name.lower().startswith(stem))
+    found = f"found {', '.join(alike[:3])}, unpack or rename it, or " if alike else ""
     raise InputError(
         f"{display_path(data)}: neither {stem}.parquet nor {stem}.csv exists; "
-        "put the official files into this folder, or give their folder with --data"
+        f"{found}put the official files into this folder, or give their folder with --data"
     )
 
 
@@ -114,7 +117,7 @@ def fill_bars(path: Path, bars: Floats) -> BarFile:
         raise InputError(
             f"{display_path(path)}: sample {unique[counts > 1][0]} occurs {counts.max()} times; expected once"
         )
-    return BarFile(ids, coins, repairs)
+    return BarFile(path, ids, coins, repairs)
 
 
 def check_scaling(path: Path, bars: Floats, sample_id: Int64) -> None:

@@ -19,6 +19,8 @@ from competitions.bit_trader.predict.kline_columns import (
 
 SAME_UNIT = 0.02
 """Spread of quote volume over (volume times price), below which both volumes belong to these prices."""
+OTHER_UNIT = 0.2
+"""Spread that no rounding explains."""
 FEWEST_BARS = 60
 """Bars with trades from which on a column that never changes is one that was never filled."""
 OPEN_BAR = {"0", "false", "0.0"}
@@ -124,13 +126,10 @@ def _check_bars(places: Places, bars: Float64, fields: list[str]) -> None:
 
 
 def _check_close_times(places: Places, time: Int64, cells: list[str], named: bool) -> None:
-    """InputError where the close times are those of longer bars, or, without names, are no times."""
-    try:
-        closed, _ = times_of(places, cells, "close_time")
-    except InputError:
-        if named:
-            return  # not needed
-        raise
+    """InputError where the close times are those of longer bars, or no times; named ones may be empty."""
+    if named and all(cell.strip().lower() in NO_VALUE | {"0"} for cell in cells):
+        return
+    closed, _ = times_of(places, cells, "close_time")
     length = np.round((closed - time) / 1000).astype(np.int64)  # a minute, or some milliseconds less
     wrong = np.flatnonzero((length < 59) | (length > 60))
     if not len(wrong):
@@ -151,9 +150,9 @@ def _check_close_times(places: Places, time: Int64, cells: list[str], named: boo
 
 
 def _doubts(bars: Float64, named: bool, where: str) -> list[str]:
-    """Columns that say nothing become NaN; volumes that do not fit the prices are reported.
+    """Columns that say nothing become NaN; volumes that fit the prices badly are reported.
 
-    InputError where they do not fit and only their place says which column is which.
+    InputError where they do not fit at all, or badly and only their place says which column is which.
     """
     found = []
     volume, quote, trades, base_taken, quote_taken = (bars[:, FIELDS.index(field)] for field in FIELDS[4:])
@@ -175,16 +174,21 @@ def _doubts(bars: Float64, named: bool, where: str) -> list[str]:
         elif whole is not None and (values[traded] == whole[traded]).all():
             values[:] = np.nan
             found.append(f"{field} is all of the volume in every bar; taken as missing")
-    paid = traded & (quote > 0)
-    if paid.sum() < FEWEST_BARS:
-        return found
-    value, price = np.log(quote[paid] / volume[paid]), np.log(bars[paid, FIELDS.index("close")])
-    # Futures settled in coins count contracts: there, it is one over the price.
-    if min(_spread(value - price), _spread(value + price)) > SAME_UNIT:
-        line = "quote_av over volume does not go with the price; check which column is which"
-        if not named:
-            raise InputError(f"{where}: {line}, and name the columns in a first line")
-        found.append(line)
+    for money, coins, names in (
+        (quote, volume, "quote_av over volume"),
+        (quote_taken, base_taken, "tb_quote_av over tb_base_av"),
+    ):
+        paid = (coins > 0) & (money > 0)
+        if paid.sum() < FEWEST_BARS:
+            continue
+        value, price = np.log(money[paid] / coins[paid]), np.log(bars[paid, FIELDS.index("close")])
+        # Futures settled in coins count contracts: there, it is one over the price.
+        spread = min(_spread(value - price), _spread(value + price))
+        line = f"{names} does not go with the price; check which column is which"
+        if spread > OTHER_UNIT or (spread > SAME_UNIT and not named):
+            raise InputError(f"{where}: {line}{', or leave the volumes in money out' if named else ''}")
+        if spread > SAME_UNIT:
+            found.append(line)
     return found
 
 

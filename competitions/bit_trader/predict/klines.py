@@ -325,6 +325,11 @@ def _jumps(name: str, time: Int64, bars: Float64) -> list[str]:
     odd = np.flatnonzero(factor > JUMP)
     if not len(odd):
         return []
+    if len(odd) * 10 > len(time):
+        raise InputError(
+            f"{name}: the price changes more than twofold in {len(odd):,} of {len(time):,} minutes; check "
+            "which column is which"
+        )
     return [
         f"{name}: {len(odd)} minutes in which the price changes more than twofold, the first at "
         f"{clock(time[odd[0]])}; check them"

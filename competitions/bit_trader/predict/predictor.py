@@ -89,7 +89,11 @@ class KlinePrediction:
     def account_sentence(self) -> str:
         """What one account over all windows ends with, and the purchases that it has no money for."""
         known, count, equity = int(self.cut.known.sum()), self.figures["skipped"], self.figures.get("equity")
-        skipped = f"; {count:,.0f} {purchases(count)} skipped while its money was invested" if count else ""
+        skipped = (
+            f"; {count:,.0f} {purchases(count)} of all windows skipped while its money is invested"
+            if count
+            else ""
+        )
         if equity is None:
             return f"no window is followed by 120 minutes, so no outcome is known{skipped}"
         return (

@@ -94,10 +94,15 @@ def open_tile_arrays(folder: Path) -> TileArrays:
 
 
 def write_tile_arrays(
-    folder: Path, labelled: Sequence[Tile], predicted: Sequence[Tile], warn: Callable[[str], None]
+    folder: Path,
+    labelled: Sequence[Tile],
+    predicted: Sequence[Tile],
+    warn: Callable[[str], None],
+    limit_losses: Callable[[int, int, str], None] = lambda *_: None,
 ) -> tuple[pd.DataFrame, list[Path]]:
     """Read all images into memory-mapped arrays, in bounded memory.
 
+    `limit_losses` is given the number of unreadable tiles of each kind and of all; it raises for too many.
     A labelled tile with an unreadable image keeps its row, but is marked and not used in training. A tile to
     predict keeps its place in the submission; its unreadable layers are zero.
 
@@ -147,10 +152,12 @@ def write_tile_arrays(
                     _release(arrays.values())
         for line in labels.check():
             warn(f"understood: {line}")
-    faults = [each.wrong for each in filled]
-    for wrong in faults:
-        for message in wrong:
-            warn(message)
+        faults = [each.wrong for each in filled]
+        for wrong in faults:
+            for message in wrong:
+                warn(message)
+        limit_losses(sum(map(bool, faults[: len(labelled)])), len(labelled), "labelled tiles")
+        limit_losses(sum(map(bool, faults[len(labelled) :])), len(predicted), "tiles to predict")
     scales = np.array([_scale_of(of_scene.get(tile.key.scene)) for tile in tiles], np.float32).reshape(-1, 4)
     table = pd.DataFrame(
         {

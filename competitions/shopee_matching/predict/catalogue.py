@@ -1,5 +1,6 @@
 """A product table with any columns, read as listings."""
 
+import argparse
 import csv
 import re
 import unicodedata
@@ -159,6 +160,17 @@ def read_catalogue(
         understood,
         faults + found.faults,
     )
+
+
+def catalogue_of(flags: argparse.Namespace, table: Path) -> Catalogue:
+    """The table of --catalogue, read as the other flags say."""
+    columns = parse_columns(flags.columns) if flags.columns is not None else None
+    try:
+        return read_catalogue(table, columns, flags.pictures, flags.encoding)
+    except InputError as fault:
+        if str(fault).endswith("name its encoding"):
+            raise InputError(f"{fault} with --encoding, cp1252 or gb18030 say") from None
+        raise
 
 
 def plain_text(title: str) -> str:

@@ -1,32 +1,19 @@
 """3_infer --catalogue: pairs with scores, groups and an index of one's own catalogue, as files."""
 
-import argparse
 import csv
 from pathlib import Path
 
 import numpy as np
 
 from common.base.atomic import atomic_folder, atomic_write
-from common.base.errors import InputError
 from common.base.paths import readable_folder
 from common.learn.arrays import Bools
 from common.run.job import Result
 from common.run.own_data import OwnDataJob
 from competitions.shopee_matching import load
 from competitions.shopee_matching.experiment import ShopeeExperiment
-from competitions.shopee_matching.predict.catalogue import Catalogue, parse_columns, read_catalogue
+from competitions.shopee_matching.predict.catalogue import catalogue_of
 from competitions.shopee_matching.predict.predictor import CatalogueMatches
-
-
-def catalogue_of(flags: argparse.Namespace, table: Path) -> Catalogue:
-    """The table of --catalogue, read as the other flags say."""
-    columns = parse_columns(flags.columns) if flags.columns is not None else None
-    try:
-        return read_catalogue(table, columns, flags.pictures, flags.encoding)
-    except InputError as fault:
-        if str(fault).endswith("name its encoding"):
-            raise InputError(f"{fault} with --encoding, cp1252 or gb18030 say") from None
-        raise
 
 
 def match_catalogue(job: OwnDataJob[ShopeeExperiment]) -> Result:

@@ -58,15 +58,16 @@ def requested(args: argparse.Namespace) -> OwnData | None:
         raise InputError(f"{display_path(table)}: {what}; --catalogue takes a table")
     files = {"catalogue": table}
     options = {name: str(getattr(args, name)) for name in OWN_FLAGS if getattr(args, name) is not None}
-    for name in ("pictures", "index"):
-        if name in options:
-            folder = readable_folder(getattr(args, name), "the folder of --" + name)
-            options[name] = str(folder)
-    if "index" in options:
+    if args.pictures is not None:
+        options["pictures"] = str(readable_folder(args.pictures, "the folder of --pictures"))
+    if args.index is not None:
+        index = readable_folder(args.index, "the folder of --index")
+        options["index"] = str(index)
         # It holds the hashes of all other files of the index.
-        about = Path(options["index"]) / "index.json"
-        if about.is_file():
-            files["index"] = about
+        if (index / "index.json").is_file():
+            files["index"] = index / "index.json"
+    # Names of folders may be no UTF-8.
+    options = {name: text.encode("utf-8", "surrogateescape").hex() for name, text in options.items()}
     named = own_data_name("catalogue", table, options)
     return OwnData(
         name=named,
@@ -78,7 +79,7 @@ def requested(args: argparse.Namespace) -> OwnData | None:
 
 def _pictures_read(args: argparse.Namespace, table: Path) -> list[tuple[str, int, int]]:
     """Name, size and time of modification of the pictures that the table names; no folder is walked."""
-    from competitions.shopee_matching.predict.match_catalogue import catalogue_of
+    from competitions.shopee_matching.predict.catalogue import catalogue_of
 
     files = catalogue_of(args, table).pictures.files
     states = {name: file.stat() for name, file in sorted(files.items())}
