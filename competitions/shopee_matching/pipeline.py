@@ -34,6 +34,7 @@ from competitions.shopee_matching.data.listings import Listings, load_listings, 
 from competitions.shopee_matching.data.pictures import picture_paths, store_pictures
 from competitions.shopee_matching.data.training_titles import TITLES_FILE, write_training_titles
 from competitions.shopee_matching.decision.catalogue_rule import (
+    LEAST_PROBABILITY,
     CatalogueRule,
     Pool,
     pools_of_pairs,
@@ -268,7 +269,11 @@ def _catalogue_part(
                 pools[each.with_pictures].setdefault(each.size, []).append(
                     pool_of(each, settings.name, booster)
                 )
-    rules = {kind: tune_catalogue_rule(found, {settings.name: 0.5}) for kind, found in pools.items() if found}
+    rules = {
+        kind: tune_catalogue_rule(found, {settings.name: 0.5}, LEAST_PROBABILITY)
+        for kind, found in pools.items()
+        if found
+    }
     if not pools[True]:
         return outputs, rules[False]
     return outputs, rules[True].model_copy(update={"without_pictures": rules.get(False)})

@@ -1,4 +1,4 @@
-"""Tables of users as shops export them: what is read, what is told, what is refused."""
+"""Tables of users as shops export them: what is read, what is reported, what is refused."""
 
 import gzip
 import os
@@ -215,6 +215,7 @@ def test_the_folder_of_the_pictures(tmp_path: Path, photos: Path) -> None:
     with pytest.raises(InputError, match="folder of the pictures"):
         read_catalogue(frame, WITH_IMAGE)
     assert read_catalogue(frame.assign(photo=None), WITH_IMAGE).listings.image == [""]
+    assert "not used" in read_catalogue(frame, COLUMNS, photos).faults[0]
 
 
 def test_frames_of_any_type(photos: Path) -> None:

@@ -106,6 +106,10 @@ def test_the_tuned_threshold_separates_and_rises_with_the_catalogue() -> None:
     assert values == sorted(values)
     assert 0.3 < values[0] <= values[-1] < 0.75
     assert tune_catalogue_rule({}, {"a": 0.5}).at(9) == {"a": 0.5}
+    assert (
+        min(tune_catalogue_rule(pools_of_pairs(pairs, None, groups, 1), {"a": 0.5}, 0.6).thresholds["a"])
+        >= 0.6
+    )
 
 
 def test_titles_that_name_a_product() -> None:

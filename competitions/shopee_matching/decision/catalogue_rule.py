@@ -24,6 +24,10 @@ ROWS_PER_SIZE, MAX_DRAWS = 1_000, 8
 """Pools of one size are drawn until they hold so many listings together."""
 STEPS = 60
 CLASH = "/contradict"
+LEAST_PROBABILITY, LEAST_BEYOND, BEYOND = 0.25, 0.3, 8
+"""Smallest probability of a match, and that from eight times the largest measured size on. The best threshold
+of a calibrated probability is half of the best F1, so a lower one would be right only where F1 stays below
+0.5 or 0.6; few labelled listings measure it with much noise."""
 SINGLES = (0.1, 0.7)
 """Share of a drawn catalogue's products that keep one listing, drawn between these."""
 FLAT = 0.006
@@ -211,7 +215,9 @@ def pools_of_pairs(
     return found
 
 
-def tune_catalogue_rule(pools: Mapping[int, Sequence[Pool]], start: dict[str, float]) -> CatalogueRule:
+def tune_catalogue_rule(
+    pools: Mapping[int, Sequence[Pool]], start: dict[str, float], least: float = LOWEST
+) -> CatalogueRule:
     """Thresholds of the highest F1 at each size; over the sizes they do not fall.
 
     A small pool of the labelled listings holds goods of all kinds, a small shop often goods of one kind. So
@@ -221,6 +227,7 @@ def tune_catalogue_rule(pools: Mapping[int, Sequence[Pool]], start: dict[str, fl
     ----------
     pools : size -> drawn catalogues of that size, with scores that did not see their products.
     start : experiments whose scores are used, with thresholds to begin with.
+    least : no threshold is lower; above `LOWEST` for scores that are probabilities.
     """
     from sklearn.isotonic import IsotonicRegression
 
@@ -247,7 +254,11 @@ def tune_catalogue_rule(pools: Mapping[int, Sequence[Pool]], start: dict[str, fl
     rising = {}
     for name, values in found.items():
         smooth = IsotonicRegression(y_min=LOWEST, y_max=1.0).fit(logs, values).predict(logs)
-        rising[name] = [float(value) for value in np.maximum(smooth, LEAST_SHARE * smooth[-1])]
+        floor = max(least, LEAST_SHARE * smooth[-1])
+        rising[name] = [float(value) for value in np.maximum(smooth, floor)]
+    if least > LOWEST:
+        sizes.append(BEYOND * sizes[-1])
+        rising = {name: [*values, max(values[-1], LEAST_BEYOND)] for name, values in rising.items()}
     return CatalogueRule(sizes=sizes, thresholds=rising)
 
 

@@ -33,7 +33,7 @@ NULL_TEXT = """
     tanpa_nama tiada
 """
 NULL_WORDS = frozenset(NULL_TEXT.split())
-"""What stands for a missing cell in exports, in lower case and with `_` for a space."""
+"""What is written for a missing cell in exports, in lower case and with `_` for a space."""
 ENTITY = re.compile("&(?:#[0-9]{1,7}|#x[0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 NO_WIDTH = dict.fromkeys(map(ord, "\u00ad\u200b\u200e\u200f\u2060\ufeff"))
 HASH = re.compile("[0-9a-fA-F]{16}")
@@ -125,6 +125,8 @@ def read_catalogue(
     if "phash" in cells:
         phash, fault = _hashes(table, cells["phash"], named["phash"], row)
         faults += fault
+    if pictures is not None and "image" not in cells:
+        faults.append(f"the pictures in {Path(pictures).name}/ are not used: no image=COLUMN names them")
     names = [cell.strip() for cell in cells.get("image", [""] * count)]
     names = ["" if is_null(name) else name for name in names]
     folder = None
@@ -186,7 +188,7 @@ def _encodable(text: str) -> str:
 
 
 def is_null(text: str) -> bool:
-    """Whether a cell stands for a missing one: a null word, or no letter, digit or symbol in it."""
+    """Whether a cell is as good as empty: a null word, or no letter, digit or symbol in it."""
     plain = "_".join(unicodedata.normalize("NFKC", text).casefold().split())
     if plain in NULL_WORDS or plain.strip("_-.'\"()[]<>") in ("nan", "null", "none", "n/a"):
         return True

@@ -1,6 +1,6 @@
 """What of a gallery identifies products: pictures that do not are left out, repetitions are matched once.
 
-Both are judged over the whole gallery, so an index that grew in rounds is treated as one table is.
+Both look at the whole gallery, so an index that grew in rounds is treated as one table is.
 """
 
 import hashlib
