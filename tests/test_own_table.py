@@ -26,7 +26,7 @@ def written(path: Path, text: str | bytes, encoding: str = "utf-8") -> Path:
         ('sku,name\n1,"Milk, 1 l"\n2,Jam\n', "utf-8", "commas, UTF-8, 2 rows"),
         ("sku;name\n1;Milk, 1 l\n2;Jam\n", "utf-8-sig", "semicolons, UTF-8 with BOM, 2 rows"),
         ("sku\tname\r\n1\tMilk, 1 l\r\n2\tJam\r\n", "utf-16", "tabs, UTF-16, 2 rows"),
-        (" sku |name \n1|Milk, 1 l\n\n2|Jam\n\n\n", "utf-8", "bars, UTF-8, 2 rows"),
+        (" sku |name \n1|Milk, 1 l\n\n2|Jam\n\n\n", "utf-8", "pipes, UTF-8, 2 rows"),
     ],
 )
 def test_separators_and_encodings(tmp_path: Path, text: str, encoding: str, understood: str) -> None:
@@ -68,11 +68,13 @@ def test_excel(tmp_path: Path) -> None:
 
 def test_excel_loses_digits_of_long_ids(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
-    book.active.append(["sku"])
-    book.active.append([4_006_381_333_931_000_123])
+    book.active.append(["sku", "name"])
+    book.active.append([4_006_381_333_931_000_123, "Milk"])
     book.save(tmp_path / "t.xlsx")
-    with pytest.raises(InputError, match="has more than the 15 digits"):
-        read_own_table(tmp_path / "t.xlsx")
+    table = read_own_table(tmp_path / "t.xlsx")
+    assert table.column("name") == ["Milk"]
+    with pytest.raises(InputError, match=r"row 2: the number \d+ has more than the 15 digits"):
+        table.column("sku")
 
 
 def test_parquet_and_frames(tmp_path: Path) -> None:
@@ -141,6 +143,11 @@ def test_text_that_is_too_large_is_refused(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr("common.files.own_table.MAX_BYTES", 5)
     with pytest.raises(InputError, match="split it"):
         read_own_table(written(tmp_path / "t.csv", "sku,name\n"))
+
+
+def test_a_separator_that_the_file_states_is_used(tmp_path: Path) -> None:
+    table = read_own_table(written(tmp_path / "t.csv", "sep=;\r\na,b;c\r\n1,2;3\r\n", "utf-8-sig"))
+    assert (table.columns, table.rows, table.lines) == (["a,b", "c"], [["1,2", "3"]], [3])
 
 
 def test_lines_are_those_of_the_file(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ A table that can be read in two ways is refused; `understood` says how it was re
 import csv
 import gzip
 import io
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "pipes"}
 SAMPLE_ROWS = 200
 """Rows by which the separator is found."""
+STATED_SEPARATOR = re.compile(r"sep=(.)\r?\n", re.IGNORECASE)
+"""A first line by which Excel is given the separator."""
 MAX_BYTES = 2 << 30
 """Of the uncompressed text; more would not fit in memory as cells."""
 EXCEL_DIGITS = 10**15
@@ -46,6 +49,8 @@ class OwnTable:
     """Line (or sheet row) of each row, for messages."""
     understood: str
     """How it was read: `semicolons, UTF-8 with BOM, 48 rows`."""
+    lossy: dict[int, str] = field(default_factory=dict)
+    """Position of a column -> why its cells are not what they were; such a column is not handed out."""
 
     def index(self, name: str) -> int:
         """Position of a column: its exact name first, then without regard to case and spaces.
@@ -61,6 +66,8 @@ class OwnTable:
             there = ", ".join(self.columns[:MAX_COLUMNS_NAMED])
             more = ", ..." if len(self.columns) > MAX_COLUMNS_NAMED else ""
             raise InputError(f"{self.where}: column {name!r} is missing; the columns are: {there}{more}")
+        if found[0] in self.lossy:
+            raise InputError(self.lossy[found[0]])
         if len(found) > 1:
             raise InputError(f"{self.where}: {len(found)} columns are named {name!r}; rename all but one")
         return found[0]
@@ -179,16 +186,23 @@ def _of_text(
     text, label = _decoded(where, content, encoding)
     if not text.strip():
         raise InputError(f"{where}: is empty")
-    separator = _separator(where, text)
+    stated = STATED_SEPARATOR.match(text)
+    separator = stated[1] if stated else _separator(where, text)
     rows, lines = [], []
     try:
-        for line, row in _records(text, separator):
+        for line, row in _records(text[stated.end() :] if stated else text, separator):
             rows.append(row)
-            lines.append(line)
+            lines.append(line + bool(stated))
     except csv.Error as fault:
         line = lines[-1] + 1 if lines else 1
         raise InputError(f"{where}: the row from line {line} on is not valid CSV ({fault})") from None
-    words = [SEPARATORS[separator] if len(rows[0]) > 1 else "one column", label, packed]
+    if not rows:
+        raise InputError(f"{where}: holds no row")
+    words = [
+        SEPARATORS.get(separator, f"separator {separator!r}") if len(rows[0]) > 1 else "one column",
+        label,
+        packed,
+    ]
     return _table(where, rows, lines, header, ", ".join(word for word in words if word))
 
 
@@ -269,18 +283,22 @@ def _of_excel(where: str, path: Path, header: HasHeader) -> OwnTable:
         raise InputError(
             f"{where}: Excel files need openpyxl (`pip install openpyxl`); or save it as CSV"
         ) from None
+    lossy: dict[str, dict[int, str]] = {}
     try:
         book = load_workbook(path, read_only=True, data_only=True)
-        sheets = {
-            sheet.title: [
-                (line, [_cell_text(cell, f"{where}, row {line}") for cell in row])
-                for line, row in enumerate(sheet.iter_rows(values_only=True), 1)
-                if any(cell is not None for cell in row)
-            ]
-            for sheet in book.worksheets
-        }
-    except InputError:
-        raise
+        sheets: dict[str, list[tuple[int, list[str]]]] = {}
+        for sheet in book.worksheets:
+            sheets[sheet.title], lossy[sheet.title] = [], {}
+            for line, row in enumerate(sheet.iter_rows(values_only=True), 1):
+                for place, cell in enumerate(row):
+                    if isinstance(cell, int | float) and abs(cell) >= EXCEL_DIGITS:
+                        lossy[sheet.title].setdefault(
+                            place,
+                            f"{where}, row {line}: the number {cell:.0f} has more than the 15 digits "
+                            "that Excel keeps; store it as text",
+                        )
+                if any(cell is not None for cell in row):
+                    sheets[sheet.title].append((line, [_cell_text(cell) for cell in row]))
     except Exception as fault:  # openpyxl answers damaged files with errors of any kind
         raise InputError(f"{where}: is no Excel file that can be read ({str(fault)[:80]})") from None
     filled = {name: rows for name, rows in sheets.items() if rows}
@@ -292,7 +310,9 @@ def _of_excel(where: str, path: Path, header: HasHeader) -> OwnTable:
     while width > 1 and not any(row[width - 1 :] and row[width - 1].strip() for _, row in found):
         width -= 1
     rows = [(row + [""] * width)[:width] for _, row in found]
-    return _table(where, rows, [line for line, _ in found], header, f"Excel, sheet {name!r}")
+    table = _table(where, rows, [line for line, _ in found], header, f"Excel, sheet {name!r}")
+    table.lossy = lossy[name]
+    return table
 
 
 def _of_parquet(where: str, path: Path) -> OwnTable:
@@ -332,7 +352,7 @@ def _parquet_text(column: "pa.ChunkedArray") -> list[str] | None:
         return None
 
 
-def _cell_text(cell: Any, where: str = "") -> str:
+def _cell_text(cell: Any) -> str:
     """A cell of a spreadsheet or of a DataFrame as text; whole numbers have no decimal point."""
     if cell is None:
         return ""
@@ -340,8 +360,4 @@ def _cell_text(cell: Any, where: str = "") -> str:
         return cell.isoformat()
     if isinstance(cell, bool) or not hasattr(cell, "__float__"):
         return str(cell)
-    if where and abs(cell) >= EXCEL_DIGITS:
-        raise InputError(
-            f"{where}: the number {cell:.0f} has more than the 15 digits that Excel keeps; store it as text"
-        )
     return str(int(cell)) if float(cell).is_integer() and abs(cell) < 2**53 else str(cell)
