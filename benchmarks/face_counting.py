@@ -251,7 +251,7 @@ def scales(folder: Path) -> list[Comparison]:
     """Collages, enlarged and reduced photos and close-ups: counted in tiles, and whole at 640 px."""
     data = drawn_pictures(folder / "data")
     network = _trained(data, folder)
-    settings = FaceCountingExperiment(name="drawn", input=InputSettings(rect=True))
+    settings = FaceCountingExperiment(name="drawn", input=InputSettings(image_size=320, rect=True))
     decision = as_decision(DEFAULT_RULE, mean_count=0.0, views=1)
     model = FaceCounter([[Member(network, settings)]], settings, decision, "cpu")
     sets = _composed(data, folder / "photos")

@@ -40,14 +40,14 @@ def _scaled(unit: float, reading: Callable[[Float64], Float64]) -> Reading:
 
 
 READINGS: dict[str, Reading] = {
-    "xmin, ymin, xmax, ymax in px": lambda cells, sides: cells,
-    "x, y of the corner, then width, height in px": lambda cells, sides: _corners_of_sides(cells),
-    "x, y of the center, then width, height in px": lambda cells, sides: _corners_of_center(cells),
-    "the lower right corner first": lambda cells, sides: cells[:, [2, 3, 0, 1]],
-    "ymin, xmin, ymax, xmax: x and y are swapped": lambda cells, sides: cells[:, [1, 0, 3, 2]],
-    "xmin, xmax, ymin, ymax: another order": lambda cells, sides: cells[:, [0, 2, 1, 3]],
-    "ymin, ymax, xmin, xmax: another order": lambda cells, sides: cells[:, [2, 0, 3, 1]],
-    "top, right, bottom, left: another order": lambda cells, sides: cells[:, [3, 0, 1, 2]],
+    "xmin, ymin, xmax, ymax in px": lambda cells, _: cells,
+    "x, y of the corner, then width, height in px": lambda cells, _: _corners_of_sides(cells),
+    "x, y of the center, then width, height in px": lambda cells, _: _corners_of_center(cells),
+    "the lower right corner first": lambda cells, _: cells[:, [2, 3, 0, 1]],
+    "ymin, xmin, ymax, xmax: x and y are swapped": lambda cells, _: cells[:, [1, 0, 3, 2]],
+    "xmin, xmax, ymin, ymax: another order": lambda cells, _: cells[:, [0, 2, 1, 3]],
+    "ymin, ymax, xmin, xmax: another order": lambda cells, _: cells[:, [2, 0, 3, 1]],
+    "top, right, bottom, left: another order": lambda cells, _: cells[:, [3, 0, 1, 2]],
 } | {
     f"{what} {unit_name}": _scaled(unit, reading)
     for unit, unit_name in (
