@@ -89,8 +89,8 @@ def floods(temp_dir: Path) -> list[Comparison]:  # noqa: ARG001
             rule: [iou(mapped, each.water) for mapped, each in zip(of_rule, drawn, strict=True)]
             for rule, of_rule in maps.items()
         }
-        shares = ", ".join(f"{share:.0%}" for share in SHARES)
-        note = f"IoU at {shares} water: " + "; ".join(
+        percent = ", ".join(f"{share:.0%}" for share in SHARES)
+        note = f"IoU at {percent} water: " + "; ".join(
             f"{rule} {' '.join(f'{score:.2f}' for score in scores[key])}"
             for rule, key in (("ours", "ours"), (f"{FIXED:.0f} dB", "fixed"), ("Otsu", "otsu"))
         )

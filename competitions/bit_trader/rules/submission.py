@@ -90,8 +90,7 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
 
 
 def _id_faults(ids: list[str], expected: list[str]) -> list[str]:
-    """As `id_faults`; whole numbers with a decimal point, as tables with a missing cell write them, are "
-    "named."""
+    """As `id_faults`; names whole numbers with a decimal point, which tables with a missing cell write."""
     known = set(expected)
     pointed = [name for name in ids if name not in known and name.removesuffix(".0") in known]
     if pointed:
