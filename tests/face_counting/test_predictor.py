@@ -14,7 +14,7 @@ from common.base.paths import WorkPaths
 from common.learn.arrays import Float32, Float64
 from common.run.run_record import read_record, write_record
 from competitions.face_counting import load
-from competitions.face_counting.decision.counting import as_decision
+from competitions.face_counting.decision.counting import CountingRule, Strategy, as_decision
 from competitions.face_counting.experiment import (
     DetectorSettings,
     FaceCountingExperiment,
@@ -22,11 +22,12 @@ from competitions.face_counting.experiment import (
 )
 from competitions.face_counting.models.base import FaceDetector
 from competitions.face_counting.predict.photos import Photo, as_stored
-from competitions.face_counting.predict.predictor import DEFAULT_RULE, FaceCounter, Member
+from competitions.face_counting.predict.predictor import FaceCounter, Member
 
 Sample = Callable[[str], Path]
 Trained = Callable[[str], WorkPaths]
 BOX = np.array([[8, 8, 40, 40]], np.float32)
+FIRST_VIEW = CountingRule(Strategy("first_view", "threshold"), 0.4, [0.5], [1.0], 0.0)
 SETTINGS = FaceCountingExperiment(name="any", input=InputSettings(image_size=64))
 
 
@@ -60,7 +61,7 @@ def test_a_network_shared_by_several_folds_runs_once_and_counts_in_each() -> Non
     shared, calls = member_that_finds(BOX)
     nothing, more_calls = member_that_finds(np.zeros((0, 4), np.float32))
     moved, last_calls = member_that_finds(BOX + 0.5)
-    model = FaceCounter([[shared, nothing], [shared, moved]], SETTINGS, as_decision(DEFAULT_RULE, 0.0, 2))
+    model = FaceCounter([[shared, nothing], [shared, moved]], SETTINGS, as_decision(FIRST_VIEW, 0.0, 2))
     stored = as_stored([Photo("a", np.zeros((64, 64, 3), np.uint8), 1.0)])
     ((count, faces),) = model.count_pictures(stored)
     assert (calls, more_calls, last_calls) == ([1], [1], [1])
@@ -119,7 +120,7 @@ def test_an_ensemble_needs_the_folders_of_its_parents_alone(
         renamed = record.model_copy(update={"experiment": record.experiment | {"name": name}})
         write_record(tmp_path / "work" / name / "oof.run.json", renamed)
     settings = record.experiment | {"name": "retinaface_and_yolov5n", "parents": parents}
-    decision = as_decision(DEFAULT_RULE, 4.0, 2)
+    decision = as_decision(FIRST_VIEW, 4.0, 2)
     ensemble = record.model_copy(update={"experiment": settings, "decision": decision})
     write_record(tmp_path / "work" / "retinaface_and_yolov5n" / "oof.run.json", ensemble)
 
@@ -127,7 +128,7 @@ def test_an_ensemble_needs_the_folders_of_its_parents_alone(
     assert [len(members) for members in model.folds] == [2, 2]
     photos = sorted((sample("face_counting") / "image_data").iterdir())[:3]
     alone = FaceCounter(
-        [members[:1] for members in model.folds], model.settings, as_decision(DEFAULT_RULE, 4.0, 1), "cpu"
+        [members[:1] for members in model.folds], model.settings, as_decision(FIRST_VIEW, 4.0, 1), "cpu"
     )
     pd.testing.assert_frame_equal(model.predict(photos), alone.predict(photos))
 

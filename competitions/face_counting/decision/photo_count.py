@@ -42,7 +42,9 @@ def count_photo(rule: CountingRule, photo: TiledPhoto, found: DetectedFaces) -> 
     elsewhere = int((~on_base[faces.picture]).sum())
     boxes = photo_boxes(photo, faces)
     one_by_one = rule.count_boxes(kept)
-    if 2 * elsewhere <= len(faces.picture) and one_by_one.sum() >= MIN_FACES:
+    # A rule by which no box is a face (of a detector that found nothing) counts pictures alone.
+    by_picture = rule.calibration is None and rule.count_threshold > 1
+    if by_picture or (2 * elsewhere <= len(faces.picture) and one_by_one.sum() >= MIN_FACES):
         count = float(rule.count(kept.of_pictures(on_base)).sum())
         if elsewhere:
             count += float(one_by_one[~on_base].sum())
