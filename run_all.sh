@@ -22,7 +22,7 @@ the submissions and writes the report. What is done already is not done again; w
                  (default: sample on sample data, otherwise full)
   --data DIR     folder that holds one folder per competition, DIR/<SLUG>, in the official layout
                  (data/; a competition without one there is run on sample data)
-  --work DIR     where everything is written: DIR/<SLUG>, DIR/sample_data, DIR/report (work/)
+  --work DIR     where everything is written: DIR/<SLUG> and DIR/report (work/)
   --weights DIR  folder of given weights, for the experiments that start from some (they are never downloaded)
   --device       where to compute (auto)
   --set          change one setting, e.g. training.epochs=3; the run gets a folder of its own (repeatable)

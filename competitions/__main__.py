@@ -8,20 +8,24 @@ from pathlib import Path
 
 from common.base.console import log
 from common.base.errors import InputError
-from common.base.paths import ROOT, display_path, readable_folder
+from common.base.paths import CACHES, ROOT, display_path, readable_folder
 from common.report.evaluation import Evaluation, best_baseline, evaluate, finished_experiments
-from common.run.command import run_command
+from common.run.command import keep_caches_in, run_command
 from common.run.competition import Competition, Finished
 from common.run.experiments import read_experiments, unknown_experiment
 from competitions.discovery import SLUGS, competition_of
+
+MAX_FAULTS_LISTED = 20
 
 
 def validate(flags: argparse.Namespace) -> int:
     """List every fault of a submission; 0 when there is none, else 1."""
     competition = competition_of(flags.slug)
     faults = competition.validate(flags.file, readable_folder(flags.data, "the data folder"))
-    for fault in faults:
+    for fault in faults[:MAX_FAULTS_LISTED]:
         log(f"{display_path(flags.file)}: {fault}")
+    if len(faults) > MAX_FAULTS_LISTED:
+        log(f"{display_path(flags.file)}: and {len(faults) - MAX_FAULTS_LISTED} more faults")
     verdict = f"{len(faults)} faults" if faults else f"a valid {flags.slug} submission"
     log(f"{display_path(flags.file)}: {verdict}")
     return 1 if faults else 0
@@ -47,6 +51,7 @@ def report(flags: argparse.Namespace) -> int:
     if not found:
         raise InputError(f"{display_path(flags.work)}: holds no finished run; ./run_all.sh makes them")
     folder = flags.work / "report"
+    keep_caches_in(folder / CACHES)
     evaluations = [
         evaluate(
             competition, finished, folder / "evaluations" / f"{competition.slug}.{finished.experiment}.json"

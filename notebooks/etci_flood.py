@@ -121,6 +121,7 @@ with rasterio.open(
     raster, "w", driver="GTiff", width=768, height=512, count=2, dtype="float32", **grid
 ) as file:
     file.write(decibels_of(scene))
+    file.descriptions = ("VV", "VH")
 
 # %%
 # The folders of the experiment and of its parents are enough; copy them to any machine.

@@ -13,7 +13,7 @@ import hypothesis
 import pytest
 from filelock import FileLock
 
-from common.base.paths import LOCKS, ROOT, WorkPaths
+from common.base.paths import CACHES, LOCKS, ROOT, WorkPaths
 from common.run.sample_data import make_sample_data
 from competitions.discovery import competition_of
 
@@ -36,6 +36,8 @@ def run_python(*arguments: str | Path, timeout: float = 600) -> Finished:
     """Run the interpreter as a user would, warnings off; AssertionError when it reaches for the network."""
     environment = dict(os.environ, PYTHONWARNINGS="ignore")
     environment.pop("CI", None)  # some libraries report their use, but not from there
+    # matplotlib lists the fonts once, not for each work folder
+    environment.setdefault("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "matplotlib_of_tests"))
     paths = [str(Path(__file__).with_name("network_watch")), environment.get("PYTHONPATH", "")]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -61,8 +63,9 @@ def run_stage(slug: str, number: int, *flags: str | Path, timeout: float = 600) 
 
 
 def written_files(folder: Path) -> list[Path]:
-    """Every file below `folder` but the lock files, which are empty and stay."""
-    return [path for path in folder.rglob("*") if path.is_file() and path.parent.name != LOCKS]
+    """Every file below `folder` but the lock files, which are empty and stay, and libraries' caches."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if not {LOCKS, CACHES} & set(path.relative_to(folder).parts)]
 
 
 @pytest.fixture(scope="session")

@@ -162,6 +162,10 @@ def test_a_grid_has_an_entry_for_each_combination(file: Path) -> None:
     [
         ("0.5, 0.6]", "0.5]", "6 combinations"),
         ("{k}", "{q}", "'q' is no axis"),
+        ("{k}", "{k.real}", "'k.real' is no axis"),
+        ("{k}", "{k:>999999999}", "is no axis"),
+        ("{k}", "{k", "is no axis"),
+        ('extends = "table"', 'extends = ["table"]', r"grid\.table1\.extends must be the name"),
         ('extends = "table"', 'extends = "tabel"', "extends 'tabel', which is no entry"),
         ("run{epochs}_folds{k}", "champion", "exists already"),
         ("run{epochs}_folds{k}", "../{epochs}{k}", "expected lower-case letters"),
@@ -172,6 +176,27 @@ def test_a_grid_has_an_entry_for_each_combination(file: Path) -> None:
 def test_wrong_grids_are_named(file: Path, old: str, new: str, words: str) -> None:
     assert old in GRID
     file.write_text(GRID.replace(old, new))
+    with pytest.raises(InputError, match=words):
+        read_experiments(file)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[experiments]\na = 3", r"experiments\.a must be a table"),
+        ("[experiments.a]\nextends = 3", r"experiments\.a\.extends must be the name"),
+        ("[experiments.a]\nextends = {b = 1}", r"experiments\.a\.extends must be the name"),
+        ("[base.a]\nextends = []\n[experiments.b]", r"base\.a\.extends must be the name"),
+        ("[experiments.a]\nprofiles = 3", r"a\.profiles must be a table"),
+        ("[experiments.a]\nprofiles.sample = 3", r"a\.profiles must be a table"),
+        ("[experiments.a]\nprofiles.tiny = {}", "unknown profile 'tiny'"),
+        ("profiles.full = [1]\n[experiments.a]", "profiles must be a table"),
+        ("[experiments.a]\nextends = 'a'", "a circle"),
+        ("[experiments.'../../evil']", "a name has lower-case letters"),
+    ],
+)
+def test_tables_of_another_shape_are_named(file: Path, text: str, words: str) -> None:
+    file.write_text(text)
     with pytest.raises(InputError, match=words):
         read_experiments(file)
 

@@ -15,6 +15,7 @@ from common.base.errors import InputError
 from common.base.paths import ROOT, WorkPaths, resume_dir_of
 from common.report.evaluation import finished_experiments
 from common.run.competition import Competition
+from common.run.own_data import own_data_name
 from common.run.resume import file_lock, prepare_resume_dir
 from common.run.run_record import hash_path, read_record
 from common.run.stage import Stage
@@ -75,7 +76,7 @@ def test_sample_data_are_made_on_first_use(command: Command, folder: Path) -> No
     code, text = command("preprocess")
     assert code == 0
     assert "no --data" in text
-    assert (folder / "work" / "sample_data" / "toy" / "truth" / "y.json").is_file()
+    assert (folder / "work" / "toy" / "sample_data" / "truth" / "y.json").is_file()
     record = read_record(folder / "work" / "toy" / "processed" / "run.json")
     assert record.profile == "sample"
     assert record.sample_data
@@ -134,7 +135,7 @@ def test_records_of_other_settings_end_in_one_line(command: Command, folder: Pat
 
 def test_killed_fold_goes_on(command: Command, folder: Path) -> None:
     command("preprocess")
-    data = folder / "work" / "sample_data" / "toy"
+    data = folder / "work" / "toy" / "sample_data"
     (data / "kill").touch()
     code, text = command("train_folds", "--experiment", "double")
     assert code == 130
@@ -242,7 +243,7 @@ def test_again_repeats_and_other_code_is_reported(command: Command, folder: Path
 def test_an_edited_input_of_the_same_size_is_noticed(command: Command, folder: Path) -> None:
     command("preprocess")
     command("train_folds", "--experiment", "double")
-    data = folder / "work" / "sample_data" / "toy"
+    data = folder / "work" / "toy" / "sample_data"
     numbers, record = data / "numbers.json", folder / "work" / "toy" / "processed" / "run.json"
     status = numbers.stat()
     numbers.write_text(numbers.read_text().replace("2021", "9021"))
@@ -262,7 +263,7 @@ def test_a_replaced_image_is_noticed_and_a_copied_folder_trains_nothing_again(
 ) -> None:
     command("preprocess")
     command("train_folds", "--experiment", "double")
-    pictures = folder / "work" / "sample_data" / "toy" / "pictures"
+    pictures = folder / "work" / "toy" / "sample_data" / "pictures"
     pictures.mkdir()
     for content in (b"one", b"two"):
         (pictures / "a.png").write_bytes(content)
@@ -293,7 +294,7 @@ def test_a_refused_process_leaves_the_running_one_alone(command: Command, folder
 
 def test_seconds_of_killed_tries_are_counted(command: Command, folder: Path) -> None:
     command("preprocess")
-    data = folder / "work" / "sample_data" / "toy"
+    data = folder / "work" / "toy" / "sample_data"
     (data / "kill").touch()
     assert command("train_folds", "--experiment", "double", "--fold", "0")[0] == 130
     fold = folder / "work" / "toy" / "double" / "fold0" / "run.json"
@@ -423,21 +424,48 @@ def test_own_data_are_predicted_once_and_recorded(own_command: Command, folder: 
     numbers = folder / "numbers.txt"
     numbers.write_text("1 2 x")
     # Neither raw nor processed data are needed.
-    shutil.rmtree(folder / "work" / "sample_data")
+    shutil.rmtree(folder / "work" / "toy" / "sample_data")
     shutil.rmtree(folder / "work" / "toy" / "processed")
     code, text = own_command("--numbers", str(numbers))
     assert code == 0, text
     assert "warning: 'x' is no number" in text
-    assert re.search(r"written: .*champion/numbers/numbers\.txt\n", text)
-    out = folder / "work" / "toy" / "champion" / "numbers" / "numbers.txt"
+    assert "understood: 2 whole numbers between spaces" in text
+    assert re.search(r"written: .*champion/numbers/numbers-[0-9a-f]{8}\.txt\n", text)
+    out = folder / "work" / "toy" / "champion" / f"{own_data_name('numbers', numbers)}.txt"
     assert out.read_text() == "2.0 4.0"
-    record = read_record(out.with_name("numbers.run.json"))
+    record = read_record(out.with_name(f"{out.stem}.run.json"))
+    assert record.understood == ["2 whole numbers between spaces"]
     assert (record.stage, record.warnings_count, record.metrics) == ("own_data", 1, {"numbers": 2.0})
-    assert "done already" in own_command("--numbers", str(numbers))[1]
+    again = own_command("--numbers", str(numbers))[1]
+    assert all(words in again for words in ("done already", "understood: 2", "written: "))
     numbers.write_text("1 2 3")
     hash_path.cache_clear()  # a user's next command is another process
     assert "running again" in own_command("--numbers", str(numbers))[1]
     assert out.read_text() == "2.0 4.0 6.0"
+
+
+def test_a_failing_rerun_keeps_the_earlier_result(own_command: Command, folder: Path) -> None:
+    numbers = folder / "numbers.txt"
+    numbers.write_text("1 2")
+    assert own_command("--numbers", str(numbers))[0] == 0
+    out = folder / "work" / "toy" / "champion" / f"{own_data_name('numbers', numbers)}.txt"
+    numbers.write_text("x")
+    hash_path.cache_clear()
+    assert own_command("--numbers", str(numbers))[0] == 2
+    assert (out.read_text(), read_record(out.with_suffix(".run.json")).metrics) == (
+        "2.0 4.0",
+        {"numbers": 2.0},
+    )
+
+
+def test_own_data_of_one_name_do_not_share_a_result(tmp_path: Path) -> None:
+    one, other = tmp_path / "a" / "data.csv", tmp_path / "b" / "data.csv"
+    names = {own_data_name("k", one), own_data_name("k", other), own_data_name("k", one, {"every": 60})}
+    assert len(names) == 3
+    assert own_data_name("k", one) == own_data_name("k", tmp_path / "a" / "data.csv")
+    odd = own_data_name("k", tmp_path / os.fsdecode(b"caf\xe9 \x1b[2J .csv"))
+    assert re.fullmatch(r"k/[\w.-]+-[0-9a-f]{8}", odd)
+    assert len(own_data_name("k", tmp_path / ("x" * 250 + ".csv"))) < 100
 
 
 def test_own_data_want_a_trained_experiment(own_command: Command, folder: Path) -> None:
@@ -473,6 +501,12 @@ def test_a_trained_experiment_is_read_from_its_own_folder(
     assert trained.decision == {"threshold": 0.5}
     assert [parent.settings.factor for parent in trained.parents()] == [2.0]
     assert all(path.is_dir() for path in trained.fold_folders)
+    model = next(path for path in written_files(copied / "double" / "fold0") if path.name != "run.json")
+    model.write_bytes(model.read_bytes() + b" ")
+    with pytest.raises(InputError, match="cut short or changed since 2_train_folds"):
+        trained_experiment(
+            toy.competition(folder / "code"), "double", shutil.copytree(copied, folder / "again")
+        )
     with pytest.raises(InputError, match="unknown experiment 'triple'; toy has: champion, double"):
         trained_experiment(toy.competition(folder / "code"), "triple", copied)
     trained.log_sample_data()

@@ -9,7 +9,7 @@ from common.base.errors import InputError
 from common.run.competition import Competition, Figure, Finished, Score
 from common.run.experiments import Experiment
 from common.run.job import Job, Result
-from common.run.own_data import OwnData, OwnDataFlags, OwnDataJob
+from common.run.own_data import OwnData, OwnDataFlags, OwnDataJob, own_data_name
 
 
 class ToyExperiment(Experiment):
@@ -93,7 +93,7 @@ def own_data_flags(needs_training: bool) -> OwnDataFlags:
             return None
         if not args.numbers.is_file():
             raise InputError(f"{args.numbers}: no such file")
-        name = f"numbers/{args.numbers.stem}"
+        name = own_data_name("numbers", args.numbers)
         return OwnData(name, {"--numbers": args.numbers}, {}, predict_own_numbers, needs_training)
 
     return OwnDataFlags(add, request)
@@ -106,6 +106,9 @@ def predict_own_numbers(job: OwnDataJob[ToyExperiment]) -> Result:
             doubled.append(2.0 * int(word))
         else:
             job.warn(f"{word!r} is no number")
+    if not doubled:
+        raise InputError("no number is left")
+    job.understood(f"{len(doubled)} whole numbers between spaces")
     target = job.output(".txt")
     write_text(target, " ".join(map(str, doubled)))
     return Result([target], metrics={"numbers": float(len(doubled))})

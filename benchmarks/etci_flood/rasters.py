@@ -39,6 +39,7 @@ def write_raster(path: Path, side: int) -> Path:
     grid = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
     tiled = {"tiled": True, "blockxsize": 512, "blockysize": 512, "compress": "deflate", "zlevel": 1}
     with rasterio.open(path, "w", "GTiff", side, side, 2, dtype="float32", **grid, **tiled) as raster:
+        raster.descriptions = ("VV", "VH")
         for top in range(0, side, 1000):
             for left in range(0, side, 1000):
                 raster.write(block, window=Window(left, top, 1000, 1000))

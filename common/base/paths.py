@@ -9,6 +9,7 @@ from common.base.errors import InputError
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLE_MARKER = "SAMPLE_DATA.json"
 LOCKS = ".locks"
+CACHES = ".caches"
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,13 @@ class WorkPaths:
         unit = record.relative_to(self.work).as_posix().removesuffix("run.json").rstrip("/.")
         return self.work / LOCKS / f"{unit.replace('/', '.')}.lock"
 
-    def sample_data(self, slug: str) -> Path:
-        """Where the sample data of a competition are made when no data are given.
+    def sample_data(self) -> Path:
+        """Where the sample data are made when no data are given."""
+        return self.work / "sample_data"
 
-        Inside `work` when the user chose that folder, in work/sample_data/<slug> when folders of all
-        competitions lie side by side (the default, and run_all.sh).
-        """
-        return (
-            self.work.parent / "sample_data" / slug if self.work.name == slug else self.work / "sample_data"
-        )
+    def caches(self) -> Path:
+        """Where libraries keep what they would write to the home folder."""
+        return self.work / CACHES
 
 
 def default_work(slug: str) -> Path:

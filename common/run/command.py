@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from common.base.console import log
 from common.base.errors import explain_fault
@@ -10,6 +11,21 @@ from common.base.errors import explain_fault
 STOPPED = 130
 BAD_INPUT = 2
 STOPPED_LINE = "stopped; the same command goes on from here"
+
+
+CACHES = {
+    "MPLCONFIGDIR": "matplotlib",
+    "KERAS_HOME": "keras",
+    "TORCHINDUCTOR_CACHE_DIR": "torchinductor",
+    "YOLO_CONFIG_DIR": "ultralytics",
+}
+"""What libraries write to the home folder or to TMPDIR otherwise; a variable that is set stays."""
+
+
+def keep_caches_in(folder: Path) -> None:
+    """Have libraries that are imported later keep their caches in `folder`."""
+    for variable, name in CACHES.items():
+        os.environ.setdefault(variable, str(folder / name))
 
 
 def run_command(work: Callable[[], object]) -> int:

@@ -29,9 +29,7 @@ def read_tables(file: Path) -> dict[str, Any]:
     for table in TABLES:
         if not isinstance(tables.get(table, {}), dict):
             raise InputError(f"{file}: {table} must be a table")
-    unknown = set(tables.get("profiles", {})) - {"sample", "full"}
-    if unknown:
-        raise InputError(f"{file}: unknown profile {sorted(unknown)[0]!r}; expected sample, full")
+    _check_profiles(f"{file}: profiles", tables.get("profiles", {}))
     for table in ("base", "experiments", "grid"):
         for name, entry in tables.get(table, {}).items():
             if not isinstance(entry, dict):
@@ -40,7 +38,18 @@ def read_tables(file: Path) -> dict[str, Any]:
                 raise InputError(
                     f"{file}: {table} {name[:60]!r}: a name has lower-case letters, digits and underscores"
                 )
+            if not isinstance(entry.get("extends", ""), str):
+                raise InputError(f"{file}: {table}.{name}.extends must be the name of an entry")
+            _check_profiles(f"{file}: {table}.{name}.profiles", entry.get("profiles", {}))
     return tables
+
+
+def _check_profiles(where: str, profiles: object) -> None:
+    if not isinstance(profiles, dict) or not all(isinstance(layer, dict) for layer in profiles.values()):
+        raise InputError(f"{where} must be a table of the tables sample and full")
+    unknown = set(profiles) - {"sample", "full"}
+    if unknown:
+        raise InputError(f"{where}: unknown profile {sorted(unknown)[0]!r}; expected sample, full")
 
 
 def resolve_entries(file: Path, tables: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -121,19 +130,26 @@ def _expanded(file: Path, grid: dict[str, Any]) -> list[tuple[str, dict[str, Any
         entry: dict[str, Any] = {}
         for _, key, value in combination:
             entry = merged(entry, nested(key, value))
-        try:
-            for key in ("about", "paper"):
-                if key in grid:
-                    entry[key] = str(grid[key]).format(**words)
-            name = template.format(**words)
-        except (KeyError, IndexError, ValueError) as fault:
-            raise InputError(f"{where}: {fault} is no axis; there are {', '.join(axes)} and row") from None
+        for key in ("about", "paper"):
+            if key in grid:
+                entry[key] = _filled(where, str(grid[key]), words)
+        name = _filled(where, template, words)
         if not NAME.fullmatch(name):
             raise InputError(f"{where}: makes the name {name[:60]!r}; expected lower-case letters, digits, _")
         if reported:
             entry["reported"] = reported[row]
         made.append((name, entry))
     return made
+
+
+def _filled(where: str, template: str, words: dict[str, Any]) -> str:
+    """The template with every `{axis}` replaced; other uses of braces are refused."""
+    unknown = [word for word in re.findall(r"\{([^{}]*)\}", template) if word not in words]
+    if unknown or "{" in re.sub(r"\{[^{}]*\}", "", template):
+        raise InputError(
+            f"{where}: {unknown[0] if unknown else template[:60]!r} is no axis; there are {', '.join(words)}"
+        )
+    return re.sub(r"\{([^{}]*)\}", lambda match: str(words[match[1]]), template)
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:

@@ -5,7 +5,7 @@ it skips what is done, writes whole files or none, and keeps a run.json.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic
@@ -15,6 +15,9 @@ from common.run.competition import Competition
 from common.run.experiments import AnyExperiment
 from common.run.flags import AddFlags
 from common.run.job import Result
+from common.run.run_record import short_hash
+
+HASH_LENGTH = 8
 
 
 @dataclass
@@ -33,6 +36,14 @@ class OwnDataJob(Generic[AnyExperiment]):
     resume_dir: Path
     """Folder for unfinished work: it outlives a kill, and goes when the unit is done or changed."""
     warnings: list[str] = field(default_factory=list)
+    understood_lines: list[str] = field(default_factory=list)
+
+    def understood(self, line: str) -> None:
+        """Note how the input was read: bands, units, columns, sizes, files left out by number.
+
+        The lines are part of the answer and of the run.json, so that a wrong reading can be seen.
+        """
+        self.understood_lines.append(line)
 
     def warn(self, message: str) -> None:
         """Note a fault of the input that does not stop the work; it is counted, recorded and reported."""
@@ -43,14 +54,30 @@ class OwnDataJob(Generic[AnyExperiment]):
         return self.paths.experiment(self.experiment) / f"{self.name}{suffix}"
 
 
+def own_data_name(kind: str, file: Path, options: Mapping[str, object] | None = None) -> str:
+    """`<kind>/<stem>-<hash>`: one name for each input file and settings, so that no result hides another.
+
+    Parameters
+    ----------
+    kind : folder of the outputs below the experiment's: `geotiff`, `klines`.
+    file : input file or folder; two of the same name in different folders get different names.
+    options : flags that change the result.
+    """
+    place = str(file.expanduser().absolute()).encode("utf-8", "surrogateescape").hex()
+    key = short_hash([place, dict(options or {})])[:HASH_LENGTH]
+    stem = (file.name if file.is_dir() else file.stem) or "data"
+    readable = "".join(char if char.isalnum() or char in "-_." else "_" for char in stem)
+    return f"{kind}/{readable.strip('.')[:60] or 'data'}-{key}"
+
+
 @dataclass(frozen=True)
 class OwnData:
     """What the user asked for."""
 
     name: str
-    """Stem of the outputs and of the record below the experiment's folder: `klines_btc`, `images/counts`."""
+    """Stem of the outputs and of the record below the experiment's folder; made by `own_data_name`."""
     files: dict[str, Path]
-    """Flag -> file or folder that is read. Their content decides whether the work is done already."""
+    """Label -> file or folder that is read. Their content decides whether the work is done already."""
     options: dict[str, Any]
     """Other flags that decide the results."""
     predict: Callable[[OwnDataJob[Any]], Result]

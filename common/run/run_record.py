@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -39,13 +39,18 @@ class Output(BaseModel):
     sha256: str
 
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+RecordStage = Literal["preprocess", "train_folds", "out_of_fold", "infer", "make_submission", "own_data"]
+"""What a unit of work is part of; `out_of_fold` is the last one of 2_train_folds."""
+
+
 class RunRecord(BaseModel):
     """The content of a run.json."""
 
     model_config = ConfigDict(extra="forbid")
 
     competition: str
-    stage: str
+    stage: RecordStage
     experiment: dict[str, Any]
     """The resolved experiment, as loaded by the competition's model."""
     profile: str
@@ -67,6 +72,8 @@ class RunRecord(BaseModel):
     warnings: list[str]
     """Faults of the input that did not stop the work, at most 200 lines."""
     warnings_count: int
+    understood: list[str] = []
+    """How data of the user's own were read, one short line each."""
     device: str
     hardware: str
     git_commit: str | None
@@ -95,13 +102,16 @@ def read_record(path: Path) -> RunRecord:
 
 def write_record(path: Path, record: RunRecord) -> None:
     """Write a run.json, whole or not at all."""
-    atomic.write_text(path, json.dumps(record.model_dump(), indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(record.model_dump(), indent=1, ensure_ascii=False) + "\n"
+    # Names of files that are not UTF-8 are kept as escapes.
+    atomic.write_text(path, SURROGATE.sub(lambda half: f"\\\\u{ord(half[0]):04x}", text))
 
 
 def short_hash(content: object) -> str:
     """SHA-256 of the canonical JSON of `content`, 16 hex digits."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    # File names that are not UTF-8 have surrogates.
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def file_sha256(path: Path) -> str:
@@ -138,10 +148,19 @@ def _file_identity(path: Path) -> str:
 
 
 def _listed(folder: Path, root_length: int) -> list[str]:
-    """Relative paths of all files; hidden ones and the sample's truth are left out."""
+    """Relative paths of all files; hidden ones and the sample's truth are left out.
+
+    Links to folders are followed, but for one that leads back to a folder that was visited already.
+    """
     names, pending = [], [str(folder)]
+    visited = set()
     while pending:
-        with os.scandir(pending.pop()) as entries:
+        current = pending.pop()
+        status = Path(current).stat()
+        if (status.st_dev, status.st_ino) in visited:
+            continue
+        visited.add((status.st_dev, status.st_ino))
+        with os.scandir(current) as entries:
             for entry in entries:
                 if entry.name == "truth" or entry.name.startswith("."):
                     continue
@@ -222,12 +241,18 @@ def package_versions() -> dict[str, str]:
 
 @cache
 def hardware() -> str:
-    """Processor, usable cores and memory, `2 x AMD EPYC, 23 GB`; with the GPU's name when torch sees one."""
+    """Usable cores, processor and memory, `2 x AMD EPYC (AVX2), 23 GB`; with the GPU when torch sees one."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = re.findall(r"^model name\s*: (.+)$", cpuinfo.read_text(), re.MULTILINE)
+        text = cpuinfo.read_text()
+        names = re.findall(r"^model name\s*: (.+)$", text, re.MULTILINE)
         model = names[0].strip() if names else model
+        # Sums differ in their last digits with the width of the vector units, and trained networks by more.
+        for flag, unit in (("avx512f", "AVX-512"), ("avx2", "AVX2")):
+            if re.search(rf"^flags.*\b{flag}\b", text, re.MULTILINE):
+                model += f" ({unit})"
+                break
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     text = f"{cores} x {model}, {memory:.0f} GB"

@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass
 from typing import Generic
 
-from common.run.command import run_command
+from common.run.command import keep_caches_in, run_command
 from common.run.competition import Competition
 from common.run.experiments import AnyExperiment
 from common.run.flags import StageArgs, StageFlags, parse_stage_flags
@@ -49,6 +49,7 @@ class Stage(Generic[AnyExperiment]):
         def work() -> None:
             flags = self._parse(argv)
             run = StageRun(self.competition, self.name, self.args, flags, method, pool)
+            keep_caches_in(run.paths.caches())
             asked = self.own_data.request(flags.stage_args) if self.own_data else None
             if asked is not None:
                 run.own_data(asked)

@@ -137,20 +137,22 @@ class StageInputs:
         slug = self.competition.slug
         what = f"the {slug} data folder ({self.competition.expected_data})"
         if self.flags.data is not None:
-            data = readable_folder(self.flags.data, what)
-            if self.paths.work.resolve().is_relative_to(data.resolve()):
-                raise InputError(
-                    f"--work {display_path(self.paths.work)} lies in --data {display_path(data)}, "
-                    "which is only read; choose a folder outside it"
-                )
-            return data
+            return self._outside_work(readable_folder(self.flags.data, what))
         if default_data(slug).exists():
-            return readable_folder(default_data(slug), what)
-        sample = self.paths.sample_data(slug)
+            return self._outside_work(readable_folder(default_data(slug), what))
+        sample = self.paths.sample_data()
         log(f"{slug}: no --data and no data/{slug}, so the sample data in {display_path(sample)} are used")
         if not is_sample_data(sample):
             make_sample_data(self.competition, sample)
         return sample
+
+    def _outside_work(self, data: Path) -> Path:
+        if self.paths.work.resolve().is_relative_to(data.resolve()):
+            raise InputError(
+                f"--work {display_path(self.paths.work)} lies in --data {display_path(data)}, "
+                "which is only read; choose a folder outside it"
+            )
+        return data
 
     def _recorded_data(self, processed: RunRecord) -> Path:
         data = Path(processed.data)

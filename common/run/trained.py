@@ -14,7 +14,7 @@ from common.base.paths import WorkPaths, default_work, display_path
 from common.run.competition import Competition
 from common.run.experiments import AnyExperiment, experiment_names, unknown_experiment
 from common.run.job import SCRIPTS
-from common.run.run_record import RunRecord, read_record
+from common.run.run_record import RunRecord, damaged_outputs, read_record
 
 
 @dataclass(frozen=True)
@@ -80,4 +80,28 @@ def trained_experiment(
         raise InputError(
             f"{display_path(record_path)}: trained for {record.competition}, expected {competition.slug}"
         )
-    return TrainedExperiment(competition, competition.recorded_experiment(record), record, paths)
+    trained = TrainedExperiment(competition, competition.recorded_experiment(record), record, paths)
+    for folder in trained.fold_folders:
+        _check_fold(folder, paths)
+    return trained
+
+
+_checked: set[tuple[Path, str]] = set()
+"""Folds whose files this process has compared with their hashes."""
+
+
+def _check_fold(folder: Path, paths: WorkPaths) -> None:
+    """InputError for a file that is there and is not as the training wrote it."""
+    if not (folder / "run.json").is_file():
+        return
+    record = read_record(folder / "run.json")
+    key = (folder, record.inputs_hash)
+    if key in _checked:
+        return
+    changed = [path for path in damaged_outputs(record, paths.work) if path.exists()]
+    if changed:
+        raise InputError(
+            f"{display_path(changed[0])}: cut short or changed since {SCRIPTS['train_folds']} wrote it; "
+            "copy the folder again, or delete it and train again"
+        )
+    _checked.add(key)

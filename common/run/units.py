@@ -21,6 +21,7 @@ from common.run.own_data import OwnData, OwnDataJob
 from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_empty_resume_dir
 from common.run.run_record import (
     MAX_WARNINGS_LISTED,
+    RecordStage,
     RunRecord,
     code_hash,
     damaged_outputs,
@@ -107,8 +108,10 @@ class StageRun:
         inputs_hash = short_hash(["own_data", decisive, seed, hashes])
         title = f"{self._title(settings)} {asked.name}"
         if self._is_done(record_path, inputs_hash, profile, title):
+            self._log_own_data(read_record(record_path), record_path)
             return
-        with self._resume_dir(record_path, inputs_hash, title) as (resume_dir, resumed, stopwatch):
+        unit = self._resume_dir(record_path, inputs_hash, title, keep_record=True)
+        with unit as (resume_dir, resumed, stopwatch):
             log(f"{title}: {'resuming' if resumed else 'running'}")
             job = OwnDataJob(
                 competition,
@@ -123,12 +126,19 @@ class StageRun:
             result = asked.predict(job)
             about = _About("own_data", settings, profile, None, seed, next(iter(asked.files.values())))
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
+            record = record.model_copy(update={"understood": job.understood_lines})
             write_record(record_path, record)
             self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
+        self._log_own_data(record, record_path)
+
+    def _log_own_data(self, record: RunRecord, record_path: Path) -> None:
+        """Say how the input was read and where the result is."""
+        for line in record.understood:
+            log(f"  understood: {line}")
         for output in record.outputs[:MAX_OUTPUTS_LOGGED]:
-            log(f"  written: {display_path(paths.work / output.path)}")
+            log(f"  written: {display_path(self.paths.work / output.path)}")
         more = len(record.outputs) - MAX_OUTPUTS_LOGGED
         if more > 0:
             log(f"  written: {more} more, listed in {display_path(record_path)}")
@@ -185,7 +195,7 @@ class StageRun:
                 fold=-1 if fold is None else fold,
             )
             result = method(job)
-            stage = self.stage if method is self.method else "out_of_fold"
+            stage: RecordStage = self.stage if method is self.method else "out_of_fold"
             about = _About(stage, job.settings, job.profile, fold, job.seed, job.data)
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
@@ -233,13 +243,17 @@ class StageRun:
 
     @contextmanager
     def _resume_dir(
-        self, record_path: Path, inputs_hash: str, title: str
+        self, record_path: Path, inputs_hash: str, title: str, keep_record: bool = False
     ) -> Iterator[tuple[Path, bool, Stopwatch]]:
-        """The unit's folder for unfinished work, whether it holds any, and the time spent on it."""
+        """The unit's folder for unfinished work, whether it holds any, and the time spent on it.
+
+        With `keep_record` the record of an earlier success stays until the new one replaces it.
+        """
         folder = resume_dir_of(record_path)
         with file_lock(self.paths.lock(record_path), title):
             resumed = prepare_resume_dir(folder, inputs_hash)
-            record_path.unlink(missing_ok=True)
+            if not keep_record:
+                record_path.unlink(missing_ok=True)
             record_path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with Stopwatch(folder) as stopwatch:
@@ -283,7 +297,7 @@ def _records_with_parents(trained: TrainedExperiment[Any]) -> dict[str, RunRecor
 class _About:
     """What a record says of the work."""
 
-    stage: str
+    stage: RecordStage
     settings: Experiment
     profile: Profile
     fold: int | None

@@ -10,7 +10,7 @@ Reads
 
 Writes
     <work>/<experiment>/test.parquet  id, probability
-    <work>/<experiment>/table/<name>.csv  with --table: id, probability, fails
+    <work>/<experiment>/table/<name>-<hash>.csv  with --table: id, probability, fails
 """
 
 from common.run import Stage, lazy

@@ -11,6 +11,7 @@ import pytest
 from common.base.errors import InputError
 from common.base.paths import WorkPaths
 from common.run.experiments import experiment_names
+from common.run.own_data import own_data_name
 from competitions.my_competition import load
 from competitions.my_competition.competition import COMPETITION
 from competitions.my_competition.models.registry import CLASSIFIERS
@@ -66,11 +67,14 @@ def test_a_table_of_ones_own_by_flag(trained: Trained, sample: Sample, tmp_path:
     for name in ("champion", *COMPETITION.experiment("champion", "sample").parents):
         shutil.copytree(trained(SLUG).experiment(name), work / name)
     own = tmp_path / "own.csv"
-    pd.read_csv(sample(SLUG) / "test.csv").drop(columns="machine").head(9).to_csv(own, index=False)
+    rows = pd.read_csv(sample(SLUG) / "test.csv").head(9)
+    rows.rename(columns=str.upper).to_csv(own, index=False, sep=";")
     flags = ("--table", own, "--work", work)
     done = run_stage(SLUG, 3, *flags)
     assert done.code == 0, done.text
-    assert len(pd.read_csv(work / "champion" / "table" / "own.csv")) == 9
+    assert "understood: semicolons, UTF-8, 9 rows, 1 other columns not used" in done.text
+    predicted = work / "champion" / f"{own_data_name('table', own)}.csv"
+    assert len(pd.read_csv(predicted)) == 9
     assert "done already" in run_stage(SLUG, 3, *flags).text
     own.write_text("id,load\n1,0.5\n")
     done = run_stage(SLUG, 3, *flags)

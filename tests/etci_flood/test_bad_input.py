@@ -11,7 +11,7 @@ from common.run.run_record import read_record
 from competitions.etci_flood.data.layout import find_tiles
 from competitions.etci_flood.data.tiles import write_tile_arrays
 from tests.conftest import run_stage, written_files
-from tests.etci_flood.official_folder import write_competition, write_scene
+from tests.etci_flood.official_folder import write_competition, write_image, write_scene
 
 SLUG = "etci_flood"
 
@@ -77,6 +77,8 @@ def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path
 def test_arrays_hold_the_images(tmp_path: Path) -> None:
     write_scene(tmp_path / "data" / "train", "a_20170213t002121", [(0, 9), (0, 10), (1, 2)], mark=True)
     write_scene(tmp_path / "data" / "test", "b_20170213t002121", [(2, 3)], labelled=False, mark=True)
+    for label in tmp_path.glob("data/train/*/tiles/flood_label/*.png"):
+        write_image(label, 255)
     done = run_stage(SLUG, 1, "--data", tmp_path / "data", "--work", tmp_path / "work")
     assert done.code == 0, done.text
     assert "phase 1 (test) is predicted" in done.text
@@ -85,7 +87,7 @@ def test_arrays_hold_the_images(tmp_path: Path) -> None:
     vv = np.load(folder / "vv.npy")
     assert vv.dtype == np.uint8
     assert (vv == (16 * tiles["x"] + tiles["y"]).to_numpy()[:, None, None]).all()
-    assert len(np.load(folder / "flood.npy")) == 3
+    assert np.array_equal(np.load(folder / "flood.npy"), np.ones((3, 256, 256), np.uint8))
 
 
 def test_no_data_does_not_enter_a_scenes_scale(tmp_path: Path) -> None:

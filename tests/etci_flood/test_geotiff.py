@@ -2,12 +2,16 @@
 
 import multiprocessing
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import rasterio
+import rasterio.control
+from affine import Affine
+from rasterio.errors import RasterioIOError
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
@@ -15,14 +19,9 @@ from common.base.errors import InputError
 from competitions.etci_flood.models.base import FloodModel
 from competitions.etci_flood.predict.backscatter_scale import BackscatterScale
 from competitions.etci_flood.predict.geotiff import open_raster, write_flood
-from competitions.etci_flood.predict.windows import (
-    NO_DATA,
-    WINDOW_SIZE,
-    Units,
-    fit_stretch,
-    flood_mask,
-    predict_windows,
-)
+from competitions.etci_flood.predict.values import Units
+from competitions.etci_flood.predict.window_grid import NO_DATA, OVERLAP, WINDOW_SIZE
+from competitions.etci_flood.predict.windows import fit_stretch, flood_mask, predict_windows
 
 SCALE = BackscatterScale((45, 45), (140, 180), np.array([[140, 30], [180, 40]], np.float32))
 GRID = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
@@ -46,6 +45,8 @@ def write_raster(path: Path, bands: np.ndarray, **profile: Any) -> Path:
     shape = {"driver": "GTiff", "count": count, "height": height, "width": width, "dtype": bands.dtype}
     with rasterio.open(path, "w", **{**shape, **GRID, **profile}) as raster:
         raster.write(bands)
+        if count == 2:
+            raster.descriptions = ("VV", "VH")
     return path
 
 
@@ -103,6 +104,97 @@ def test_windows_leave_no_seams(tmp_path: Path) -> None:
     assert (whole[37:, 53:][inside] != shifted[inside]).mean() < 2e-3
 
 
+class Counted(DarkIsFlood):
+    """A model that answers every window with another constant."""
+
+    def __init__(self, constants: list[float]) -> None:
+        self.constants = list(constants)
+
+    def probability(self, layers: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        side = layers.shape[-1] - 2 * self.padding
+        return np.full((1, side, side), self.constants.pop(0), np.float32)
+
+
+def whole_map(path: Path, model: FloodModel) -> np.ndarray:
+    with open_raster(path) as source:
+        found = np.full((source.height, source.width), np.nan, np.float32)
+        for window, probability, _ in predict_windows(
+            source, [(1.0, model)], fit_stretch(source, "auto", SCALE)
+        ):
+            assert np.isnan(found[window.slices]).all(), "parts do not overlap"
+            found[window.slices] = probability
+    return found
+
+
+def test_overlaps_are_blended(tmp_path: Path) -> None:
+    path = write_raster(tmp_path / "s1.tif", scene(WINDOW_SIZE + 300, 2 * WINDOW_SIZE)[0])
+    same = whole_map(path, Counted([0.7] * 6))
+    assert np.allclose(same, 0.7), "weights sum to 1 everywhere"
+    other = whole_map(path, Counted([0, 1, 0, 1, 0, 1]))
+    for axis in (0, 1):
+        assert np.abs(np.diff(other, axis=axis)).max() < 1.5 / OVERLAP, "no step at the borders of windows"
+    assert (other[0, 0], other[0, WINDOW_SIZE], other[-1, 0]) == (0, 1, 1)
+
+
+def test_the_map_is_a_cog_with_what_qgis_shows(tmp_path: Path) -> None:
+    mapped(write_raster(tmp_path / "s1.tif", scene(700, 1100)[0]), tmp_path / "flood.tif")
+    with rasterio.open(tmp_path / "flood.tif") as raster:
+        assert raster.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert raster.overviews(1) == [2, 4]
+        assert raster.descriptions == ("flood: 1 = flood, 0 = not, 255 = unknown",)
+        colours = raster.colormap(1)
+        assert len({colours[value] for value in (0, 1, NO_DATA)}) == 3
+        assert colours[NO_DATA][3] == 0, "unknown is transparent"
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["flood.tif", "s1.tif"]
+
+
+def test_control_points_are_kept(tmp_path: Path) -> None:
+    decibels, _ = scene(400, 500)
+    corners = [(0, 0, 90, 24), (0, 500, 90.05, 24), (400, 0, 90, 23.96), (400, 500, 90.05, 23.96)]
+    points = [rasterio.control.GroundControlPoint(*corner) for corner in corners]
+    path = write_raster(tmp_path / "s1.tif", decibels, crs=None, transform=None)
+    with rasterio.open(path, "r+") as raster:
+        raster.gcps = (points, rasterio.crs.CRS.from_epsg(4326))
+    write_map(path, tmp_path / "flood.tif", DarkIsFlood())
+    with rasterio.open(tmp_path / "flood.tif") as raster:
+        found, crs = raster.gcps
+    assert crs.to_epsg() == 4326
+    assert [(point.row, point.col, point.x, point.y) for point in found] == corners
+    with open_raster(path) as source:
+        (line,) = source.understood()
+        assert "georeference by 4 control points (EPSG:4326), kept" in line
+        assert source.spacing == pytest.approx(10.6, abs=0.3)
+
+
+def test_odd_grids_are_kept(tmp_path: Path) -> None:
+    decibels, _ = scene(300, 400)
+    grids = {
+        "south_up": Affine(10, 0, 500_000, 0, 10, 4_700_000),
+        "rotated": Affine(8, 6, 500_000, 6, -8, 4_700_000),
+        "none": Affine.identity(),
+    }
+    for name, grid in grids.items():
+        crs = None if name == "none" else GRID["crs"]
+        path = write_raster(tmp_path / f"{name}.tif", decibels, transform=grid, crs=crs)
+        write_map(path, tmp_path / f"{name}_flood.tif", DarkIsFlood())
+        with rasterio.open(tmp_path / f"{name}_flood.tif") as raster:
+            assert raster.transform.almost_equals(grid)
+            assert raster.crs == (None if crs is None else rasterio.crs.CRS.from_string(crs))
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    source = write_raster(tmp_path / "s1.tif", scene(300, 300)[0])
+    target = tmp_path / "out" / "flood.tif"
+
+    def masks() -> Iterator[tuple[Any, np.ndarray]]:
+        raise RasterioIOError("No space left on device")
+        yield
+
+    with open_raster(source) as opened, pytest.raises(InputError, match=r"flood\.tif: cannot be written"):
+        write_flood(opened, target, masks())
+    assert list(target.parent.iterdir()) == []
+
+
 def test_unknown_pixels_stay_unknown_and_bands_are_found_by_name(tmp_path: Path) -> None:
     decibels, river = scene(300, 400)
     decibels[:, :, :50] = -9999
@@ -131,8 +223,10 @@ def test_permanent_water_reaches_the_models(tmp_path: Path) -> None:
     with rasterio.open(tmp_path / "flood.tif") as raster:
         assert np.array_equal(raster.read(1) == 1, river)
     small = write_raster(tmp_path / "small.tif", river[None, :200].astype(np.uint8))
-    with pytest.raises(InputError, match="another grid"):
-        write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
+    write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
+    with rasterio.open(tmp_path / "f.tif") as raster:
+        assert np.array_equal(raster.read(1)[:200] == 1, river[:200])
+        assert not (raster.read(1)[200:] == 1).any(), "none is assumed where the mask ends"
     small.write_text("no raster")
     with pytest.raises(InputError, match=r"small\.tif: not a readable raster"):
         write_map(source, tmp_path / "f.tif", WaterIsFlood(), small)
@@ -162,6 +256,7 @@ def large_raster(path: Path) -> Path:
     with rasterio.open(
         path, "w", "GTiff", 10_000, 10_000, 2, dtype="float32", nodata=-9999, **GRID, **profile
     ) as raster:
+        raster.descriptions = ("VV", "VH")
         for top, left in ((0, 0), (4608, 4608), (8976, 8976)):
             raster.write(decibels, window=Window(left, top, 1024, 1024))
     return path

@@ -16,6 +16,7 @@ from competitions.etci_flood import load
 from competitions.etci_flood.predict.predictor import FloodPredictor
 from competitions.etci_flood.sample.scene_simulation import SimulatedScene, decibels_of, simulate_scene
 from tests.conftest import run_stage
+from tests.etci_flood.drawn_rasters import drawn_decibels, vrt, write
 
 GRID = {"crs": "EPSG:32614", "transform": from_origin(500_000, 4_700_000, 10, 10)}
 
@@ -33,6 +34,7 @@ def raster(scene: SimulatedScene, tmp_path_factory: pytest.TempPathFactory) -> P
     _, height, width = bands.shape
     with rasterio.open(path, "w", "GTiff", width, height, 2, dtype="float32", **GRID) as file:
         file.write(bands)
+        file.descriptions = ("VV", "VH")
     return path
 
 
@@ -63,13 +65,14 @@ def test_the_champion_maps_a_raster_by_the_command_line_and_from_a_copy_alike(
     flags = ("--work", work.work, "--geotiff", raster)
     done = run_stage("etci_flood", 3, *flags)
     assert done.code == 0, done.text
-    target = work.experiment("champion") / "geotiff" / "s1_scene_flood.tif"
+    (target,) = (work.experiment("champion") / "geotiff").glob("s1_scene-*_flood.tif")
     with rasterio.open(target) as file:
         flood = file.read(1)
     assert flood.shape == scene.flood.shape
     assert set(np.unique(flood)) <= {0, 1}
     assert flood[scene.flood].mean() > 2 * flood[~scene.flood].mean(), "flood is predicted where it is"
-    record = read_record(target.with_name("s1_scene.run.json"))
+    record = read_record(target.with_name(target.name.replace("_flood.tif", ".run.json")))
+    assert "VV = band 1 'VV', VH = band 2 'VH'" in " ".join(record.understood)
     assert record.metrics["pixels_mapped"] == scene.flood.size
     assert "done already" in run_stage("etci_flood", 3, *flags).text
     assert work.test_record("champion").is_file(), "the test tiles' maps are not changed"
@@ -78,6 +81,43 @@ def test_the_champion_maps_a_raster_by_the_command_line_and_from_a_copy_alike(
     assert np.array_equal(model.predict(raster), flood)
     written = model.predict(raster, out=tmp_path / "flood.tif")
     assert written.read_bytes() == target.read_bytes()
+
+
+def test_done_already_looks_at_every_file_and_names_tell_settings_apart(
+    trained: Callable[[str], WorkPaths], tmp_path: Path
+) -> None:
+    work = WorkPaths(tmp_path / "work")
+    shutil.copytree(trained("etci_flood").work, work.work)
+    decibels = drawn_decibels()
+    folder = tmp_path / "a"
+    vv = write(folder / "vv.tif", decibels[:1], None)
+    write(folder / "vh.tif", decibels[1:], None)
+    (folder / "s1.vrt").write_text(vrt([("VV", "vv.tif"), ("VH", "vh.tif")]))
+    flags = ("--work", work.work, "--geotiff", folder / "s1.vrt")
+    first = run_stage("etci_flood", 3, *flags)
+    assert first.code == 0, first.text
+    assert "understood: " in first.text
+    assert "done already" in run_stage("etci_flood", 3, *flags).text
+    wetter = decibels[:1].copy()
+    wetter[:, :60] = -21
+    wetter[:, :60] += np.random.default_rng(0).normal(0, 1, (60, wetter.shape[2]))
+    write(vv, wetter, None)
+    again = run_stage("etci_flood", 3, *flags)
+    assert "done already" not in again.text, "a source of the VRT has changed"
+    (folder / "s1.vrt.aux.xml").write_text("<PAMDataset><SRS>EPSG:32648</SRS></PAMDataset>")
+    assert "done already" not in run_stage("etci_flood", 3, *flags).text, "a side-car file has come"
+    outputs = work.experiment("champion") / "geotiff"
+    assert len(list(outputs.glob("*_flood.tif"))) == 1
+
+    other = write(tmp_path / "b" / "s1.tif", decibels)
+    for more in ((), ("--nodata", "none")):
+        done = run_stage("etci_flood", 3, "--work", work.work, "--geotiff", other, *more)
+        assert done.code == 0, done.text
+    assert len(list(outputs.glob("s1-*_flood.tif"))) == 3, "one for each file and setting"
+    refused = run_stage("etci_flood", 3, "--work", work.work, "--geotiff", other, "--units", "linear")
+    assert refused.code == 2
+    assert "100% of the values are negative" in refused.text
+    assert len(list(outputs.glob("s1-*_flood.tif"))) == 3
 
 
 def test_arrays_are_mapped_as_rasters_are(model: FloodPredictor, scene: SimulatedScene, raster: Path) -> None:
@@ -121,7 +161,12 @@ def test_mistakes_are_one_clear_line(
     ("flags", "words"),
     [
         (["--geotiff", "missing.tif"], "no such raster file; check --geotiff"),
-        (["--water", "water.tif"], "--water: is for --geotiff"),
+        (["--water", "water.tif"], "--water: for --geotiff"),
+        (["--units", "db", "--bands", "VV=1,VH=2"], "--bands, --units: for --geotiff"),
+        (["--geotiff", "https://example.org/s1.tif"], "download the file first"),
+        (["--geotiff", "a.tif", "--water-value", "80"], "--water-value: is for --water"),
+        (["--geotiff", "a.tif", "--nodata", "few"], "--nodata 'few': expected numbers"),
+        (["--geotiff", "a.tif", "--bands", "1,2"], "--bands '1,2': expected VV=<band>,VH=<band>"),
     ],
 )
 def test_wrong_flags_end_in_one_line(copied: Path, flags: list[str], words: str) -> None:

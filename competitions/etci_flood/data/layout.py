@@ -7,6 +7,7 @@ differently (`y-1_vv` after `y-10_vv`, `y-1.` before `y-10.`). Layers are theref
 position.
 """
 
+import codecs
 import csv
 import re
 from collections.abc import Iterator
@@ -25,8 +26,9 @@ ORDER_FILE = "test_sentinel.csv"
 """The organisers' headerless list of test tiles, in the order of the submission."""
 
 _KEY = r"(?P<scene>[^/\\,]+)_x-(?P<x>\d+)_y-(?P<y>\d+)"
-_FILE = re.compile(rf"{_KEY}(?:_(?:vv|vh))?\.png")
-_LISTED = re.compile(rf"{_KEY}(?:_(?:vv|vh))?(?:\.png)?$")
+_FILE = re.compile(rf"{_KEY}(?i:_(?:vv|vh))?\.(?i:png)")
+_LISTED = re.compile(rf"{_KEY}(?i:_(?:vv|vh))?(?i:\.png)?$")
+_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _NO_SCENES = ("__MACOSX", ".ipynb_checkpoints")
 
 
@@ -75,7 +77,7 @@ class OfficialTiles:
 
 
 def find_tiles(data: Path) -> OfficialTiles:
-    """Find all tiles of a data folder.
+    """Find all tiles of a data folder, whatever the case of `.png`.
 
     Raises
     ------
@@ -131,12 +133,17 @@ def _submission_tiles(
     order = data / ORDER_FILE
     if not order.is_file():
         return split, sorted(tiles.values(), key=lambda tile: tile.files["vv"].as_posix())
-    listed = _listed_keys(order)
+    listed = _listed_keys(order, faults)
     unknown = [key for key in listed if key not in tiles]
     if unknown:
         raise InputError(
             f"{display_path(order)}: lists {len(unknown)} tiles that {split}/ lacks ({examples(unknown)}); "
             f"complete {split}/ or remove the list"
+        )
+    if len(listed) < len(tiles):
+        faults.append(
+            f"{display_path(order)}: lists {len(listed)} of the {len(tiles)} tiles of {split}/, so the "
+            "submission has those alone; is the list cut short?"
         )
     return split, [tiles[key] for key in listed]
 
@@ -145,18 +152,22 @@ def _with_vv(tiles: dict[TileKey, Tile]) -> dict[TileKey, Tile]:
     return {key: tile for key, tile in tiles.items() if "vv" in tile.files}
 
 
-def _listed_keys(order: Path) -> list[TileKey]:
+def _listed_keys(order: Path, faults: list[str]) -> list[TileKey]:
     """Keys of the organisers' list; each line has a tile's name or path in one of its cells."""
     keys = []
-    with order.open(encoding="utf-8", newline="", errors="replace") as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            found = [match for cell in row if (match := _LISTED.search(cell.strip()))]
-            if row and not found:
-                raise InputError(
-                    f"{display_path(order)}, line {number}: {','.join(row)[:60]!r} does not name a tile; "
-                    f"expected <scene>_x-<row>_y-<column>"
-                )
-            keys += [_key(match) for match in found[:1]]
+    content = order.read_bytes()
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
+    if encoding != "utf-8":
+        faults.append(f"{display_path(order)}: starts with a byte order mark, read as {encoding}")
+    text = content.decode(encoding, "replace")
+    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
+        found = [match for cell in row if (match := _LISTED.search(cell.strip()))]
+        if any(cell.strip() for cell in row) and not found:
+            raise InputError(
+                f"{display_path(order)}, line {number}: {','.join(row)[:60]!r} does not name a tile; "
+                f"expected <scene>_x-<row>_y-<column>"
+            )
+        keys += [_key(match) for match in found[:1]]
     repeated = len(keys) - len(set(keys))
     if repeated or not keys:
         raise InputError(

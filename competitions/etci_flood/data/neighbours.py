@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 
 from common.learn.arrays import Bools, UInt8
-from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.tiles import TileArrays
 
 
@@ -27,7 +26,7 @@ class PaddedTiles:
         self.rows = {self.keys[row]: int(row) for row in np.flatnonzero(informative)}
 
     def layers_of(self, row: int, padding: int) -> UInt8:
-        """(3, 256 + 2 padding, 256 + 2 padding) uint8; `padding` is at most 255."""
+        """(3, side + 2 padding, side + 2 padding) uint8; `padding` is below the tile's side."""
         own = np.stack([layer[row] for layer in self.layers])
         if not padding:
             return own
@@ -38,8 +37,8 @@ class PaddedTiles:
                 neighbour = self.rows.get((scene, x + down, y + across))
                 if neighbour is None or (down, across) == (0, 0):
                     continue
-                rows, its_rows = _strip(down, padding)
-                columns, its_columns = _strip(across, padding)
+                rows, its_rows = _strip(down, padding, own.shape[-1])
+                columns, its_columns = _strip(across, padding, own.shape[-1])
                 for layer, source in zip(around, self.layers, strict=True):
                     layer[rows, columns] = source[neighbour][its_rows, its_columns]
         return around
@@ -55,10 +54,10 @@ def adjacent_to(tiles: pd.DataFrame, chosen: Bools) -> Bools:
     return np.array([key in around for key in keys], dtype=bool)
 
 
-def _strip(step: int, padding: int) -> tuple[slice, slice]:
+def _strip(step: int, padding: int, side: int) -> tuple[slice, slice]:
     """Where an adjacent tile's pixels go along one axis, and which of its pixels they are."""
     return {
-        -1: (slice(0, padding), slice(TILE_SIDE - padding, TILE_SIDE)),
-        0: (slice(padding, padding + TILE_SIDE), slice(0, TILE_SIDE)),
-        1: (slice(padding + TILE_SIDE, None), slice(0, padding)),
+        -1: (slice(0, padding), slice(side - padding, side)),
+        0: (slice(padding, padding + side), slice(0, side)),
+        1: (slice(padding + side, None), slice(0, padding)),
     }[step]

@@ -17,10 +17,10 @@ def encode_mask(mask: UInt8) -> str:
 
 def decode_mask(runs: str, shape: tuple[int, int]) -> UInt8:
     """The (height, width) uint8 mask of run lengths; InputError when they do not fit the shape."""
-    try:
-        numbers = np.array(runs.split(), dtype=np.int64)
-    except ValueError:
-        raise InputError(f"run lengths {runs[:40]!r}: expected whole numbers") from None
+    parts = runs.split()
+    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+        raise InputError(f"run lengths {runs[:40]!r}: expected whole numbers")
+    numbers = np.array(parts, dtype=np.int64)
     if len(numbers) % 2:
         raise InputError(f"run lengths {runs[:40]!r}: expected pairs of start and length")
     mask = np.zeros(shape[0] * shape[1], dtype=np.uint8)

@@ -3,6 +3,7 @@
 import mmap
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -12,23 +13,34 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from common.base.atomic import atomic_array
 from common.base.console import progress
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.pictures import UnreadablePictureError, read_rgb
-from common.learn.arrays import Float32, Int64, UInt8
+from common.learn.arrays import AnyArray, Float32, Int64, UInt8
 from competitions.etci_flood.data.channels import MEAN, STD
 from competitions.etci_flood.data.label_noise import histogram, noisy_label_pixels
 from competitions.etci_flood.data.layout import TILE_SIDE, Tile
 from competitions.etci_flood.data.normalisation import centre_and_spread_of_histogram
+from competitions.etci_flood.data.tile_format import (
+    HEADER_BYTES,
+    TileFormat,
+    find_format,
+    is_16_bit,
+    read_16_bit,
+)
 
 ARRAYS = {"vv": "vv", "vh": "vh", "water": "water_body_label", "flood": "flood_label"}
 """Array -> official layer."""
 TABLE = "tiles.parquet"
 TILES_BETWEEN_RELEASES = 1000
 """Number of tiles after which their memory (260 kB each) is released."""
+OFFICIAL = TileFormat()
+TRANSPARENT = "has transparent pixels, whose value is not known"
+LABEL_LAYERS = ("water_body_label", "flood_label")
 _MASKS = ("water", "flood")
 _SCALE = ("vv_centre", "vv_spread", "vh_centre", "vh_spread")
 
@@ -41,13 +53,18 @@ class TileArrays:
     """tile, scene, region, x, y, split, labelled, readable, no_data, has_flood, noisy_pixels (of
     suspected label noise), the scene's vv_centre, vv_spread, vh_centre, vh_spread, fold_<split>."""
     vv: UInt8
-    """(n, 256, 256), as in the images."""
+    """(n, side, side), as in the images; the side is officially 256."""
     vh: UInt8
-    """(n, 256, 256), as in the images."""
+    """(n, side, side), as in the images."""
     water: UInt8
-    """(n, 256, 256), 1 = permanent water; 0 where the layer is missing."""
+    """(n, side, side), 1 = permanent water; 0 where the layer is missing."""
     flood: UInt8
-    """(labelled, 256, 256), 1 = flood; the labelled tiles are the table's first rows."""
+    """(labelled, side, side), 1 = flood; the labelled tiles are the table's first rows."""
+
+    @property
+    def side(self) -> int:
+        """Pixels along a side of a tile."""
+        return int(self.vv.shape[-1])
 
     def scale(self, rows: Int64) -> Float32:
         """Centre and spread of VV and VH of each row's scene, (n, 2 polarisations, 2)."""
@@ -87,14 +104,21 @@ def write_tile_arrays(
     Returns
     -------
     The table, without fold columns, and the paths of the written files.
+
+    Raises
+    ------
+    InputError : tiles are of several sizes, labels are not binary, or no labelled tile has flood.
     """
     tiles = [*labelled, *predicted]
+    form, labels = find_format(tiles), _Labels()
+    if form.sentence():
+        warn(f"understood: {form.sentence()}")
     with ExitStack() as stack:
         arrays = {
             name: stack.enter_context(
                 atomic_array(
                     folder / f"{name}.npy",
-                    (len(labelled) if name == "flood" else len(tiles), TILE_SIDE, TILE_SIDE),
+                    (len(labelled) if name == "flood" else len(tiles), form.side, form.side),
                     np.uint8,
                 )
             )
@@ -102,7 +126,7 @@ def write_tile_arrays(
         }
 
         def fill(row: int) -> _Filled:
-            wrong = _fill_row(arrays, row, tiles[row], row < len(labelled))
+            wrong = _fill_row(arrays, row, tiles[row], row < len(labelled), form, labels)
             vv, vh = arrays["vv"][row], arrays["vh"][row]
             flood = arrays["flood"][row] if row < len(labelled) else np.zeros_like(vv)
             no_data = is_no_data(vv)
@@ -121,6 +145,8 @@ def write_tile_arrays(
                 filled.append(replace(each, counts=None))
                 if len(filled) % TILES_BETWEEN_RELEASES == 0:
                     _release(arrays.values())
+        for line in labels.check():
+            warn(f"understood: {line}")
     faults = [each.wrong for each in filled]
     for wrong in faults:
         for message in wrong:
@@ -176,19 +202,96 @@ def is_no_data(vv: UInt8) -> bool:
     return bool(((vv == 0) | (vv == 255)).all())
 
 
-def read_layer(path: Path) -> UInt8:
-    """Read one layer, (256, 256) uint8; UnreadablePictureError when it is corrupt or of another size."""
-    image = _read_plain_png(path)
-    if image is None:
-        image = read_rgb(path)
-    if image.shape[:2] != (TILE_SIDE, TILE_SIDE):
+def read_layer(path: Path, form: TileFormat = OFFICIAL) -> UInt8:
+    """Read VV or VH of a tile, (side, side) uint8.
+
+    Raises
+    ------
+    UnreadablePictureError : the image is corrupt, or of another size or depth than the tiles of `form`.
+    """
+    image, deep = _read_image(path, form.side)
+    highest = int(image.max()) if deep else 255
+    if (deep and highest > 2**form.bits - 1) or (not deep and form.bits > 8):
+        is_so = f"16 bits, values to {highest}" if deep else "8 bits"
+        raise UnreadablePictureError(f"{display_path(path)}: {is_so}; the other tiles use {form.bits} bits")
+    # A copy, because the image may be in the shared buffer.
+    return np.ascontiguousarray(form.to_uint8(image) if deep else image)
+
+
+def read_mask(path: Path, form: TileFormat = OFFICIAL) -> tuple[UInt8, int]:
+    """Read a label layer of a tile.
+
+    Returns
+    -------
+    (side, side) uint8, 0 or 1, and the value in the image that became 1; 0 where all of it is 0.
+
+    Raises
+    ------
+    NonBinaryMaskError : there are other values than 0 and 1, or 0 and 255 (in 16-bit images 65535), or
+        colours.
+    UnreadablePictureError : the image is corrupt, transparent, or of another size than the tiles of `form`.
+    """
+    image, deep = _read_image(path, form.side, needs_grey=True)
+    found = np.unique(image)
+    others = found[found > 0].tolist()
+    full = 65535 if deep else 255
+    if len(others) > 1 or (others and others[0] not in (1, 255, full)):
+        shown = ", ".join(map(str, found[:6].tolist())) + (", ..." if len(found) > 6 else "")
+        raise NonBinaryMaskError(f"{display_path(path)}: holds the values {shown}")
+    value = others[0] if others else 0
+    return (image > 0).astype(np.uint8), 255 if value == full else value
+
+
+class NonBinaryMaskError(Exception):
+    """A label image with more than two values; the message is one line."""
+
+
+def _read_image(path: Path, side: int, needs_grey: bool = False) -> tuple[AnyArray, bool]:
+    """One channel of an image, (side, side) uint8 or uint16, and whether it has 16 bits.
+
+    The three channels of the official images are equal.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError:
+        content = b""
+    deep = is_16_bit(content[:HEADER_BYTES])
+    image: AnyArray | None
+    if deep:
+        try:
+            image = read_16_bit(path)
+        except ValueError as fault:
+            raise UnreadablePictureError(f"{display_path(path)}: unreadable picture ({fault})") from None
+    else:
+        image = _decode_plain_png(content) if side == TILE_SIDE else None
+        if image is None:
+            _refuse_transparency(path)
+            image = read_rgb(path)
+    if image.shape[0] != side or image.shape[1] != side:
         size = f"{image.shape[1]} x {image.shape[0]}"
-        raise UnreadablePictureError(
-            f"{display_path(path)}: {size} pixels, expected {TILE_SIDE} x {TILE_SIDE}"
-        )
-    # The three channels of the official images are equal. A copy, because the image may be in the shared
-    # buffer.
-    return np.ascontiguousarray(image[:, :, 0])
+        raise UnreadablePictureError(f"{display_path(path)}: {size} pixels, expected {side} x {side}")
+    if image.ndim == 2:
+        return image, deep
+    if image.shape[-1] in (2, 4):  # 16-bit images alone; others are RGB by now
+        if (image[..., -1] < 65535).any():
+            raise UnreadablePictureError(f"{display_path(path)}: {TRANSPARENT}")
+        image = image[..., :-1]
+    if needs_grey and not (image[..., :1] == image[..., :3]).all():
+        raise NonBinaryMaskError(f"{display_path(path)}: is in colour")
+    return image[..., 0], deep
+
+
+def _refuse_transparency(path: Path) -> None:
+    """Transparent pixels would become white, which means flood in a label."""
+    try:
+        with Image.open(path) as picture:
+            if "A" not in picture.mode and "transparency" not in picture.info:
+                return
+            opaque = bool((np.asarray(picture.convert("RGBA"))[..., 3] == 255).all())
+    except Exception:  # damage of any kind; `read_rgb` has the message
+        return
+    if not opaque:
+        raise UnreadablePictureError(f"{display_path(path)}: {TRANSPARENT}")
 
 
 class _Buffer(threading.local):
@@ -201,20 +304,22 @@ class _Buffer(threading.local):
 _buffer = _Buffer()
 
 
-def _read_plain_png(path: Path) -> UInt8 | None:
-    """Read an official image, an RGB PNG of 256 x 256, (256, 256, 3), faster than Pillow does.
+def _decode_plain_png(content: bytes) -> UInt8 | None:
+    """Decode an official image, an RGB PNG of 256 x 256, (256, 256, 3), faster than Pillow does.
 
     None for anything else, which Pillow then reads or reports. The next call in the same thread overwrites
     the returned array.
     """
     try:
-        decoded: UInt8 = imagecodecs.spng_decode(path.read_bytes(), out=_buffer.image)
-    except (OSError, ValueError, RuntimeError):
+        decoded: UInt8 = imagecodecs.spng_decode(content, out=_buffer.image)
+    except (ValueError, RuntimeError):
         return None
     return decoded
 
 
-def _fill_row(arrays: dict[str, UInt8], row: int, tile: Tile, labelled: bool) -> list[str]:
+def _fill_row(
+    arrays: dict[str, UInt8], row: int, tile: Tile, labelled: bool, form: TileFormat, labels: "_Labels"
+) -> list[str]:
     """Read the layers of one tile into their arrays; returns what could not be read."""
     wrong = []
     for name, layer in ARRAYS.items():
@@ -225,10 +330,50 @@ def _fill_row(arrays: dict[str, UInt8], row: int, tile: Tile, labelled: bool) ->
                 wrong.append(f"{tile.split}: {tile.key} has no vh image; predicted as no flood")
             continue  # a missing water mask means no permanent water
         try:
-            image = read_layer(tile.files[layer])
+            if name in _MASKS:
+                arrays[name][row], value = read_mask(tile.files[layer], form)
+                labels.add(layer, value)
+            else:
+                arrays[name][row] = read_layer(tile.files[layer], form)
+        except NonBinaryMaskError as fault:
+            labels.refused.setdefault(layer, []).append(str(fault))
         except UnreadablePictureError as fault:
             consequence = "left out" if labelled else "predicted as no flood"
             wrong.append(f"{fault}; the tile is {consequence}")
-            continue
-        arrays[name][row] = image > 127 if name in _MASKS else image
     return wrong
+
+
+class _Labels:
+    """Which values the label layers have."""
+
+    def __init__(self) -> None:
+        self.tiles: dict[str, Counter[int]] = {layer: Counter() for layer in LABEL_LAYERS}
+        """Layer -> value that is set in a tile -> number of such tiles."""
+        self.refused: dict[str, list[str]] = {}
+        self._lock = threading.Lock()
+
+    def add(self, layer: str, value: int) -> None:
+        """Count a tile; 0 is a tile in which nothing is set."""
+        with self._lock:
+            self.tiles[layer][value] += 1
+
+    def check(self) -> list[str]:
+        """What is unlike the official labels, for the user; InputError when labels have no clear meaning."""
+        for faults in self.refused.values():
+            more = f" ({len(faults)} tiles are so)" if len(faults) > 1 else ""
+            raise InputError(f"{min(faults)}; a label image has 0 and 255 (or 0 and 1){more}")
+        told = []
+        for layer, tiles in self.tiles.items():
+            if tiles[1] and tiles[255]:
+                raise InputError(
+                    f"{layer}: {tiles[1]} tiles hold 0 and 1, {tiles[255]} hold 0 and 255; write all of them "
+                    "with the same two values"
+                )
+            if tiles[1]:
+                told.append(f"{layer}: the images hold 0 and 1 ({tiles[1]} tiles with 1), read as 0 and 255")
+        if not self.tiles["flood_label"][1] and not self.tiles["flood_label"][255]:
+            raise InputError(
+                f"flood_label: none of {self.tiles['flood_label'][0]} labelled tiles has flood, so nothing "
+                "can be learned; are these the right labels?"
+            )
+        return told

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,7 +18,6 @@ from common.learn.seeding import derived_seed, seed_everything
 from common.run.experiments import NoOptions, read_options
 from common.run.job import Job
 from common.run.trained import TrainedExperiment, trained_experiment
-from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.neighbours import PaddedTiles
 from competitions.etci_flood.data.tiles import TileArrays
 from competitions.etci_flood.experiment import FloodExperiment
@@ -157,10 +157,13 @@ def predict_tiles(
 
 
 def write_maps(path: Path, tiles: int, batches: Iterable[UInt8], description: str) -> None:
-    """Write batches of maps as one memory-mapped .npy, uint8 (tiles, 256, 256), whole or not at all."""
-    with atomic_array(path, (tiles, TILE_SIDE, TILE_SIDE), np.uint8) as maps:
+    """Write batches of maps as one memory-mapped .npy, uint8 (tiles, side, side), whole or not at all."""
+    given = iter(batches)
+    first = list(islice(given, 1))  # its tiles have the side of all
+    shape = (tiles, *first[0].shape[1:]) if first else (0, 0, 0)
+    with atomic_array(path, shape, np.uint8) as maps:
         start = 0
-        for batch in progress(batches, description, "batches"):
+        for batch in progress(chain(first, given), description, "batches"):
             maps[start : start + len(batch)] = batch
             start += len(batch)
 

@@ -128,7 +128,7 @@ def sample_pixels(
     generator = np.random.default_rng(seed)
     padded = PaddedTiles(arrays)
     scale = arrays.scale(rows)
-    counts = pixels_per_tile(arrays.tiles["scene"].to_numpy()[rows], settings)
+    counts = pixels_per_tile(arrays.tiles["scene"].to_numpy()[rows], settings, arrays.side)
     domain = domain or DomainSettings()
     changed = np.rint(counts * domain.changed).astype(np.int64)
     names = feature_names(settings.scene_medians)
@@ -163,13 +163,13 @@ def _changed_tile(
     return changed_domain(layers, wet, domain, generator), flood
 
 
-def pixels_per_tile(scenes: AnyArray, settings: PixelLgbmSettings) -> Int64:
+def pixels_per_tile(scenes: AnyArray, settings: PixelLgbmSettings, tile_side: int = TILE_SIDE) -> Int64:
     """Number of pixels to sample from each tile, (n,), from the scene of each tile, (n,)."""
     _, scene_of, tiles = np.unique(scenes, return_inverse=True, return_counts=True)
     density = (1 / tiles[scene_of]) ** settings.scene_balance
     total = min(settings.pixels_per_tile * len(scenes), MAX_PIXELS)
     counts: Int64 = np.rint(total * density / density.sum()).astype(np.int64)
-    return counts.clip(1, TILE_SIDE**2)
+    return counts.clip(1, tile_side**2)
 
 
 def _threads() -> int:

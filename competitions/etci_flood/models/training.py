@@ -111,11 +111,11 @@ class DomainShift(albumentations.ImageOnlyTransform):
 
 
 def tile_augmentation(
-    settings: TrainingSettings, domain: DomainSettings | None = None
+    settings: TrainingSettings, domain: DomainSettings | None = None, tile_side: int = TILE_SIDE
 ) -> albumentations.Compose:
     """Random crop, D4 augmentation, brightness shift and domain randomisation, as the settings say."""
     domain = domain or DomainSettings()
-    side = settings.crop_size
+    side = min(settings.crop_size, tile_side)
     steps: list[Any] = []
     if domain.changed and domain.max_zoom > 1:
         zoomed = domain.changed * ZOOMED_FRACTION
@@ -129,7 +129,7 @@ def tile_augmentation(
                 p=1,
             )
         )
-    elif side < TILE_SIDE:
+    elif side < tile_side:
         steps.append(albumentations.RandomCrop(side, side))
     if settings.d4_augmentation:
         steps.append(albumentations.D4(p=1.0))
@@ -155,7 +155,7 @@ def training_loader(
     pseudo_labels : masks of further, unlabelled tiles, by row.
     """
     training, extra = settings.training, pseudo_labels or {}
-    augmentation = tile_augmentation(training, settings.domain)
+    augmentation = tile_augmentation(training, settings.domain, arrays.side)
     has_flood = arrays.tiles["has_flood"].to_numpy()[rows]
     has_flood = np.concatenate([has_flood, [bool(mask.any()) for mask in extra.values()]]).astype(bool)
     rows = np.concatenate([rows, np.array(list(extra), np.int64)])
@@ -172,7 +172,7 @@ def training_loader(
 def calibration_loader(arrays: TileArrays, rows: Int64, settings: FloodExperiment) -> DataLoader[Any]:
     """Centre crops of at most 256 training tiles, to re-estimate batch statistics on."""
     subset = rows[:: -(-len(rows) // CALIBRATION_TILES)]
-    side = settings.training.crop_size
+    side = min(settings.training.crop_size, arrays.side)
     centre = albumentations.Compose([albumentations.CenterCrop(side, side)])
     batch_size = max(8, settings.training.batch_size // 4)
     # Of a single tile some networks (PAN) have one value per channel, which has no variance.

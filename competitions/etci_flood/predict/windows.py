@@ -4,14 +4,13 @@ The models are trained on the official images, decibels stretched to 0..255; `ba
 same levels from the decibels of any raster.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import product
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from common.base.console import progress
+from common.base.console import log, progress
 from common.base.errors import InputError
 from common.learn.arrays import AnyArray, Bools, Float32, UInt8
 from competitions.etci_flood.models.base import WeightedModels, max_padding, mean_probability, to_uint8
@@ -20,48 +19,19 @@ from competitions.etci_flood.predict.backscatter_scale import (
     BackscatterSeen,
     levels_from_db,
 )
-
-Units = Literal["auto", "db", "linear"]
-KnownUnits = Literal["db", "linear"]
-
-WINDOW_SIZE = 512
-"""Side of a window, pixels; a multiple of 32, as the networks need."""
-SAMPLED_WINDOWS = 64
-"""Windows, evenly spread, from which the units of a raster are found."""
-NO_DATA = 255
-"""Of a flood mask: pixels where VV or VH is unknown."""
+from competitions.etci_flood.predict.values import KnownUnits, RawBackscatter, Units, Values, look_over
+from competitions.etci_flood.predict.water_mask import array_water
+from competitions.etci_flood.predict.window_grid import NO_DATA, OVERLAP, WINDOW_SIZE, Window, starts
 
 
-@dataclass(frozen=True)
-class Window:
-    """A part of a raster, pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        """Rows and columns."""
-        return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
-
-
-class Backscatter(Protocol):
+class Backscatter(RawBackscatter, Protocol):
     """A raster of VV and VH that is read window by window."""
 
-    name: str
-    """For messages."""
-    height: int
-    width: int
     spacing: float | None
     """Metres between pixels; None where it is unknown."""
 
-    def read(self, window: Window) -> Float32:
-        """VV and VH, (2, height, width) float32, decibels or linear power; NaN where there is no data."""
-
-    def read_water(self, window: Window) -> UInt8:
-        """Permanent water, (1, height, width), 0 or 1."""
+    def understood(self) -> list[str]:
+        """How the files were read, one or two lines."""
 
 
 class ArrayBackscatter:
@@ -69,110 +39,140 @@ class ArrayBackscatter:
 
     Parameters
     ----------
-    layers : (2, height, width) floating point, VV and VH in decibels or linear power; NaN where there is no
-        data.
-    water : (height, width), not 0 where there is permanent water; none is assumed without it.
+    layers : (2, height, width) floating point, VV and VH in decibels, linear power or amplitude, or complex;
+        NaN, and masked in a masked array, is no data.
+    water : (height, width), 1 or 255 where there is permanent water; none is assumed without it.
+    water_values : values of `water` that are water.
     """
 
     name = "the array"
     spacing: float | None = None
+    bands_asked = True
+    """The order of the two layers is documented."""
 
-    def __init__(self, layers: AnyArray, water: AnyArray | None = None) -> None:
-        layers = np.asarray(layers)
-        if layers.ndim != 3 or len(layers) != 2 or not np.issubdtype(layers.dtype, np.floating):
+    def __init__(
+        self, layers: AnyArray, water: AnyArray | None = None, water_values: Sequence[float] | None = None
+    ) -> None:
+        given = np.ma.asarray(layers) if np.ma.isMaskedArray(layers) else np.asarray(layers)
+        is_complex = np.issubdtype(given.dtype, np.complexfloating)
+        if given.ndim != 3 or len(given) != 2 or not (is_complex or np.issubdtype(given.dtype, np.floating)):
             raise InputError(
-                f"the array has shape {layers.shape} and type {layers.dtype}; expected floating-point "
+                f"the array has shape {given.shape} and type {given.dtype}; expected floating-point "
                 "VV and VH, (2, height, width), in decibels or linear power"
             )
-        if water is not None and np.shape(water) != layers.shape[1:]:
-            raise InputError(f"water has shape {np.shape(water)}; expected {layers.shape[1:]} as VV and VH")
-        self.layers, self.water = layers, None if water is None else np.asarray(water)
-        self.height, self.width = layers.shape[1:]
+        self.unit_hint: KnownUnits | None = "amplitude" if is_complex else None
+        self.layers = given
+        self.height, self.width = given.shape[1:]
+        self.water_asked = water is None or water_values is not None
+        self.water: UInt8 | None = None
+        if water is not None:
+            self.water = array_water(water, given.shape[1:], water_values)
 
     def read(self, window: Window) -> Float32:
         """VV and VH of a window."""
-        return self.layers[(slice(None), *window.slices)].astype(np.float32)
+        part = self.layers[(slice(None), *window.slices)]
+        values = np.abs(np.ma.getdata(part)) if self.unit_hint else np.ma.getdata(part)
+        found: Float32 = np.where(np.ma.getmaskarray(part), np.nan, values).astype(np.float32)
+        return found
 
     def read_water(self, window: Window) -> UInt8:
         """Permanent water of a window."""
         if self.water is None:
             return np.zeros((1, window.height, window.width), np.uint8)
-        return (self.water[window.slices] != 0).astype(np.uint8)[None]
+        return self.water[window.slices][None]
+
+    def understood(self) -> list[str]:
+        """How the array was read."""
+        lines = [f"{self.name}: VV, VH; {self.height} x {self.width} pixels, spacing unknown, taken as 10 m"]
+        if self.water is not None:
+            lines.append(f"permanent water: {self.water.mean():.1%} of the raster")
+        return lines
 
 
 @dataclass(frozen=True)
 class Stretch:
     """From a raster's values to levels of the official images."""
 
-    units: KnownUnits
+    values: Values
     scale: BackscatterScale
     seen: BackscatterSeen = field(default_factory=BackscatterSeen)
     """Backscatter of the windows so far."""
 
-    def apply(self, backscatter: Float32) -> tuple[UInt8, Bools]:
+    def apply(self, stored: Float32) -> tuple[UInt8, Bools]:
         """Image values (2, height, width), and which pixels are known (height, width)."""
-        decibels, known = to_decibels(backscatter, self.units)
-        decibels = np.where(known, decibels, np.float32(np.nan))
+        decibels = self.values.decibels(stored)
+        known: Bools = np.isfinite(decibels[0])
+        if not known.any():
+            return np.zeros(decibels.shape, np.uint8), known
         levels = levels_from_db(decibels, self.scale)
         self.seen.add(decibels)
-        both_known: Bools = known[0] & known[1]
         # Value 0 means no data in most scenes.
         values = np.rint(np.where(known, levels, 0)).clip(1, 255)
-        return np.where(known, values, 0).astype(np.uint8), both_known
+        return np.where(known, values, 0).astype(np.uint8), known
 
 
-def to_decibels(backscatter: Float32, units: KnownUnits) -> tuple[Float32, Bools]:
-    """Decibels (0 where unknown), and which values are known: finite and, for linear power, above 0."""
-    known = np.isfinite(backscatter) & ((backscatter > 0) | (units == "db"))
-    filled = np.where(known, backscatter, 1).astype(np.float32)
-    return (10 * np.log10(filled) if units == "linear" else filled * known), known
-
-
-def fit_stretch(source: Backscatter, units: Units, scale: BackscatterScale) -> Stretch:
-    """Find the raster's units from evenly spread windows.
+def fit_stretch(
+    source: Backscatter,
+    units: Units,
+    scale: BackscatterScale,
+    nodata: Sequence[float] | None = None,
+    tell: Callable[[str], None] = log,
+) -> Stretch:
+    """Find fill and units of a raster; parameters and errors as in `look_over`.
 
     Parameters
     ----------
-    units : auto takes a negative median of VV for decibels.
     scale : of the trained experiment.
-
-    Raises
-    ------
-    InputError : the raster holds no data, or no linear power.
     """
-    windows = list(windows_of(source))
-    subset = windows[:: max(1, len(windows) // SAMPLED_WINDOWS)]
-    # Every fourth pixel of both axes, (2, pixels).
-    sampled = [source.read(window)[:, ::4, ::4].reshape(2, -1) for window in subset]
-    backscatter = np.concatenate(sampled, axis=1)
-    finite = np.isfinite(backscatter).all(axis=0) & (backscatter != 0).any(axis=0)
-    if not finite.any():
-        raise InputError(f"{source.name}: holds no values, only no data")
-    known_units: KnownUnits = units if units != "auto" else "linear"
-    if units == "auto" and np.median(backscatter[0, finite]) < 0:
-        known_units = "db"
-    _, known = to_decibels(backscatter[:, finite], known_units)
-    if not known.all(axis=0).any():
-        raise InputError(f"{source.name}: no linear power is above 0; are these decibels (units db)?")
-    return Stretch(known_units, scale.at_spacing(source.spacing))
+    return Stretch(look_over(source, units, nodata, tell), scale.at_spacing(source.spacing))
 
 
 def predict_windows(
     source: Backscatter, models: WeightedModels, stretch: Stretch
 ) -> Iterator[tuple[Window, Float32, Bools]]:
-    """Yield each window with its flood probability and which pixels are known, both (height, width)."""
-    padding = max_padding(models)
-    for window in progress(list(windows_of(source)), "mapping", "windows"):
-        padded = _padded(window, padding, source)
-        values, known = stretch.apply(padded.fill(source.read(padded.inside)))
-        own = np.s_[padding : padding + window.height, padding : padding + window.width]
-        probability = np.zeros((window.height, window.width), np.float32)
-        if known[own].any():
-            water = padded.fill(source.read_water(padded.inside))
-            layers = np.concatenate([values, water])[None]  # (1, 3, side, side)
-            full = mean_probability(models, layers, stretch.scale.scene[None], padding)[0]
-            probability = full[: window.height, : window.width]
-        yield window, probability, known[own]
+    """Yield parts that cover a raster, with their flood probability and which pixels are known.
+
+    Neighbouring windows overlap by 64 pixels, where their probabilities are blended linearly, so that the
+    map has no seams. Only the overlaps are kept in memory.
+
+    Returns
+    -------
+    Each part, and float32 and bool (height, width).
+    """
+    tops, lefts = starts(source.height), starts(source.width)
+    step = WINDOW_SIZE - OVERLAP
+    windows = [
+        Window(top, left, min(WINDOW_SIZE, source.height - top), min(WINDOW_SIZE, source.width - left))
+        for top in tops
+        for left in lefts
+    ]
+    above = np.zeros((OVERLAP, source.width), np.float32)
+    before = np.zeros((WINDOW_SIZE, OVERLAP), np.float32)
+    for window in progress(windows, "mapping", "windows"):
+        is_last = (window.top == tops[-1], window.left == lefts[-1])
+        probability, known = _map_window(window, source, models, stretch)
+        down, across = (
+            _ramp(size, bool(start), not last)
+            for size, start, last in zip(
+                (window.height, window.width), (window.top, window.left), is_last, strict=True
+            )
+        )
+        probability *= down[:, None] * across
+        if window.left:
+            probability[:, :OVERLAP] += before[: window.height]
+        before = probability[:, step:].copy()
+        part = Window(
+            window.top,
+            window.left,
+            window.height if is_last[0] else step,
+            window.width if is_last[1] else step,
+        )
+        columns = slice(part.left, part.left + part.width)
+        if window.top:
+            probability[:OVERLAP, : part.width] += above[:, columns]
+        if not is_last[0]:
+            above[:, columns] = probability[step:, : part.width]
+        yield part, probability[: part.height, : part.width], known[: part.height, : part.width]
 
 
 def flood_mask(probability: Float32, known: Bools, threshold: int) -> UInt8:
@@ -180,10 +180,31 @@ def flood_mask(probability: Float32, known: Bools, threshold: int) -> UInt8:
     return np.where(known, to_uint8(probability) >= threshold, NO_DATA).astype(np.uint8)
 
 
-def windows_of(source: Backscatter) -> Iterator[Window]:
-    """Windows of at most 512 x 512 pixels that cover a raster."""
-    for top, left in product(range(0, source.height, WINDOW_SIZE), range(0, source.width, WINDOW_SIZE)):
-        yield Window(top, left, min(WINDOW_SIZE, source.height - top), min(WINDOW_SIZE, source.width - left))
+def _map_window(
+    window: Window, source: Backscatter, models: WeightedModels, stretch: Stretch
+) -> tuple[Float32, Bools]:
+    """Probability of flood and known pixels of one window, (height, width)."""
+    padding = max_padding(models)
+    padded = _padded(window, padding, source)
+    values, known = stretch.apply(padded.fill(source.read(padded.inside)))
+    known = known[padding : padding + window.height, padding : padding + window.width]
+    if not known.any():
+        return np.zeros((window.height, window.width), np.float32), known
+    water = padded.fill(source.read_water(padded.inside))
+    layers = np.concatenate([values, water])[None]  # (1, 3, side, side)
+    full = mean_probability(models, layers, stretch.scale.scene[None], padding)[0]
+    return full[: window.height, : window.width].copy(), known
+
+
+def _ramp(size: int, is_preceded: bool, is_followed: bool) -> Float32:
+    """Weights along one axis of a window; those of neighbouring windows sum to 1 where they overlap."""
+    weights = np.ones(size, np.float32)
+    rising = (np.arange(OVERLAP, dtype=np.float32) + 0.5) / OVERLAP
+    if is_preceded:
+        weights[:OVERLAP] = rising
+    if is_followed:
+        weights[-OVERLAP:] = rising[::-1]
+    return weights
 
 
 @dataclass(frozen=True)

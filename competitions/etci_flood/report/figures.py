@@ -18,7 +18,6 @@ from common.learn.arrays import AnyArray, Bools, Float64, UInt8
 from common.report.evaluation import stage_record
 from common.run.competition import Figure, Finished
 from competitions.etci_flood.competition import COMPETITION
-from competitions.etci_flood.data.layout import TILE_SIDE
 from competitions.etci_flood.data.tiles import TileArrays, open_tile_arrays
 from competitions.etci_flood.decision.thresholds import DEFAULT_THRESHOLD, threshold_of
 from competitions.etci_flood.rules.metric import overlaps, pooled_iou
@@ -191,8 +190,8 @@ def _scene_figure(arrays: TileArrays, maps: UInt8, decision: Decision, out: Path
     chosen = tiles[tiles["scene"] == scene]
     top, left = chosen["x"].min(), chosen["y"].min()
     rows, columns = chosen["x"].max() - top + 1, chosen["y"].max() - left + 1
-    step = max(2, -(-int(max(rows, columns)) * TILE_SIDE // 1000))
-    side = TILE_SIDE // step
+    step = max(2, -(-int(max(rows, columns)) * arrays.side // 1000))
+    side = arrays.side // step
     grey = np.full((rows * side, columns * side), 235, np.uint8)
     flood = np.zeros_like(grey, dtype=bool)
     for place, tile in chosen.iterrows():

@@ -15,8 +15,9 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 from common.learn.arrays import AnyArray, UInt8
 from common.run.competition import Score
-from competitions.etci_flood.data.layout import TILE_SIDE, submission_order
+from competitions.etci_flood.data.layout import submission_order
 from competitions.etci_flood.data.rle import encode_mask
+from competitions.etci_flood.data.tile_format import find_format
 from competitions.etci_flood.rules.metric import mean_tile_iou, overlaps, pooled_iou
 
 MEMBER = "submission.npy"
@@ -58,7 +59,9 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
     ------
     InputError : the submission does not exist, or the data folder holds no test tiles.
     """
-    shape = (len(submission_order(data)), TILE_SIDE, TILE_SIDE)
+    tiles = submission_order(data)
+    side = find_format(tiles).side
+    shape = (len(tiles), side, side)
     if not submission.is_file():
         raise InputError(f"{display_path(submission)}: no such submission file")
     if not zipfile.is_zipfile(submission):
@@ -103,6 +106,12 @@ def score_submission(submission: Path, truth: Path) -> Score:
             f"{display_path(submission)}: {masks.dtype} {masks.shape}, but {display_path(truth)} is uint8 "
             f"{flood.shape}; they do not belong together"
         )
+    others = _other_values(masks)
+    if others:
+        raise InputError(
+            f"{display_path(submission)}: holds {others}; expected masks, 1 = flood, 0 = not; "
+            "`python -m competitions validate` lists every fault"
+        )
     tiles = overlaps(masks, flood)
     details = {f"IoU {scene}": float(pooled_iou(tiles[scenes == scene])) for scene in np.unique(scenes)}
     return Score(float(pooled_iou(tiles)), {"mean IoU per tile": mean_tile_iou(tiles), **details})
@@ -119,11 +128,25 @@ def read_truth(truth: Path) -> tuple[UInt8, npt.NDArray[np.str_]]:
         raise InputError(
             f"{display_path(truth)}: not readable as truth with tiles.csv in its folder: {fault}"
         ) from None
-    if flood.shape != (len(scenes), TILE_SIDE, TILE_SIDE):
+    if flood.ndim != 3 or len(flood) != len(scenes):
         raise InputError(
             f"{display_path(truth)}: shape {flood.shape}, but {display_path(table)} lists {len(scenes)} tiles"
         )
+    if flood.dtype != np.uint8 and flood.dtype != bool:
+        raise InputError(f"{display_path(truth)}: holds {flood.dtype}; expected uint8, 1 = flood, 0 = not")
+    others = _other_values(flood)
+    if others:
+        raise InputError(f"{display_path(truth)}: holds {others}; expected masks, 1 = flood, 0 = not")
     return flood, scenes
+
+
+def _other_values(masks: AnyArray) -> str:
+    """Values other than 0 and 1, the first few; empty when there are none."""
+    seen = np.zeros(256, bool)
+    for mask in masks:
+        seen[np.asarray(mask, np.uint8)] = True
+    others = [str(value) for value in np.flatnonzero(seen) if value > 1]
+    return ", ".join(others[:4]) + (", ..." if len(others) > 4 else "")
 
 
 def _extra(names: list[str]) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from common.base.errors import InputError
 from common.base.paths import display_path
+from common.files.own_table import read_own_table
 from common.files.submission_table import examples
 
 ID, GROUP, LABEL = "id", "machine", "fails"
@@ -52,6 +53,19 @@ def read_table(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     except pd.errors.EmptyDataError:
         raise InputError(f"{display_path(path)}: the file is empty") from None
     return checked_table(table, columns, display_path(path))
+
+
+def read_own_readings(path: Path) -> tuple[pd.DataFrame, str]:
+    """A table of the user's own (CSV, packed, Excel, parquet) with id and readings, and how it was read.
+
+    Columns are found without regard to case and spaces; others are left out.
+    """
+    own = read_own_table(path)
+    columns = (ID, *READINGS)
+    table = pd.DataFrame({name: own.column(name) for name in columns})
+    others = len(own.columns) - len(columns)
+    understood = f"{own.understood}" + (f", {others} other columns not used" if others else "")
+    return checked_table(table, columns, own.where), understood
 
 
 def checked_table(table: pd.DataFrame, columns: Sequence[str], source: str) -> pd.DataFrame:

@@ -9,12 +9,15 @@ from pathlib import Path
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.run.competition import lazy
-from common.run.own_data import OwnData, OwnDataFlags
+from common.run.own_data import OwnData, OwnDataFlags, own_data_name
 
 
 def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--table", type=Path, metavar="FILE", help="predict this CSV file instead of the test split"
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="predict this table (CSV, Excel, parquet) instead of the test split",
     )
 
 
@@ -26,7 +29,7 @@ def _request(args: argparse.Namespace) -> OwnData | None:
         raise InputError(f"--table {display_path(file)}: no such file")
     args.table = file
     return OwnData(
-        name=f"table/{file.stem}",
+        name=own_data_name("table", file),
         files={"--table": file},
         options={},
         predict=lazy("competitions.my_competition.predict.predictor:predict_own_table"),

@@ -4,12 +4,14 @@
 Replace: what `predict` takes and returns.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from common.base.console import log
 from common.files.tables import write_table
 from common.learn.arrays import Float64
 from common.run.job import Result
@@ -23,7 +25,7 @@ from competitions.my_competition.data.tables import (
     READINGS,
     checked_table,
     missing_readings,
-    read_table,
+    read_own_readings,
 )
 from competitions.my_competition.decision.tuning import Decision
 from competitions.my_competition.experiment import MyExperiment
@@ -63,8 +65,12 @@ class Predictor:
         decision = Decision.from_record(trained.decision)
         return cls(trained.settings, decision, folds, [cls._of(parent) for parent in trained.parents()])
 
-    def predict(self, table: pd.DataFrame | Path | str) -> pd.DataFrame:
-        """One row per row of a table, or of a CSV file: id, probability of a failure, fails (0 or 1).
+    def predict(self, table: pd.DataFrame | Path | str, tell: Callable[[str], None] = log) -> pd.DataFrame:
+        """One row per row of a table, or of a file: id, probability of a failure, fails (0 or 1).
+
+        Parameters
+        ----------
+        tell : is given a line on how a file was read.
 
         Raises
         ------
@@ -73,7 +79,8 @@ class Predictor:
         if isinstance(table, pd.DataFrame):
             checked = checked_table(table, COLUMNS, "the table")
         else:
-            checked = read_table(Path(table).expanduser(), COLUMNS)
+            checked, understood = read_own_readings(Path(table).expanduser())
+            tell(understood)
         probability = self.probability(checked)
         return pd.DataFrame(
             {ID: checked[ID], "probability": probability, LABEL: self.decision.predicted(probability)}
@@ -91,7 +98,8 @@ class Predictor:
 
 def predict_own_table(job: OwnDataJob[MyExperiment]) -> Result:
     """`3_infer.py --table FILE`: the prediction as a CSV file below the experiment's folder."""
-    table = read_table(job.stage_args.table, COLUMNS)
+    table, understood = read_own_readings(job.stage_args.table)
+    job.understood(understood)
     for fault in missing_readings(table):
         job.warn(fault)
     predicted = Predictor.load(job.experiment, job.paths.work).predict(table)
