@@ -85,6 +85,8 @@ def test_every_file_that_is_read_is_listed(tmp_path: Path) -> None:
     (tmp_path / "top.vrt").write_text(vrt([("VV", "deep/vv.vrt"), ("VH", "deep/vh.tif")]))
     found = files_of(tmp_path / "top.vrt")
     assert found == [tmp_path / name for name in ("top.vrt", "deep/vh.tif", "deep/vv.tif", "deep/vv.vrt")]
+    (tmp_path / "deep" / "vh.tif.aux.xml").write_text(about)
+    assert tmp_path / "deep" / "vh.tif.aux.xml" in files_of(tmp_path / "top.vrt"), "of a source"
 
     with zipfile.ZipFile(tmp_path / "vh.zip", "w") as archive:
         archive.write(tmp_path / "deep" / "vh.tif", "vh.tif")
@@ -99,7 +101,15 @@ def test_a_vrt_never_reaches_for_the_network(tmp_path: Path) -> None:
     (tmp_path / "web.vrt").write_text(text)
     write(tmp_path / "vh.tif", drawn_decibels()[1:], None)
     (tmp_path / "outer.vrt").write_text(vrt([("VV", "web.vrt"), ("VH", "vh.tif")]))
-    for name in ("web.vrt", "outer.vrt"):
+    tiles = (
+        "<GDAL_WMS><Service name='TMS'><ServerUrl>http://127.0.0.1:9/${z}/${x}/${y}.png</ServerUrl></Service>"
+    )
+    tiles += (
+        "<DataWindow><SizeX>240</SizeX><SizeY>180</SizeY></DataWindow><BandsCount>1</BandsCount></GDAL_WMS>"
+    )
+    (tmp_path / "wms.xml").write_text(tiles)
+    (tmp_path / "map.vrt").write_text(vrt([("VV", "wms.xml"), ("VH", "vh.tif")]))
+    for name in ("web.vrt", "outer.vrt", "wms.xml", "map.vrt"):
         with pytest.raises(InputError, match=r"from the network; download it first"):
             files_of(tmp_path / name)
     with pytest.raises(InputError, match="from the network"), open_raster(tmp_path / "web.vrt"):

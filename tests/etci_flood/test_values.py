@@ -204,6 +204,17 @@ def test_what_the_user_says_is_only_doubted() -> None:
     assert "about equal" in told[0]
 
 
+def test_power_below_the_noise_is_unknown_where_the_user_says_power() -> None:
+    power = 10 ** (drawn_decibels() / 10) - np.float32(0.003)
+    assert 0.05 < (power < 0).mean() < 0.3
+    with pytest.raises(InputError, match="too many for linear power"):
+        looked_over(power)
+    values, read, _ = looked_over(power, units="linear")
+    assert np.isnan(read[:, (power < 0).any(axis=0)]).all()
+    assert np.isfinite(read[:, (power > 1e-5).all(axis=0)]).all()
+    assert "beyond -60 to 40 dB" in values.reasons()
+
+
 def test_units_in_names() -> None:
     assert unit_hint(["Sigma0_VV_db", "Sigma0_VH_db"]) == "db"
     assert unit_hint(["VV", "", "VH", "dB"]) == "db"

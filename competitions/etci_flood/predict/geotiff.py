@@ -126,7 +126,7 @@ class RasterBackscatter:
 
     def _grid_sentence(self) -> str:
         size = "spacing unknown, taken as 10 m" if self.spacing is None else f"about {self.spacing:.3g} m"
-        points, crs = self.raster.gcps
+        points, crs = control_points(self.raster)
         if points:
             return f"{size}, georeference by {len(points)} control points ({crs_name(crs)}), kept"
         if self.raster.crs is None:
@@ -199,7 +199,7 @@ def write_flood(
         "zlevel": 1,
         "BIGTIFF": "IF_SAFER",
     }
-    points, crs = source.raster.gcps
+    points, crs = control_points(source.raster)
     if not points:
         profile |= {"crs": source.raster.crs, "transform": source.raster.transform}
     mapped = flooded = 0
@@ -228,7 +228,7 @@ def write_flood(
 
 def pixel_spacing(raster: Any) -> float | None:
     """Metres between the pixels of a raster; None where its grid does not say."""
-    points, crs = raster.gcps
+    points, crs = control_points(raster)
     transform = from_gcps(points) if len(points) > 2 else raster.transform
     crs = crs if points else raster.crs
     if crs is None or transform.is_identity:
@@ -244,7 +244,12 @@ def pixel_spacing(raster: Any) -> float | None:
 
 def grid_of(raster: Any) -> Any:
     """The transform of a raster; None without one (control points alone, say)."""
-    return None if raster.gcps[0] or raster.transform.is_identity else raster.transform
+    return None if raster.transform.is_identity else raster.transform
+
+
+def control_points(raster: Any) -> tuple[list[Any], Any]:
+    """The ground control points of a raster that has no other georeference, and their CRS."""
+    return raster.gcps if raster.transform.is_identity else ([], None)
 
 
 @contextmanager

@@ -86,48 +86,11 @@ def opened(path: Path) -> Iterator[Any]:
     ------
     InputError : GDAL cannot read the file, it has several rasters in it, or it refers to the network.
     """
+    files_of(path)
     with reading(path), _quiet():
         dataset = rasterio.open(path)
     with dataset:
-        _check(dataset, path)
         yield dataset
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """A raster without georeference is no reason for a warning; the answer says it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        yield
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Faults of GDAL's reading as one line that names the file."""
-    try:
-        yield
-    except RasterioError as fault:
-        reason = str(fault.__cause__ or fault)[:160]
-        what = f"; {TO_GEOTIFF} (gdal_translate)" if path.suffix.lower() in CONTAINERS else ""
-        raise InputError(f"{display_path(path)}: not a readable raster ({reason}){what}") from None
-
-
-def _check(dataset: Any, path: Path) -> None:
-    name = display_path(path)
-    if dataset.driver in ONLINE_DRIVERS:
-        raise InputError(f"{name}: reads from the network ({dataset.driver}); download the raster first")
-    if dataset.driver in ("SAFE", "SENTINEL2"):
-        raise InputError(f"{name}: is an uncalibrated Sentinel-1 product (.SAFE); {CALIBRATE}")
-    if not dataset.count or len(dataset.subdatasets) > 1:
-        layers = [layer.rpartition(":")[2].strip('/"') for layer in dataset.subdatasets]
-        listed = f": {', '.join(layers[:6])}{', ...' if len(layers) > 6 else ''}" if layers else ""
-        first = dataset.subdatasets[0] if layers else str(path)
-        raise InputError(
-            f"{name}: holds {len(layers)} rasters ({dataset.driver}){listed}; {TO_GEOTIFF}, "
-            f"for one `gdal_translate {first} VV.tif`, and give both files to --geotiff"
-        )
-    for file in dataset.files:
-        _refuse_network(file, name)
 
 
 def files_of(path: Path) -> list[Path]:
@@ -138,8 +101,9 @@ def files_of(path: Path) -> list[Path]:
 
     Raises
     ------
-    InputError : the raster, or a source, cannot be opened or is on the network.
+    InputError : GDAL cannot read the raster, it has several rasters in it, or it refers to the network.
     """
+    name = display_path(path)
     found: list[Path] = []
     pending, seen = [str(path)], {str(path)}
     while pending:
@@ -147,24 +111,58 @@ def files_of(path: Path) -> list[Path]:
         file = _on_disk(source)
         if file is not None and file not in found:
             found.append(file)
-        if file is not None and source != str(path) and file.suffix.lower() != ".vrt" and source == str(file):
-            continue
         try:
             with _quiet(), rasterio.Env(**OFFLINE), rasterio.open(source) as dataset:
                 if dataset.driver in ONLINE_DRIVERS:
-                    raise InputError(f"{display_path(path)}: its source {source[:80]} is on the network")
+                    raise InputError(f"{name}: reads {source[:80]} from the network; download it first")
+                if source == str(path):
+                    _refuse_containers(dataset, name)
                 more = list(dataset.files)
         except RasterioError as fault:
             if source == str(path):
-                raise InputError(
-                    f"{display_path(path)}: not a readable raster ({str(fault)[:120]})"
-                ) from None
-            continue
+                raise _unreadable(path, fault) from None
+            continue  # a side-car file, or a source that is missing
         for each in more:
-            _refuse_network(each, display_path(path))
+            _refuse_network(each, name)
         pending += [each for each in more if each not in seen]
         seen.update(more)
     return [path, *sorted(file for file in found if file != path)]
+
+
+def _refuse_containers(dataset: Any, name: str) -> None:
+    if dataset.driver in ("SAFE", "SENTINEL2"):
+        raise InputError(f"{name}: is an uncalibrated Sentinel-1 product (.SAFE); {CALIBRATE}")
+    if not dataset.count or len(dataset.subdatasets) > 1:
+        layers = [layer.rpartition(":")[2].strip('/"') for layer in dataset.subdatasets]
+        listed = f": {', '.join(layers[:6])}{', ...' if len(layers) > 6 else ''}" if layers else ""
+        first = dataset.subdatasets[0] if layers else name
+        raise InputError(
+            f"{name}: holds {len(layers)} rasters ({dataset.driver}){listed}; {TO_GEOTIFF}, "
+            f"for one `gdal_translate {first} VV.tif`, and give both files to --geotiff"
+        )
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Faults of GDAL's reading as one line that names the file."""
+    try:
+        yield
+    except RasterioError as fault:
+        raise _unreadable(path, fault) from None
+
+
+def _unreadable(path: Path, fault: RasterioError) -> InputError:
+    reason = str(fault.__cause__ or fault)[:160]
+    what = f"; {TO_GEOTIFF} (gdal_translate)" if path.suffix.lower() in CONTAINERS else ""
+    return InputError(f"{display_path(path)}: not a readable raster ({reason}){what}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """A raster without georeference is no reason for a warning; the answer says it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        yield
 
 
 def _refuse_network(source: str, name: str) -> None:

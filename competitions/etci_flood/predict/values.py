@@ -163,7 +163,7 @@ def look_over(
     _check_order(decibels[:, inside], units, source, tell)
     _check_water(decibels[0, inside], sample.water[known][inside], source)
     if not inside.all():
-        reasons.append(f"beyond {MIN_DB:.0f} to {MAX_DB:.0f} dB")
+        reasons.append(f"values that are no backscatter (beyond {MIN_DB:.0f} to {MAX_DB:.0f} dB)")
     return Values(found, (fill[0], fill[1]), (vv, vh), tuple(reasons))
 
 
@@ -272,7 +272,9 @@ def _units_of(stored: Float32, asked: Units, source: RawBackscatter) -> KnownUni
     wanted = hint if asked == "auto" else asked
     if wanted is not None:
         said = f"--units {asked}" if asked != "auto" else f"its bands say {UNIT_NAMES[wanted]}"
-        if (wanted == "db" and negative < 0.5) or (wanted != "db" and negative > 0.05):
+        # Power from which noise was subtracted is negative here and there.
+        most = 0.05 if asked == "auto" else 0.5
+        if (wanted == "db" and negative < 0.5) or (wanted != "db" and negative > most):
             way = "--units says which they are" if asked == "auto" else "check --units"
             raise InputError(
                 f"{name}: {said}, but {negative:.0%} of the values are negative ({medians}); {way}"
