@@ -51,8 +51,8 @@ class Reading:
 
 
 NEEDS_SCENE = (
-    "this model compares backscatter with statistics of its scene; those of a typical training scene are taken, "
-    "because a raster may be any part of a scene"
+    "this model compares backscatter with statistics of its scene; those of a typical training scene are "
+    "taken, because a raster may be any part of a scene"
 )
 
 
