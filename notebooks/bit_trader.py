@@ -98,8 +98,8 @@ pd.Series({key: value for key, value in record.metrics.items() if "foresight" no
 # %% [markdown]
 # ## Your own klines
 #
-# `predict` takes the path of a kline CSV of an exchange, or a DataFrame. Here the klines are 25 hours of a
-# simulated coin.
+# `predict` takes klines of one coin: a file, a folder of months, or a DataFrame. It says how it read them.
+# Here the klines are 25 hours of a simulated coin. `skipped` marks purchases while the money is invested.
 
 # %%
 generator = np.random.default_rng(7)

@@ -84,8 +84,8 @@ plt.show()
 # %% [markdown]
 # ## 4. Match your own catalogue
 #
-# Any table with an id and a title or a picture works. Here it is a small synthetic catalogue, so the
-# answer is known.
+# Any table with an id and a title or a picture works: CSV, Excel, parquet or a DataFrame. Here it is a small
+# synthetic catalogue, so the answer is known. The lines that `predict` prints say how the table was read.
 
 # %%
 shop = WORK / "notebook_shop"

@@ -92,3 +92,18 @@ def test_whole_numbers() -> None:
         None,
         None,
     ]
+
+
+def test_a_file_that_is_no_submission_by_its_size_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "submission.csv"
+    path.write_text("id,count\n" + "a,1\n" * 30)
+    monkeypatch.setattr("common.files.submission_table.MAX_LINES", 30)
+    assert read_submission_table(path, ["id", "count"]) == (
+        [],
+        ["the file has more than 30 lines; no submission is that long"],
+    )
+    with path.open("r+b") as file:
+        file.truncate(600 << 20)
+    assert "more than 512 MB" in read_submission_table(path, ["id", "count"])[1][0]

@@ -94,7 +94,9 @@ def own_data_flags(needs_training: bool) -> OwnDataFlags:
         if not args.numbers.is_file():
             raise InputError(f"{args.numbers}: no such file")
         name = own_data_name("numbers", args.numbers)
-        return OwnData(name, {"--numbers": args.numbers}, {}, predict_own_numbers, needs_training)
+        return OwnData(
+            name, {"--numbers": args.numbers}, {}, predict_own_numbers, needs_training=needs_training
+        )
 
     return OwnDataFlags(add, request)
 

@@ -1,13 +1,13 @@
-"""Run the four stages of one target in a process of its own: `python -m ...one_run SLUG WORK DATA`."""
+"""Run the four stages of a target in its own process: `python -m ...one_run TARGET_AS_JSON WORK DATA`."""
 
+import json
 import sys
 from pathlib import Path
 
-from benchmarks.reliability.runs import TARGETS, run_stages
+from benchmarks.reliability.runs import Target, run_stages
 
 if __name__ == "__main__":
-    slug, work, data = sys.argv[1:]
-    target = next(target for target in TARGETS if target.slug == slug)
-    finished = run_stages(target, Path(work), Path(data))
+    described, work, data = sys.argv[1:]
+    finished = run_stages(Target(**json.loads(described)), Path(work), Path(data))
     sys.stdout.write(finished.text)
     sys.exit(finished.code or 0)

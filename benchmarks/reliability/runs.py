@@ -1,5 +1,6 @@
 """The four stages as a user starts them: killed, started twice, on damaged files, in odd surroundings."""
 
+import json
 import os
 import random
 import re
@@ -10,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -225,12 +226,11 @@ def aimed_kill(reference: Reference, folder: Path, aim: str) -> tuple[Verdict, s
 def race(reference: Reference, folder: Path, generator: random.Random) -> tuple[Verdict, str]:
     """Start the run twice, the second a little later; then run it to its end."""
     with empty_work(folder) as work:
-        commands = [
-            [sys.executable, "-m", "benchmarks.reliability.one_run", reference.target.slug, str(work),
-             str(reference.data)]
-        ] * 2  # fmt: skip
+        described = json.dumps(asdict(reference.target))
+        command = [sys.executable, "-m", "benchmarks.reliability.one_run", described]
+        command += [str(work), str(reference.data)]
         running = []
-        for command in commands:
+        for _ in range(2):
             running.append(
                 subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=ROOT)  # noqa: S603
             )

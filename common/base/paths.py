@@ -97,6 +97,14 @@ def readable_folder(folder: Path, what: str) -> Path:
     return folder
 
 
+def check_utf8(path: Path, flag: str) -> None:
+    """InputError for a path that is not UTF-8: the libraries that write tables cannot open such files."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{flag} {path}: the path is not UTF-8; choose a folder of another name") from None
+
+
 def display_path(path: Path) -> str:
     """`path` for a message: relative to the current folder where that is shorter."""
     path = path.absolute()

@@ -1,6 +1,7 @@
 """Checks that every official CSV submission shares: header, ids, order."""
 
 import csv
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -10,6 +11,8 @@ from common.base.errors import InputError
 from common.base.paths import display_path
 
 EXAMPLES = 3
+MAX_BYTES, MAX_LINES = 512 << 20, 2_000_000
+"""Several times the largest official submission; more would fill the memory."""
 LONGEST_NUMBER = 60
 NUMBER = re.compile(
     r"[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?|nan|inf|infinity)", re.IGNORECASE | re.ASCII
@@ -18,7 +21,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 
 
 def read_submission_table(path: Path, header: Sequence[str]) -> tuple[list[list[str]], list[str]]:
-    """Read a CSV submission as text.
+    """Read a CSV submission as text, without a byte order mark and empty lines, as pandas does.
 
     Returns
     -------
@@ -32,19 +35,24 @@ def read_submission_table(path: Path, header: Sequence[str]) -> tuple[list[list[
     if not path.is_file():
         raise InputError(f"{display_path(path)}: no such submission file")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            table = list(csv.reader(file, strict=True))
+        if path.stat().st_size > MAX_BYTES:
+            return [], [f"the file has more than {MAX_BYTES >> 20} MB; no submission is that large"]
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            numbered = enumerate(csv.reader(file, strict=True), start=1)
+            lines = [(number, row) for number, row in itertools.islice(numbered, MAX_LINES) if row]
+            if next(numbered, None) is not None:
+                return [], [f"the file has more than {MAX_LINES:,} lines; no submission is that long"]
     except UnicodeDecodeError:
         return [], ["the file is not UTF-8 text; expected a CSV file"]
     except csv.Error as fault:
         return [], [f"the file is not valid CSV: {fault}"]
-    if not table:
+    if not lines:
         return [], ["the file is empty"]
-    faults = []
+    faults, table = [], [row for _, row in lines]
     if table[0] != list(header):
         faults.append(f"wrong header {','.join(table[0])[:80]!r}; expected {','.join(header)!r}")
     rows = [row for row in table[1:] if len(row) == len(header)]
-    odd = [number for number, row in enumerate(table[1:], start=2) if len(row) != len(header)]
+    odd = [number for number, row in lines[1:] if len(row) != len(header)]
     if odd:
         faults.append(
             f"{len(odd)} lines do not have {len(header)} cells: {examples(f'line {n}' for n in odd)}"

@@ -1,16 +1,19 @@
 """One unit of a stage's work: what its method is given, and what it hands back."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal
 
-from common.base.paths import WorkPaths
+from common.base.errors import InputError
+from common.base.paths import WorkPaths, display_path
+from common.files.submission_table import examples
 from common.run.competition import Competition
 from common.run.experiments import AnyExperiment, Profile
 from common.run.run_record import RunRecord
 
+MAX_LOST_SHARE = 0.5
 StageName = Literal["preprocess", "train_folds", "infer", "make_submission"]
 SCRIPTS: dict[StageName, str] = {
     "preprocess": "1_preprocess.py",
@@ -57,6 +60,27 @@ class Job(Generic[AnyExperiment]):
     def warn(self, message: str) -> None:
         """Note a fault of the input that does not stop the work; it is counted, recorded and reported."""
         self.warnings.append(message)
+
+    def limit_losses(self, lost: int, total: int, what: str) -> None:
+        """InputError when more than `MAX_LOST_SHARE` of the official `what` cannot be used.
+
+        Single damaged items are warnings; where most are lost, the folder is not what it should be.
+        """
+        if lost > MAX_LOST_SHARE * total:
+            first = f"; the first: {self.warnings[0]}" if self.warnings else ""
+            raise InputError(
+                f"{display_path(self.data)}: {lost} of {total} {what} cannot be used; "
+                f"expected {self.competition.expected_data}{first}"
+            )
+
+    def separate_splits(self, train: Iterable[str], test: Iterable[str], what: str) -> None:
+        """InputError when an item is labelled and to be predicted: scores would not be those of new data."""
+        both = sorted(set(train) & set(test))
+        if both:
+            raise InputError(
+                f"{display_path(self.data)}: {len(both)} {what} are in the training split and in the test "
+                f"split: {examples(both)}"
+            )
 
     @property
     def processed(self) -> Path:

@@ -82,6 +82,10 @@ class OwnData:
     """Other flags that decide the results."""
     predict: Callable[[OwnDataJob[Any]], Result]
     """Does the work; usually `lazy`."""
+    hashes: dict[str, str] = field(default_factory=dict)
+    """Label -> identity of an input that the competition computed itself, of some files of a folder, say."""
+    source: Path | None = None
+    """What the record calls its data; the first of `files` when None."""
     needs_training: bool = True
     """False: given weights are used as they are, and no trained experiment is looked for."""
 

@@ -6,7 +6,14 @@ from typing import cast
 
 from common.base.console import log
 from common.base.errors import InputError
-from common.base.paths import WorkPaths, default_data, display_path, is_sample_data, readable_folder
+from common.base.paths import (
+    WorkPaths,
+    check_utf8,
+    default_data,
+    display_path,
+    is_sample_data,
+    readable_folder,
+)
 from common.run.competition import Competition
 from common.run.experiments import Experiment, Profile
 from common.run.flags import StageFlags
@@ -137,6 +144,7 @@ class StageInputs:
         slug = self.competition.slug
         what = f"the {slug} data folder ({self.competition.expected_data})"
         if self.flags.data is not None:
+            check_utf8(self.flags.data.expanduser().absolute(), "--data")
             return self._outside_work(readable_folder(self.flags.data, what))
         if default_data(slug).exists():
             return self._outside_work(readable_folder(default_data(slug), what))

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from common.base.console import log
 from common.base.errors import InputError
-from common.base.paths import WorkPaths, default_work, display_path, is_sample_data, resume_dir_of
+from common.base.paths import WorkPaths, check_utf8, default_work, display_path, is_sample_data, resume_dir_of
 from common.run.competition import Competition
 from common.run.experiments import Experiment, Profile
 from common.run.flags import StageArgs, StageFlags
@@ -59,6 +59,7 @@ class StageRun:
         self.competition, self.stage, self.args, self.flags = competition, stage, args, flags
         self.method, self.pool = method, pool
         self.paths = WorkPaths((flags.work or default_work(self.competition.slug)).expanduser().absolute())
+        check_utf8(self.paths.work, "--work")
         self.made: set[Path] = set()
         """Records that this call wrote; the parents of an ensemble can share a unit of work."""
         self.verified: dict[str, str] = {}
@@ -101,7 +102,7 @@ class StageRun:
             profile = cast(Profile, flags.profile or "full")
             settings = competition.experiment(flags.experiment, profile, flags.overrides)
             seed = DEFAULT_SEED if flags.seed is None else flags.seed
-        hashes |= {label: hash_path(path) for label, path in asked.files.items()}
+        hashes |= asked.hashes | {label: hash_path(path) for label, path in asked.files.items()}
         paths = self.paths
         record_path = paths.experiment(settings.name) / f"{asked.name}.run.json"
         decisive = [settings.model_dump(exclude=set(settings.DESCRIPTIVE)), asked.options]
@@ -124,7 +125,8 @@ class StageRun:
                 resume_dir,
             )
             result = asked.predict(job)
-            about = _About("own_data", settings, profile, None, seed, next(iter(asked.files.values())))
+            source = asked.source or next(iter(asked.files.values()))
+            about = _About("own_data", settings, profile, None, seed, source)
             record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
             record = record.model_copy(update={"understood": job.understood_lines})
             write_record(record_path, record)

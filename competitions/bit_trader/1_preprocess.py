@@ -13,7 +13,8 @@ Writes
     <work>/processed/test_samples.parquet  as train_samples, fold orders -1
 
 The files are streamed into memory-mapped arrays, a few samples at a time. Columns in another order and rows
-that repeat the previous row are repaired and reported; any other fault ends the run with a one-line message.
+that repeat the previous row are repaired and reported; any other fault, a bar that contradicts itself or a y
+that does not go on where x ends, say, ends the run with a one-line message.
 A fold order is a random order of whole samples: place % folds is a sample's fold, for any number of folds,
 and repeated K-fold uses several orders. Time is unknown: samples are never sorted by time or joined.
 """

@@ -26,7 +26,7 @@ def load(
     --------
     >>> from competitions.bit_trader import load
     >>> model = load("champion", work="work/bit_trader")
-    >>> table = model.predict("BTCUSDT-1m-2024-05.csv", every=60)
+    >>> table = model.predict("BTCUSDT-1m-2024-05.csv", every=60)  # or a folder of months, or a DataFrame
     """
     from competitions.bit_trader.predict.predictor import BitTraderPredictor
 

@@ -13,6 +13,7 @@ from common.run.job import Job, Result
 from competitions.bit_trader.data.bar_files import FUTURE_MINUTES, PAST_MINUTES, BarFile, find_bar_file
 from competitions.bit_trader.data.folds import held_out_sets
 from competitions.bit_trader.data.windows import (
+    check_joined,
     draw_fold_orders,
     open_windows,
     processed_files,
@@ -48,10 +49,14 @@ def preprocess(job: BitTraderJob) -> Result:
     train = store_bars(find_bar_file(job.data, "train_x_df"), PAST_MINUTES, train_x)
     future = store_bars(find_bar_file(job.data, "train_y_df"), FUTURE_MINUTES, train_y)
     test = store_bars(find_bar_file(job.data, "test_x_df"), PAST_MINUTES, test_x)
-    for file in (train, future, test):
+    for name, file, array in (("x", train, train_x), ("y", future, train_y), ("test x", test, test_x)):
+        samples, minutes, _ = np.load(array, mmap_mode="r").shape
+        coins = len(np.unique(file.coin_index))
+        log(f"  {name}: {display_path(file.path)}, {samples:,} samples of {minutes:,} minutes, {coins} coins")
         for repair in file.repairs:
             job.warn(repair)
     _check_samples(job.data, train, future, test)
+    check_joined(job.data, train.sample_id, np.load(train_x, mmap_mode="r"), np.load(train_y, mmap_mode="r"))
     write_samples(
         train_list, train.sample_id, train.coin_index, draw_fold_orders(len(train.sample_id), job.seed)
     )

@@ -28,7 +28,11 @@ def preprocess(job: Job[FloodExperiment]) -> Result:
     log(f"  {len(found.labelled)} labelled tiles, {to_predict}")
     if found.predicted_split == PHASE_1:
         log("  there is no phase 2 (test_internal), so phase 1 (test) is predicted and not trained on")
-    tiles, arrays = write_tile_arrays(job.processed, found.labelled, found.predicted, job.warn)
+    labelled, predicted = ([str(tile.key) for tile in part] for part in (found.labelled, found.predicted))
+    job.separate_splits(labelled, predicted, "tiles")
+    tiles, arrays = write_tile_arrays(
+        job.processed, found.labelled, found.predicted, job.warn, job.limit_losses
+    )
 
     usable = tiles[tiles["labelled"] & tiles["readable"]]
     folds = fold_columns(usable, job.settings.tiles.n_splits, job.seed)

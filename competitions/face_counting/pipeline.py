@@ -36,19 +36,27 @@ def preprocess(job: FaceJob) -> Result:
     """Decode the pictures of both splits, check the labels, and group near duplicates."""
     counts = official_tables.training_counts(job.data)
     boxes = official_tables.training_boxes(job.data)
+    stated_boxes = len(boxes)
+    test_names = official_tables.test_names(job.data)
+    job.separate_splits(counts["Name"], test_names, "pictures")
     pictures = pd.concat(
         [
             pd.DataFrame({"Name": counts["Name"], "split": "train", "head_count": counts["HeadCount"]}),
-            pd.DataFrame({"Name": official_tables.test_names(job.data), "split": "test", "head_count": -1}),
+            pd.DataFrame({"Name": test_names, "split": "test", "head_count": -1}),
         ],
         ignore_index=True,
     )
     pixels = stored_pictures.pixels_file(job.processed)
     pictures, unreadable = decode_pictures(official_tables.picture_folder(job.data), pictures, pixels)
     labelled = pictures[(pictures["split"] == "train") & (pictures["width"] > 0)]
-    boxes, faults = checked_boxes(boxes, labelled)
-    for message in unreadable + faults:
-        job.warn(message)
+    try:
+        boxes, faults = checked_boxes(boxes, labelled)
+        for message in unreadable + faults:
+            job.warn(message)
+        job.limit_losses(stated_boxes - len(boxes), stated_boxes, "boxes of bbox_train.csv")
+    except InputError:
+        pixels.unlink()
+        raise
     outputs = [
         pixels,
         write_table(stored_pictures.pictures_file(job.processed), pictures),
@@ -82,7 +90,9 @@ def train_fold(job: FaceJob) -> Result:
     seed_everything(seed)
     images = TrainingImages(stored.where(~out), settings.input, settings.augmentation, seed)
     network = build_detector(settings.detector, images.face_sides())
-    loaded = load_pretrained(network, settings.detector, job.stage_args.weights)
+    loaded = load_pretrained(
+        network, settings.detector, job.stage_args.weights, trains=settings.training.epochs > 0
+    )
     network, history = train_detector(network, images, settings.training, seed, job.resume_dir, device, what)
 
     validation = stored.where(out)

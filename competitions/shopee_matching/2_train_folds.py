@@ -6,7 +6,8 @@ Hashes, TF-IDF and descriptors use no labels. A network is trained on the label 
 (`evaluation = "in_sample"`: of all folds) and embeds the gallery of all labelled listings, in which the
 neighbours of the fold's listings are searched. A reranker is trained on the candidates of its parents. When
 all folds are there, the thresholds, their slope over the gallery size and min-2 are tuned on all OOF
-candidates.
+candidates. For catalogues of one's own, thresholds are measured on catalogues drawn from the labelled
+listings, and a reranker of its own is trained on them.
 
 Reads
     <work>/processed/train.parquet, <work>/processed/<variant>/  see 1_preprocess.py
@@ -20,6 +21,8 @@ Writes
     <work>/<experiment>/fold<k>/first_stage.txt  the fold's first-stage reranker
     <work>/<experiment>/fold<k>/oof.parquet  candidates of the fold's listings: query, match, scores
     <work>/<experiment>/second_stage<k>.txt  second-stage rerankers, one per fold
+    <work>/<experiment>/catalogue<k>.txt  rerankers for one's own catalogues, one per fold
+    <work>/<experiment>/training_titles.parquet  labelled titles, for the word frequencies of catalogues
     <work>/<experiment>/oof.parquet  candidates of all labelled listings
 """
 

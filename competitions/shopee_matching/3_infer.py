@@ -1,15 +1,16 @@
 """Test listings -> candidate pairs among the test listings.
 
     python competitions/shopee_matching/3_infer.py [--experiment NAME] [--work DIR] [--weights DIR]
-    python competitions/shopee_matching/3_infer.py --catalogue FILE.csv --columns id=sku,title=name,image=file
-        [--pictures DIR] [--index DIR]
+    python competitions/shopee_matching/3_infer.py --catalogue FILE --columns id=sku,title=name,image=file
+        [--pictures DIR] [--index DIR] [--encoding NAME]
 
 Every test listing is searched in the gallery of all test listings. Word frequencies also count the labelled
 titles. The networks of all folds are averaged; their scores are calibrated to the scale of one network, on
 which the threshold was tuned. Rerankers of all folds are averaged.
 
 With --catalogue a table of your own is matched instead, and an index of it is kept; with --index new listings
-are matched against the listings of an earlier call, which are not computed again.
+are added to an earlier index, and all are matched again. What is costly of older listings (embeddings,
+descriptors, verified images) is read from the index.
 
 Reads
     <work>/processed/test.parquet, <work>/processed/train.parquet  listings
@@ -21,9 +22,10 @@ Reads
 Writes
     <work>/<experiment>/test.parquet  candidates of all test listings: query, match, scores
     <work>/<experiment>/test_embeddings.npy  by each fold's network, float16 (models, listings, dimensions)
-    <work>/<experiment>/catalogue_<name>/pairs.csv  with --catalogue: id,match,score of its matches
-    <work>/<experiment>/catalogue_<name>/groups.csv  id,group of the whole gallery
-    <work>/<experiment>/catalogue_<name>/index/<part>  the index for --index
+    <work>/<experiment>/catalogue/<table>-<hash>/pairs.csv  with --catalogue: id,match,score of its matches
+    <work>/<experiment>/catalogue/<table>-<hash>/all_pairs.csv  with --index: also those of the older listings
+    <work>/<experiment>/catalogue/<table>-<hash>/groups.csv  id,group of all listings
+    <work>/<experiment>/catalogue/<table>-<hash>/index/<part>  the index for --index
 """
 
 from common.run import Stage, lazy

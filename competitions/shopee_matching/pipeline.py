@@ -10,6 +10,7 @@ from common.base.atomic import atomic_write
 from common.base.console import log
 from common.base.errors import InputError
 from common.learn.arrays import Int64
+from common.learn.boosting import save_booster
 from common.learn.seeding import derived_seed, seed_everything
 from common.run.job import Job, Result
 from competitions.shopee_matching.candidates.base import Embeddings, Gallery, Retriever, build_retriever
@@ -31,10 +32,24 @@ from competitions.shopee_matching.data.availability import images_unavailable, t
 from competitions.shopee_matching.data.folds import product_folds
 from competitions.shopee_matching.data.listings import Listings, load_listings, read_listings, write_listings
 from competitions.shopee_matching.data.pictures import picture_paths, store_pictures
+from competitions.shopee_matching.data.training_titles import TITLES_FILE, write_training_titles
+from competitions.shopee_matching.decision.catalogue_rule import (
+    CatalogueRule,
+    Pool,
+    pools_of_pairs,
+    tune_catalogue_rule,
+)
 from competitions.shopee_matching.decision.fusion import Member, fused_candidates
-from competitions.shopee_matching.decision.match_rule import rule_of, select_matches
+from competitions.shopee_matching.decision.match_rule import MatchRule, rule_of, select_matches
 from competitions.shopee_matching.decision.tuning import initial_rule, tune_rule, with_slopes
 from competitions.shopee_matching.experiment import ShopeeExperiment
+from competitions.shopee_matching.models.reranker.catalogue import (
+    Parent,
+    catalogue_file,
+    drawn_catalogues,
+    pool_of,
+    train_catalogue_booster,
+)
 from competitions.shopee_matching.models.reranker.features import PairFeatures
 from competitions.shopee_matching.models.reranker.two_stage import (
     load_reranker,
@@ -55,6 +70,7 @@ def preprocess(job: ShopeeJob) -> Result:
     splits = {"test": read_listings(job.data / "test.csv", labelled=False)}
     if (job.data / "train.csv").exists():
         train = read_listings(job.data / "train.csv", labelled=True)
+        job.separate_splits(train.posting_id, splits["test"].posting_id, "listings")
         seed = derived_seed(job.seed, "folds")
         splits["train"] = replace(
             train, fold=product_folds(train.label_group, train.image, job.settings.folds, seed)
@@ -195,6 +211,8 @@ def pool_folds(job: ShopeeJob) -> Result:
     if settings.rule.tuned:
         rule = tune_rule(pairs, listings.label_group, rule, settings.rule.min2)
         rule = with_slopes(pairs, listings.label_group, rule, derived_seed(job.seed, "parts"))
+    written, catalogue = _catalogue_part(job, listings, pairs, rule)
+    outputs += written
     f1 = row_f1(*select_matches(pairs, rule), listings.label_group)
     low, high = group_interval(f1, listings.label_group, derived_seed(job.seed, "interval"))
     only_oneself = row_f1(pairs.query[:0], pairs.match[:0], listings.label_group)
@@ -205,7 +223,69 @@ def pool_folds(job: ShopeeJob) -> Result:
         "baseline: only oneself": float(only_oneself.mean()),
         "gallery_size": float(len(listings)),
     }
-    return Result([*outputs, out], metrics, rule.model_dump() | data)
+    return Result([*outputs, out], metrics, rule.model_dump() | {"catalogue": catalogue.model_dump()} | data)
+
+
+def _catalogue_part(
+    job: ShopeeJob, listings: Listings, pairs: CandidatePairs, rule: MatchRule
+) -> tuple[list[Path], CatalogueRule]:
+    """What matching one's own catalogue needs: thresholds for any size, the labelled titles, a reranker."""
+    settings, folder = job.settings, job.paths.experiment(job.settings.name)
+    with_titles = "titles" not in job.upstream["processed"].decision["unavailable"]
+    outputs = []
+    if with_titles:
+        outputs.append(folder / TITLES_FILE)
+        write_training_titles(outputs[-1], listings.title)
+    seed = derived_seed(job.seed, "catalogues")
+    if not rule.tuned or settings.evaluation == "in_sample":
+        return outputs, CatalogueRule(thresholds={name: [value] for name, value in rule.thresholds.items()})
+    if settings.fusion != "reranker":
+        titles = listings.title if with_titles else None
+        return outputs, tune_catalogue_rule(
+            pools_of_pairs(pairs, titles, listings.label_group, seed), rule.thresholds
+        )
+    if any(job.upstream[f"{parent}/oof"].experiment["retriever"] is None for parent in settings.parents):
+        log("  no catalogue reranker: a parent is a fusion itself")
+        return outputs, CatalogueRule(thresholds={settings.name: [0.5]})
+    drawn = [
+        list(drawn_catalogues(settings, listings, fold, _fold_parents(job, fold), with_titles, seed + fold))
+        for fold in range(settings.folds)
+    ]
+    pools: dict[bool, dict[int, list[Pool]]] = {True: {}, False: {}}
+    for fold in range(settings.folds):
+        others = [each for other, found in enumerate(drawn) if other != fold for each in found]
+        products = len(np.unique(listings.label_group[listings.fold != fold]))
+        booster = train_catalogue_booster(
+            others, settings.reranker, products, derived_seed(job.seed, "catalogue", fold)
+        )
+        if booster is None:
+            log("  no catalogue reranker: the drawn catalogues hold no pairs of both kinds")
+            return outputs, CatalogueRule(thresholds={settings.name: [0.5]})
+        outputs.append(catalogue_file(folder, fold))
+        save_booster(outputs[-1], booster)
+        for each in drawn[fold]:
+            if each.with_titles or not with_titles:
+                pools[each.with_pictures].setdefault(each.size, []).append(
+                    pool_of(each, settings.name, booster)
+                )
+    rules = {kind: tune_catalogue_rule(found, {settings.name: 0.5}) for kind, found in pools.items() if found}
+    if not pools[True]:
+        return outputs, rules[False]
+    return outputs, rules[True].model_copy(update={"without_pictures": rules.get(False)})
+
+
+def _fold_parents(job: ShopeeJob, fold: int) -> list[Parent]:
+    """The retrievers of a reranker as trained without one fold."""
+    found = []
+    for parent in job.settings.parents:
+        record = job.upstream[f"{parent}/oof"]
+        settings = job.competition.recorded_experiment(record)
+        folder = job.paths.processed(settings.processed_folder())
+        retriever = build_retriever(settings, [job.paths.fold(parent, fold)], job.device)
+        pairs = read_pairs(job.paths.experiment(parent) / "oof.parquet")
+        available = settings.modality not in record.decision["unavailable"]
+        found.append(Parent(retriever, folder, load_listings(folder / "train.parquet"), pairs, available))
+    return found
 
 
 # ---- 3_infer

@@ -6,7 +6,8 @@ import numpy as np
 import polars as pl
 
 from competitions.bit_trader.experiment import BitTraderExperiment, Gbdt
-from competitions.bit_trader.predict.klines import KLINE_COLUMNS, MINUTE
+from competitions.bit_trader.predict.kline_cells import MINUTE
+from competitions.bit_trader.predict.kline_columns import KLINE_COLUMNS
 from competitions.bit_trader.rules.submission import Positions
 
 

@@ -16,6 +16,7 @@ from competitions.bit_trader.data.bar_files import (
     count_samples,
     fill_bars,
     find_bar_file,
+    number,
 )
 from competitions.bit_trader.data.windows import store_bars
 
@@ -26,6 +27,8 @@ def bars_table(samples: int = 3) -> pl.DataFrame:
     rows = samples * MINUTES
     generator = np.random.default_rng(0)
     values = generator.uniform(0.9, 1.1, (rows, len(FIELDS))).astype(np.float32).astype(np.float64)
+    values[:, 1], values[:, 2] = values[:, :4].max(axis=1), values[:, :4].min(axis=1)
+    values[:, 7:] = np.minimum(values[:, 7:], values[:, 4:6])  # takers buy part of the volume
     columns = {
         "sample_id": np.repeat(np.arange(samples) + 10, MINUTES),
         "time": np.tile(np.arange(MINUTES), samples),
@@ -121,6 +124,15 @@ def other_volume(row: pl.DataFrame) -> pl.DataFrame:
         (set_value("volume", 125, -1.0), "sample 11, minute 5: volume is -1"),
         (set_value("coin_index", 125, 7), "sample 11, minute 5: coin_index changes from 1 to 7"),
         (set_value("sample_id", 125, 77), "sample 11 ends at minute 4"),
+        (set_value("high", 125, 0.5), "sample 11, minute 5: open"),
+        (set_value("low", 250, 3.0), "sample 12, minute 10: low 3 is above open"),
+        (set_value("close", 250, 3.0), "sample 12, minute 10: close 3 is above high"),
+        (set_value("tb_base_av", 125, 1.5), "sample 11, minute 5: tb_base_av 1.5 is above volume"),
+        (set_value("tb_quote_av", 125, 1.5), "sample 11, minute 5: tb_quote_av 1.5 is above quote_av"),
+        (lambda t: t.rename({"high": "low", "low": "high"}), "sample 10, minute 0: open"),
+        (lambda t: t.rename({"volume": "tb_base_av", "tb_base_av": "volume"}), "check which column is which"),
+        (set_value("volume", 125, 1e39), "sample 11, minute 5: volume is 1e+39, which float32 cannot hold"),
+        (set_value("low", 125, 1e-42), "sample 11, minute 5: low is 1e-42, which float32 cannot hold"),
     ],
 )
 def test_each_fault_names_sample_and_minute(
@@ -150,6 +162,12 @@ def test_files_cut_short_within_a_line_or_a_block(tmp_path: Path) -> None:
             read(tmp_path / name)
 
 
+def test_a_packed_or_renamed_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train_x_df.csv.zip").write_bytes(b"PK")
+    with pytest.raises(InputError, match=r"neither .* found train_x_df\.csv\.zip, unpack or rename it"):
+        find_bar_file(tmp_path, "train_x_df")
+
+
 @pytest.mark.parametrize("content", ["", "hello\n", "sample_id,time\n1,2\n"])
 def test_what_is_no_bar_file(tmp_path: Path, content: str) -> None:
     for suffix in (".csv", ".parquet"):
@@ -157,6 +175,57 @@ def test_what_is_no_bar_file(tmp_path: Path, content: str) -> None:
         path.write_text(content)
         with pytest.raises(InputError):
             read(path)
+
+
+def text_of(table: pl.DataFrame) -> str:
+    return table.write_csv()
+
+
+@pytest.mark.parametrize(
+    ("content", "repairs"),
+    [
+        (lambda t: text_of(t) + "\n", []),
+        (lambda t: text_of(t) + "\n\n\n", []),
+        (lambda t: text_of(t).replace("\n", "\r\n") + "\r\n", []),
+        (lambda t: "\ufeff" + text_of(t), []),
+        (lambda t: text_of(t).replace(",", ";"), ["separated by semicolons"]),
+        (lambda t: text_of(t).replace("sample_id,time", "Sample_ID, time "), ["without regard to case"]),
+        (lambda t: text_of(t.with_columns(pl.col("sample_id", "time").cast(pl.Float64))), []),
+        (lambda t: text_of(t.with_columns(extra=pl.lit("x"))), []),
+    ],
+)
+def test_official_files_as_editors_and_tables_save_them(
+    tmp_path: Path, content: Callable[[pl.DataFrame], str], repairs: list[str]
+) -> None:
+    text_of_sound, path = text_of(bars_table()), tmp_path / "train_y_df.csv"
+    (tmp_path / "sound.csv").write_text(text_of_sound)
+    path.write_text(content(bars_table()), encoding="utf-8", newline="")
+    found = store_bars(path, MINUTES, tmp_path / "bars.npy")
+    assert np.array_equal(np.load(tmp_path / "bars.npy"), read(tmp_path / "sound.csv"))
+    assert found.sample_id.tolist() == [10, 11, 12]
+    assert len(found.repairs) == len(repairs)
+    assert all(words in line for words, line in zip(repairs, found.repairs, strict=True))
+
+
+def test_keys_are_whole_numbers_and_named_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    floats = bars_table().with_columns(pl.col("sample_id", "time").cast(pl.Float64))
+    floats.with_columns(high=pl.lit(0.1)).write_parquet(path)
+    with pytest.raises(InputError, match="sample 10, minute 0: open"):
+        read(path)
+    floats.with_columns(pl.col("sample_id") + 0.5).write_parquet(path)
+    with pytest.raises(InputError, match=r"sample 10\.5, minute 0: sample_id is 10\.5; expected a whole"):
+        read(path)
+
+
+def test_a_double_column_is_no_guess(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(text_of(bars_table().with_columns(OPEN=pl.lit(1.0))))
+    with pytest.raises(InputError, match="twice"):
+        read(path)
+    path.write_bytes(text_of(bars_table()).encode("utf-16"))
+    with pytest.raises(InputError, match="UTF-16"):
+        read(path)
 
 
 def test_words_among_the_numbers(tmp_path: Path) -> None:
@@ -172,9 +241,12 @@ def test_words_among_the_numbers(tmp_path: Path) -> None:
 def test_the_last_open_must_be_1(tmp_path: Path) -> None:
     bars = np.ones((2, 5, len(FIELDS)), np.float32)
     check_scaling(tmp_path, bars, np.array([4, 5]))
-    bars[1, -1, 0] = 1.001
-    with pytest.raises(InputError, match=r"sample 5, minute 4: open is 1\.001"):
+    bars[1, -1, 0] = 1.0000123
+    with pytest.raises(InputError, match=r"sample 5, minute 4: open is 1\.00001"):
         check_scaling(tmp_path, bars, np.array([4, 5]))
+    assert number(np.float32(1.0000001)) == "1.0000001"
+    assert number(np.float64(1.00000001)) == "1.00000001"
+    assert number(np.float64(2.5)) == "2.5"
 
 
 def test_duplicate_rows_at_the_border_of_two_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,6 +131,21 @@ def test_score_and_baselines_of_the_sample(sample: Path, tmp_path: Path) -> None
     assert baselines["buying always, holding to minute 119"] == pytest.approx(by_hand)
     assert baselines["never buying"] == 10000
     assert max(baselines.values()) == baselines["perfect foresight (upper bound)"]
+
+
+def test_the_score_has_the_precision_of_the_file(sample: Path, tmp_path: Path) -> None:
+    truth = pl.read_csv(sample / COMPETITION.truth_name)
+    opens = truth["open"].to_numpy() * (1 + 3e-9 * np.arange(len(truth)) % 1e-7)  # no float32 values
+    exact = truth.with_columns(open=opens, high=pl.max_horizontal("high", pl.Series(opens)))
+    path, submission = tmp_path / "test_y_df.csv", tmp_path / "submission.csv"
+    exact.with_columns(low=pl.min_horizontal("low", "open")).write_csv(path)
+    sample_id, future = read_truth(path)
+    write_submission(submission, sample_id, positions([1.0] * len(sample_id), [119] * len(sample_id)))
+    by_hand = 10000.0
+    for first in range(0, len(truth), 120):
+        by_hand *= opens[first + 119] / opens[first] * 0.9995**2
+    assert score_submission(submission, path).value == pytest.approx(by_hand, rel=1e-13)
+    assert future.dtype == np.float64
 
 
 def test_score_refuses_what_does_not_belong_together(sample: Path, tmp_path: Path) -> None:

@@ -56,6 +56,30 @@ def cut_short(name: str) -> Damage:
             edit("test_x_df.csv", lambda t: t.with_columns(pl.col("sample_id") - 5)),
             "sample 25 appears in both train_x_df and test_x_df",
         ),
+        (
+            edit("train_y_df.csv", lambda t: t.with_columns(pl.col(FIELDS).shift(120, fill_value=1.0))),
+            "does not begin where train_x_df ends",
+        ),
+        (
+            edit(
+                "train_y_df.csv",
+                lambda t: t.with_columns(pl.col(FIELDS) / pl.col("open").first().over("sample_id")),
+            ),
+            "does not begin where train_x_df ends",
+        ),
+        (
+            edit(
+                "train_y_df.csv",
+                lambda t: t.with_columns(
+                    pl.when(pl.col("sample_id") == 7).then(pl.col(FIELDS) * 4).otherwise(pl.col(FIELDS))
+                ),
+            ),
+            "sample 7: the price changes by a factor of 4",
+        ),
+        (
+            edit("train_x_df.csv", lambda t: t.rename({"high": "low", "low": "high"})),
+            "check which column is which",
+        ),
     ],
 )
 def test_broken_data_end_in_one_line_and_leave_nothing(

@@ -10,7 +10,9 @@ import pytest
 
 from common.base.errors import InputError
 from competitions.bit_trader import load
-from competitions.bit_trader.predict.klines import KLINE_COLUMNS
+from competitions.bit_trader.competition import COMPETITION
+from competitions.bit_trader.models.factory import needed_fields
+from competitions.bit_trader.predict.kline_columns import KLINE_COLUMNS
 from tests.bit_trader.small_market import kline_table
 
 COLUMNS = [
@@ -21,6 +23,7 @@ COLUMNS = [
     "sale_time",
     "best_expected_minute",
     "expected_net_gain",
+    "skipped",
     "growth",
 ]
 
@@ -81,16 +84,50 @@ def test_bought_windows_are_sold_at_the_minute_given(alone: Path, klines: Path) 
     assert table["growth"][0] == pytest.approx(realised, rel=1e-6)
 
 
+def test_overlapping_windows_share_one_account(alone: Path) -> None:
+    model = load("champion", alone)
+    model.strategy = type(model.strategy)(model.strategy.kind, "last", -1.0)  # buys everything
+    longer = kline_table(1380 + 400).to_pandas()
+    lines: list[str] = []
+    table = model.predict(longer, every=60, tell=lines.append)
+    # Purchases at 1420, 1480, 1540, ...: the money is there again after 119 minutes, every other one waits.
+    assert table["buy_quantity"].tolist() == [1.0] * 7
+    assert table["skipped"].tolist() == [False, True, False, True, False, True, False]
+    opens = longer["open"].to_numpy()
+    expected = [opens[first + 119] / opens[first] * 0.9995**2 for first in (1420, 1540, 1660)]
+    known = table["growth"].to_numpy()[:5]  # purchases until 1660 are followed by 120 minutes
+    assert table["growth"].isna().tolist() == [False] * 5 + [True] * 2
+    assert known[[1, 3]].tolist() == [1, 1]
+    assert known.prod() == pytest.approx(np.prod(expected), rel=1e-5)
+    account = (
+        f"one account over the 5 windows with a known outcome: 10,000 become {10000 * known.prod():,.2f}"
+    )
+    assert any(account in line for line in lines)
+    assert any("3 purchases of all windows skipped" in line for line in lines)
+    assert any("understood: klines: DataFrame, 1,780 rows, columns by name" in line for line in lines)
+
+
+def test_a_forecaster_of_prices_alone_needs_prices_alone(alone: Path, klines: Path) -> None:
+    six = pd.read_csv(klines, header=None).iloc[:, :6]
+    model = load("champion", alone)
+    with pytest.raises(InputError, match=r"columns are missing: trades, tb_base_av\."):
+        model.predict(six)
+    assert needed_fields(COMPETITION.experiment("arima", "sample")) == ("open", "open", "close")
+    assert needed_fields(COMPETITION.experiment("cnn_manual", "sample")) == ("open", "open", "close")
+
+
 def test_faults_are_one_clear_line(alone: Path, klines: Path, tmp_path: Path) -> None:
     model = load("champion", alone)
     frame = pd.read_csv(klines, header=None, names=list(KLINE_COLUMNS))
     for broken, words in (
-        (frame.drop(columns="volume"), "column 'volume' is missing"),
+        (frame.drop(columns="volume"), "column is missing: volume"),
+        (frame.drop(columns="close"), "column 'close' is missing"),
         (frame.astype({"close": object}).assign(close="dear"), "row 0: close is 'dear'"),
-        (frame.assign(open_time=np.nan), "row 0: open_time is 'nan'"),
-        (frame.assign(open=np.nan), "open is nan"),
+        (frame.assign(open_time=np.nan), "row 0: open_time is empty"),
+        (frame.assign(open=np.nan), "row 0: open is empty"),
+        (frame.rename(columns={"high": "low", "low": "high"}), "row 0: open 100 is above high"),
         (frame[:1000], "no 1380 minutes in a row"),
-        (frame[:0], "no milliseconds"),
+        (frame[:0], "holds no row"),
     ):
         with pytest.raises(InputError, match=words):
             model.predict(broken)
@@ -106,8 +143,8 @@ def test_faults_are_one_clear_line(alone: Path, klines: Path, tmp_path: Path) ->
     ("damage", "words"),
     [
         (lambda file: file.unlink(), "is missing: run 2_train_folds"),
-        (lambda file: file.write_bytes(file.read_bytes()[:5000]), "holds no LightGBM models"),
-        (lambda file: file.write_text('{"30": "tree"}'), "holds no LightGBM models"),
+        (lambda file: file.write_bytes(file.read_bytes()[:5000]), "cut short or changed"),
+        (lambda file: file.write_text('{"30": "tree"}'), "cut short or changed"),
         (lambda file: shutil.rmtree(file.parent), "fold1 is missing: run 2_train_folds"),
     ],
 )

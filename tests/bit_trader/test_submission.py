@@ -54,6 +54,8 @@ def test_a_valid_submission_has_no_fault(faults: Faults) -> None:
         (0, "99,0.5,1", "not in the test split: 99"),
         (1, "8,1.0001,3", "not within 0 and 1: 1.0001 (sample 8)"),
         (1, "8,-0.1,3", "not within 0 and 1: -0.1"),
+        (1, "8,1.0000001,3", "not within 0 and 1: 1.0000001 (sample 8)"),
+        (1, "8.0,1,3", "1 sample ids are written with a decimal point: 8.0"),
         (1, "8,nan,3", "NaN or infinite"),
         (1, "8,inf,3", "NaN or infinite"),
         (1, "8,,3", "buy_quantity is not a number"),
@@ -90,6 +92,20 @@ def test_all_faults_at_once(faults: Faults) -> None:
         "not an integer",
     ):
         assert any(words in fault for fault in found), (words, found)
+
+
+@pytest.mark.parametrize("end", ["\n", "\n\n", "\r\n\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_empty_last_lines_and_a_byte_order_mark_are_no_fault(
+    data: Path, tmp_path: Path, mark: str, end: str
+) -> None:
+    (tmp_path / "submission.csv").write_text(mark + "\n".join([HEADER, *VALID]) + end, newline="")
+    sample = data / "sample_submission.csv"
+    sample.write_text(mark + sample.read_text() + end, newline="")
+    assert submission_faults(tmp_path / "submission.csv", data) == []
+    broken = [HEADER, "", *VALID[:2], "9,0.25"]
+    (tmp_path / "submission.csv").write_text("\n".join(broken) + end)
+    assert any("line 5" in fault for fault in submission_faults(tmp_path / "submission.csv", data))
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00PK", b'sample_id,"buy'])

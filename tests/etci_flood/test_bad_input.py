@@ -51,6 +51,7 @@ def test_a_wrong_folder_ends_in_one_line(tmp_path: Path, case: str) -> None:
 def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path) -> None:
     data, work = write_competition(tmp_path / "data"), tmp_path / "work"
     write_scene(data / "train", "northal_20190302t234651", [(0, y) for y in range(4)])
+    write_scene(data / "test_internal", "northal_20190302t234651", [(5, y) for y in range(3)], False)
     vv = sorted(data.glob("train/*/tiles/vv/*.png"))
     vv[0].write_bytes(vv[0].read_bytes()[:200])
     vv[1].write_bytes(b"not an image")
@@ -64,7 +65,7 @@ def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path
     tiles = pd.read_parquet(work / "processed" / "tiles.parquet")
     assert (~tiles["readable"]).sum() == 4
     assert (tiles.loc[~tiles["readable"], "fold_spatial"] == -1).all()
-    assert (~tiles["labelled"]).sum() == 3, "every test tile keeps its place in the submission"
+    assert (~tiles["labelled"]).sum() == 6, "every test tile keeps its place in the submission"
 
     array = work / "processed" / "vh.npy"
     array.write_bytes(array.read_bytes()[:1000])
@@ -72,6 +73,27 @@ def test_damaged_images_are_reported_and_cut_short_arrays_refused(tmp_path: Path
     assert done.code == 2, done.text
     assert "vh.npy: missing, or not as 1_preprocess.py wrote it" in one_line(done.text)
     assert not (work / "champion").exists() or written_files(work / "champion") == []
+
+
+def test_a_folder_of_mostly_damaged_tiles_is_refused(tmp_path: Path) -> None:
+    data, work = write_competition(tmp_path / "data"), tmp_path / "work"
+    for image in sorted(data.glob("test_internal/*/tiles/vv/*.png"))[:2]:
+        image.write_bytes(b"not an image")
+    done = run_stage(SLUG, 1, "--data", data, "--work", work)
+    assert done.code == 2, done.text
+    error = one_line(done.text)
+    assert "2 of 3 tiles to predict cannot be used" in error
+    assert "the first: " in error
+    assert written_files(work) == []
+
+
+def test_tiles_of_both_splits_are_refused(tmp_path: Path) -> None:
+    data, work = write_competition(tmp_path / "data"), tmp_path / "work"
+    write_scene(data / "train", "redrivernorth_20190104t002247", [(0, 9)])
+    done = run_stage(SLUG, 1, "--data", data, "--work", work)
+    assert done.code == 2, done.text
+    assert "1 tiles are in the training split and in the test split" in one_line(done.text)
+    assert written_files(work) == []
 
 
 def test_arrays_hold_the_images(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from competitions.etci_flood.models.base import FloodModel
 from competitions.etci_flood.predict.backscatter_scale import BackscatterScale
 from competitions.etci_flood.predict.geotiff import open_raster, write_flood
 from competitions.etci_flood.predict.values import Units
-from competitions.etci_flood.predict.window_grid import NO_DATA, OVERLAP, WINDOW_SIZE
+from competitions.etci_flood.predict.window_grid import NO_DATA, OVERLAP, WINDOW_SIZE, spread
 from competitions.etci_flood.predict.windows import fit_stretch, flood_mask, predict_windows
 
 SCALE = BackscatterScale((45, 45), (140, 180), np.array([[140, 30], [180, 40]], np.float32))
@@ -127,6 +128,21 @@ def whole_map(path: Path, model: FloodModel) -> np.ndarray:
     return found
 
 
+@pytest.mark.parametrize("size", [1, 40, 512, 513, 700, 960, 961, 1000, 1408, 5003])
+def test_windows_are_spread_evenly_and_blended_once(size: int) -> None:
+    spans = spread(size)
+    assert (spans[0].start, spans[0].first, spans[-1].stop, spans[-1].last) == (0, 0, size, size)
+    covered = np.zeros(size, int)
+    for span in spans:
+        assert span.start <= span.first < span.last <= span.stop
+        covered[span.first : span.last] += 1
+    for left, right in pairwise(spans):
+        assert left.last - right.first == OVERLAP
+        assert left.stop - right.start >= OVERLAP
+    assert set(covered) <= {1, 2}
+    assert len(spans) == 1 + max(0, -(-(size - WINDOW_SIZE) // (WINDOW_SIZE - OVERLAP)))
+
+
 def test_overlaps_are_blended(tmp_path: Path) -> None:
     path = write_raster(tmp_path / "s1.tif", scene(WINDOW_SIZE + 300, 2 * WINDOW_SIZE)[0])
     same = whole_map(path, Counted([0.7] * 6))
@@ -135,6 +151,9 @@ def test_overlaps_are_blended(tmp_path: Path) -> None:
     for axis in (0, 1):
         assert np.abs(np.diff(other, axis=axis)).max() < 1.5 / OVERLAP, "no step at the borders of windows"
     assert (other[0, 0], other[0, WINDOW_SIZE], other[-1, 0]) == (0, 1, 1)
+    down, across = spread(WINDOW_SIZE + 300)[1], spread(2 * WINDOW_SIZE)[1]
+    assert other[down.first - 1, 0] == 0
+    assert other[0, across.first + OVERLAP // 2] == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_map_is_a_cog_with_what_qgis_shows(tmp_path: Path) -> None:
@@ -147,6 +166,18 @@ def test_the_map_is_a_cog_with_what_qgis_shows(tmp_path: Path) -> None:
         assert len({colours[value] for value in (0, 1, NO_DATA)}) == 3
         assert colours[NO_DATA][3] == 0, "unknown is transparent"
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["flood.tif", "s1.tif"]
+
+
+def test_the_raster_itself_is_never_overwritten(tmp_path: Path) -> None:
+    source = write_raster(tmp_path / "s1.tif", scene(300, 300)[0])
+    before = source.read_bytes()
+    (tmp_path / "link.tif").symlink_to(source)
+    for target in (source, tmp_path / "link.tif"):
+        with pytest.raises(InputError, match="is the raster that is read"):
+            write_map(source, target, DarkIsFlood())
+    assert source.read_bytes() == before
+    write_map(source, tmp_path / "map [1].tif", DarkIsFlood())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.tif", "map [1].tif", "s1.tif"]
 
 
 def test_control_points_are_kept(tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def test_done_already_looks_at_every_file_and_names_tell_settings_apart(
     write(vv, wetter, None)
     again = run_stage("etci_flood", 3, *flags)
     assert "done already" not in again.text, "a source of the VRT has changed"
-    (folder / "s1.vrt.aux.xml").write_text("<PAMDataset><SRS>EPSG:32648</SRS></PAMDataset>")
+    (folder / "vv.tif.aux.xml").write_text("<PAMDataset><SRS>EPSG:32648</SRS></PAMDataset>")
     assert "done already" not in run_stage("etci_flood", 3, *flags).text, "a side-car file has come"
     outputs = work.experiment("champion") / "geotiff"
     assert len(list(outputs.glob("*_flood.tif"))) == 1

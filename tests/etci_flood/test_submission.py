@@ -1,4 +1,5 @@
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +94,89 @@ def test_archives_are_valid_and_reproducible(data: Path, tmp_path: Path) -> None
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         assert archive.namelist() == [MEMBER]
         assert archive.read(MEMBER) == saved(masks)
+
+
+def with_header(text: str, values: bytes = bytes(TILES * 256 * 256)) -> bytes:
+    """A .npy file whose header is any text."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode("latin-1") + values
+
+
+RIGHT = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({TILES}, 256, 256), }}\n"
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "{",
+        "(((((",
+        "'",
+        "0x",
+        "{'descr': 3}",
+        RIGHT.replace("'|u1'", "'|S0'"),
+        RIGHT.replace("'|u1'", "'|V0'"),
+        RIGHT.replace("'|u1'", "[('a', '|u1')]"),
+        RIGHT.replace("'|u1'", "{'a': 1}"),
+        RIGHT.replace(f"({TILES}, 256, 256)", "()"),
+        RIGHT.replace(f"({TILES}, 256, 256)", "(-3, 256, 256)"),
+        RIGHT.replace(f"({TILES}, 256, 256)", "(True, 256, 256)"),
+        RIGHT.replace(f"({TILES}, 256, 256)", "(10**9, 256, 256)"),
+        RIGHT.replace(f"({TILES}, 256, 256)", "(99999999999999, 256, 256)"),
+        "[" * 5000,
+    ],
+)
+def test_any_header_ends_in_faults(data: Path, tmp_path: Path, header: str) -> None:
+    path = tmp_path / "submission.zip"
+    path.write_bytes(zipped({MEMBER: with_header(header)}))
+    assert 1 <= len(submission_faults(path, data)) <= 2
+    write_empty_truth(tmp_path)
+    with pytest.raises(InputError):
+        score_submission(path, tmp_path / "flood.npy")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_compressions_are_read_and_damage_is_a_fault(data: Path, tmp_path: Path, method: int) -> None:
+    path = tmp_path / "submission.zip"
+    noise = np.random.default_rng(0).integers(0, 2, GOOD.shape, dtype=np.uint8)
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr(MEMBER, saved(noise))
+    assert submission_faults(path, data) == []
+    path.write_bytes(flipped(path.read_bytes()))
+    assert "damaged" in submission_faults(path, data)[0]
+
+
+def test_a_bomb_is_judged_by_its_header(data: Path, tmp_path: Path) -> None:
+    """A gigabyte of zeros in a megabyte: neither command reads it."""
+    path = tmp_path / "submission.zip"
+    tiles = 2**14
+    header = RIGHT.replace(f"({TILES},", f"({tiles},")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, archive.open(MEMBER, "w") as file:
+        file.write(with_header(header, b""))
+        for _ in range(64):
+            file.write(bytes(2**24))
+    write_empty_truth(tmp_path)
+    tracemalloc.start()
+    (fault,) = submission_faults(path, data)
+    with pytest.raises(InputError, match="do not belong together"):
+        score_submission(path, tmp_path / "flood.npy")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert f"shape ({tiles}, 256, 256)" in fault
+    assert peak < 100e6
+
+
+def write_empty_truth(folder: Path) -> None:
+    np.save(folder / "flood.npy", GOOD)
+    (folder / "tiles.csv").write_text("scene\n" + "a\n" * TILES)
+
+
+def test_values_beyond_the_header_are_a_fault(data: Path, tmp_path: Path) -> None:
+    path = tmp_path / "submission.zip"
+    path.write_bytes(zipped({MEMBER: saved(GOOD) + b"\0"}))
+    assert "has more than 196608 bytes" in submission_faults(path, data)[0]
+    write_empty_truth(tmp_path)
+    with pytest.raises(InputError, match="promises 196608 bytes"):
+        score_submission(path, tmp_path / "flood.npy")
 
 
 def test_a_missing_submission_is_an_input_error(data: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import imagecodecs
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -91,6 +92,16 @@ def test_labels_that_differ_or_are_empty_are_refused(tmp_path: Path) -> None:
         save(label, half_flooded(0))
     with pytest.raises(InputError, match="none of 6 labelled tiles has flood"):
         arrays_of(data, tmp_path / "out")
+
+
+def test_processed_tiles_without_flood_are_refused(tmp_path: Path) -> None:
+    """Earlier code read labels of 0 and 1 as no flood, and an old work folder still has those arrays."""
+    data = write_competition(tmp_path / "data")
+    arrays_of(data, tmp_path / "out")
+    table = pd.read_parquet(tmp_path / "out" / "tiles.parquet")
+    table.assign(has_flood=False).to_parquet(tmp_path / "out" / "tiles.parquet")
+    with pytest.raises(InputError, match="no labelled tile has flood"):
+        open_tile_arrays(tmp_path / "out")
 
 
 def test_the_stage_refuses_labels_without_meaning(tmp_path: Path) -> None:

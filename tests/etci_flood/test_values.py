@@ -113,6 +113,28 @@ def test_fill_among_rounded_values() -> None:
     assert np.isfinite(read[:, :, 60:]).all()
 
 
+@pytest.mark.parametrize("fill", [-60, -25, -12.5, 0, -9999])
+def test_a_small_patch_of_fill_in_a_large_raster(fill: float) -> None:
+    layers = np.random.default_rng(2).normal(-10, 2, (2, 1400, 1300)).astype(np.float32)
+    layers[1] -= 6
+    layers[:, 1000:1006, 900:906] = fill
+    source = ArrayBackscatter(layers)
+    read = look_over(source).decibels(layers)
+    assert np.isnan(read[:, 1000:1006, 900:906]).all()
+    assert np.isnan(read).sum() == 2 * 36
+
+
+@pytest.mark.parametrize("times", [2, 5, 9])
+def test_an_enlarged_raster_is_no_fill(times: int) -> None:
+    small = np.random.default_rng(2).normal(-10, 2, (2, 2000 // times, 1500 // times)).astype(np.float32)
+    small[1] -= 6
+    layers = np.repeat(np.repeat(small, times, axis=1), times, axis=2)
+    layers[:, :300, :700] = -30
+    read = look_over(ArrayBackscatter(layers)).decibels(layers)
+    assert np.isnan(read[:, :300, :700]).all()
+    assert np.isfinite(read[:, 300:]).all()
+
+
 def test_the_user_says_what_is_no_data() -> None:
     decibels = drawn_decibels().clip(-18, 0)
     values, read, _ = looked_over(decibels)

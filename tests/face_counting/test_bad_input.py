@@ -10,6 +10,7 @@ import pytest
 
 from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
+from tests.conftest import written_files
 
 Command = Callable[..., tuple[int, str]]
 
@@ -53,6 +54,20 @@ def _break_pictures(data: Path) -> None:
         path.write_bytes(b"no picture")
 
 
+def _flatten_boxes(data: Path) -> None:
+    """Two thirds of the boxes have no area."""
+    table = pd.read_csv(data / "bbox_train.csv")
+    flat = table.index % 3 > 0
+    table.loc[flat, "xmax"] = table.loc[flat, "xmin"]
+    table.to_csv(data / "bbox_train.csv", index=False)
+
+
+def _label_a_test_picture(data: Path) -> None:
+    name = pd.read_csv(data / "test.csv")["Name"][0]
+    with (data / "train.csv").open("a") as file:
+        file.write(f"{name},1\n")
+
+
 BROKEN: list[tuple[Callable[[Path], object], list[str]]] = [
     (lambda data: _drop_column(data / "train.csv", "HeadCount"), ["train.csv", "no column HeadCount"]),
     (lambda data: _drop_column(data / "bbox_train.csv", "xmax"), ["bbox_train.csv", "no column xmax"]),
@@ -71,6 +86,8 @@ BROKEN: list[tuple[Callable[[Path], object], list[str]]] = [
         ["names occur twice: a.jpg"],
     ),
     (lambda data: (data / "train.csv").write_text("Name,HeadCount\na.jpg,-1\n"), ["whole numbers"]),
+    (_flatten_boxes, ["bbox_train.csv", "no faces inside their pictures"]),
+    (_label_a_test_picture, ["1 pictures are in the training split and in the test split: "]),
     (_break_pictures, ["image_data", "missing or unreadable", "official pictures"]),
 ]
 
@@ -86,9 +103,7 @@ def test_broken_data_end_in_one_line_and_leave_nothing(
     assert len(error) == 1
     assert all(word in error[0] for word in words), error[0]
     assert "Traceback" not in text
-    assert [
-        path for path in (tmp_path / "work").rglob("*") if path.is_file() and path.suffix != ".lock"
-    ] == []
+    assert written_files(tmp_path / "work") == []
 
 
 def test_faults_that_do_not_stop_the_run_are_warnings(stage: Command, data: Path, tmp_path: Path) -> None:

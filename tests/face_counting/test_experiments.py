@@ -63,7 +63,7 @@ def test_networks_grow_with_their_size() -> None:
 def test_pretrained_without_weights_ends_in_one_line() -> None:
     settings = DetectorSettings(size="n", pretrained=True)
     with pytest.raises(InputError, match="--weights"):
-        load_pretrained(build_detector(settings), settings, None)
+        load_pretrained(build_detector(settings), settings, None, trains=True)
 
 
 def test_weights_of_another_yolov5_are_loaded_where_they_fit(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_weights_of_another_yolov5_are_loaded_where_they_fit(tmp_path: Path) -> 
     head = [name for name in state if name.startswith("24.")]
     state |= {name: torch.zeros(3, 3) for name in head}  # the head of another detector
     save_weights(tmp_path / "yolov5n.safetensors", state)
-    loaded = load_pretrained(network, settings, tmp_path)
+    loaded = load_pretrained(network, settings, tmp_path, trains=True)
     assert loaded == len(state) - len(head)
     head_names = {name for name, _ in network.named_parameters() if name.startswith("network.model.24.")}
     values = dict(network.named_parameters())
@@ -88,14 +88,16 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     settings = DetectorSettings(size="n", pretrained=True)
     save_weights(tmp_path / "yolov5n.safetensors", {"fc.weight": torch.zeros(3, 3)})
     with pytest.raises(InputError, match=r"0 of .* tensors fit yolov5n"):
-        load_pretrained(build_detector(settings), settings, tmp_path)
+        load_pretrained(build_detector(settings), settings, tmp_path, trains=True)
     with pytest.raises(InputError, match="no weights for yolov5s; expected yolov5s or"):
-        load_pretrained(build_detector(settings), DetectorSettings(size="s", pretrained=True), tmp_path)
+        load_pretrained(
+            build_detector(settings), DetectorSettings(size="s", pretrained=True), tmp_path, trains=True
+        )
 
 
 def test_a_folder_of_weights_is_ignored_without_pretrained(tmp_path: Path) -> None:
     settings = DetectorSettings(size="n")
-    assert load_pretrained(build_detector(settings), settings, tmp_path) == 0
+    assert load_pretrained(build_detector(settings), settings, tmp_path, trains=True) == 0
 
 
 def test_tensor_names_of_published_retinaface_weights() -> None:

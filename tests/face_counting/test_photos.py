@@ -14,21 +14,21 @@ from PIL import Image
 from common.base.errors import InputError
 from common.base.paths import WorkPaths
 from common.files.weights import save_weights
-from common.learn.arrays import Float32
+from common.learn.arrays import Float64
 from common.learn.seeding import seed_everything
 from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.data.stored_pictures import StoredPictures
 from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.models.base import Detect
 from competitions.face_counting.models.factory import build_detector
-from competitions.face_counting.predict.photos import BATCH, MAX_SIDE, photo_files, save_drawing
+from competitions.face_counting.predict import photos as photos_module
+from competitions.face_counting.predict.photos import BATCH, Photo, find_photos, save_drawing
 from competitions.face_counting.predict.predictor import FaceCounter, Member
-from tests.conftest import run_stage
+from tests.conftest import run_stage, written_files
 
 Command = Callable[..., tuple[int, str]]
 Trained = Callable[[str], WorkPaths]
-Count = Callable[[StoredPictures], list[tuple[float, Float32]]]
+Count = Callable[[list[Photo]], list[tuple[float, Float64]]]
 
 
 @pytest.fixture
@@ -61,16 +61,27 @@ class Stub(FaceCounter):
     def __init__(self, function: Count) -> None:
         self.function = function
 
+    @property
+    def tile_side(self) -> int:
+        return 640
+
     def _detect_functions(self, pictures: int) -> dict[Member, Detect]:
         return {}
 
-    def _count(self, stored: StoredPictures, detect: dict[Member, Detect]) -> list[tuple[float, Float32]]:
-        return self.function(stored)
+    def _count_batch(
+        self, photos: list[Photo], tiles: bool, detect: dict[Member, Detect]
+    ) -> list[tuple[float, Float64]]:
+        return self.function(photos)
 
 
-def _one_box_each(stored: StoredPictures) -> list[tuple[float, Float32]]:
-    sizes = stored.pictures[["width", "height"]].to_numpy(np.float32)
-    return [(1.234, np.array([[0, 0, width, height]], np.float32)) for width, height in sizes]
+def _one_box_each(photos: list[Photo]) -> list[tuple[float, Float64]]:
+    return [(1.234, np.array([[0.0, 0, *photo.pixels.shape[1::-1]]])) for photo in photos]
+
+
+def _result(work: Path) -> Path:
+    """The one folder of results."""
+    (record,) = (work / "champion" / "images").glob("*/counts.run.json")
+    return record.parent
 
 
 def _rows(file: Path) -> list[list[str]]:
@@ -81,13 +92,12 @@ def _rows(file: Path) -> list[list[str]]:
 def test_every_photo_is_counted_and_faults_are_warnings(photos: Path, tmp_path: Path) -> None:
     seen: dict[str, tuple[int, ...]] = {}
 
-    def count(stored: StoredPictures) -> list[tuple[float, Float32]]:
-        for row, name in enumerate(stored.names):
-            picture = stored.picture(row)
-            seen[name] = picture.shape
-            if "grey" not in name:
-                assert picture[5, 5, 0] > 200, name
-        return _one_box_each(stored)
+    def count(photos: list[Photo]) -> list[tuple[float, Float64]]:
+        for photo in photos:
+            seen[photo.name] = photo.pixels.shape
+            if "grey" not in photo.name:
+                assert photo.pixels[5, 5, 0] > 200, photo.name
+        return _one_box_each(photos)
 
     unreadable: list[str] = []
     counted = list(Stub(count).count_photos(photos, unreadable.append))
@@ -113,11 +123,12 @@ def test_predict_returns_a_table_and_warns(photos: Path) -> None:
     assert set(table["Faces"]) == {1}
 
 
-def test_large_photos_are_reduced(tmp_path: Path) -> None:
-    Image.new("RGB", (2 * MAX_SIDE, 300)).save(tmp_path / "wide.png")
+def test_photos_beyond_the_limit_are_reduced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos_module, "MAX_PIXELS", 60_000)
+    Image.new("RGB", (800, 300)).save(tmp_path / "wide.png")
     (each,) = Stub(_one_box_each).count_photos(tmp_path / "wide.png", pytest.fail)
     assert each.photo.name == "wide.png"
-    assert each.photo.pixels.shape == (150, MAX_SIDE, 3)
+    assert each.photo.pixels.shape == (150, 400, 3)
     assert each.photo.scale == 2
 
 
@@ -127,9 +138,9 @@ def test_many_photos_come_in_batches_in_order(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8)).save(tmp_path / f"{row:03}.png")
     sizes = []
 
-    def count(stored: StoredPictures) -> list[tuple[float, Float32]]:
-        sizes.append(len(stored))
-        return _one_box_each(stored)
+    def count(photos: list[Photo]) -> list[tuple[float, Float64]]:
+        sizes.append(len(photos))
+        return _one_box_each(photos)
 
     table = Stub(count).predict(tmp_path)
     assert sizes == [BATCH, BATCH, 3]
@@ -137,10 +148,10 @@ def test_many_photos_come_in_batches_in_order(tmp_path: Path) -> None:
 
 
 def test_folders_without_a_photo(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no photos; expected files"):
-        photo_files(tmp_path)
+    with pytest.raises(InputError, match=r"holds no photos \(it is empty\); expected files"):
+        find_photos(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
-        photo_files(tmp_path / "nowhere")
+        find_photos(tmp_path / "nowhere")
     (tmp_path / "a.jpg").write_bytes(b"no picture")
     with (
         pytest.warns(UserWarning, match="a.jpg"),
@@ -175,7 +186,7 @@ def test_given_weights_count_photos(infer: Command, photos: Path, tmp_path: Path
     assert code == 0, text
     assert "off the shelf, thresholds not tuned" in text
     assert text.count("warning:") == 2
-    out = tmp_path / "work" / "champion" / "images"
+    out = _result(tmp_path / "work")
     rows = _rows(out / "counts.csv")
     assert rows[0] == ["Name", "HeadCount", "Faces"]
     assert len(rows) == 9
@@ -193,7 +204,7 @@ def test_networks_trained_on_sample_data_say_so(trained: Trained, photos: Path, 
     done = run_stage("face_counting", 3, "--images", photos, "--work", work)
     assert done.code == 0, done.text
     assert "trained on the synthetic sample data" in done.text
-    assert len(_rows(work / "champion" / "images" / "counts.csv")) == 9
+    assert len(_rows(_result(work) / "counts.csv")) == 9
 
 
 def test_photos_without_a_training_end_in_one_line(infer: Command, photos: Path, tmp_path: Path) -> None:
@@ -213,4 +224,4 @@ def test_photos_without_a_training_end_in_one_line(infer: Command, photos: Path,
         assert words in text
         assert len([line for line in text.splitlines() if line.startswith("error: ")]) == 1
         assert "Traceback" not in text
-    assert not [path for path in (tmp_path / "work").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert not written_files(tmp_path / "work")

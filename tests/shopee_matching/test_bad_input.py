@@ -70,6 +70,12 @@ def link_out(data: Path) -> None:
     picture.symlink_to("/etc/hostname")
 
 
+def labelled_test_listing(data: Path) -> None:
+    with (data / "test.csv").open(newline="") as file:
+        name = next(csv.DictReader(file))["posting_id"]
+    rewrite(data / "train.csv", "posting_id", 0, name)
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
@@ -79,6 +85,7 @@ def link_out(data: Path) -> None:
         (id_twice, ["test.csv", "more than once"]),
         (path_trick, ["test.csv", "'../truth/test.csv' is refused"]),
         (link_out, ["train.csv", "leads out"]),
+        (labelled_test_listing, ["1 listings are in the training split and in the test split"]),
     ],
 )
 def test_bad_data_end_in_one_line(data: Path, tmp_path: Path, damage, words: list[str]) -> None:  # type: ignore[no-untyped-def]
@@ -110,8 +117,13 @@ def test_corrupt_and_missing_pictures_are_warnings(data: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("labelled", [True, False])
-def test_titles_and_hashes_alone_make_a_valid_submission(tmp_path: Path, labelled: bool) -> None:
-    """Folders without pictures, and the official dummy folder without train.csv, go end to end."""
+def test_titles_and_hashes_alone_make_a_valid_submission(
+    tmp_path: Path, catalogue: Path, labelled: bool
+) -> None:
+    """Folders without pictures, and the official dummy folder without train.csv, go end to end.
+
+    What is trained there matches a catalogue with pictures as well.
+    """
     data, work = tmp_path / "data", tmp_path / "work"
     data.mkdir()
     write_sample_data(data, 6, 0.1)
@@ -135,5 +147,9 @@ def test_titles_and_hashes_alone_make_a_valid_submission(tmp_path: Path, labelle
     assert networks == ({"minilm"} if labelled else set()), (
         "nothing is trained on pictures that are not there"
     )
+    own = ("--catalogue", str(catalogue / "test.csv"), "--pictures", str(catalogue / "test_images"))
+    code, text = stage("3_infer", work, *own)
+    assert code == 0, text
+    assert "pictures: 20 of 20 rows" in text
     score = COMPETITION.score(work / "champion" / "submission.csv", data / "truth" / "test.csv")
     assert score.value > COMPETITION.baselines(data, data / "truth" / "test.csv")["only oneself"]

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from pyarrow.parquet import read_table
 
 from competitions.shopee_matching.candidates.descriptor_store import (
     describe_images,
@@ -107,7 +108,12 @@ def test_descriptors_are_read_as_written_and_find_the_moved_image(tmp_path: Path
         ]
         assert score[row, row + 4] > max(others)
         assert score[row, row + 4] == score[row + 4, row]
-    later = verified_pairs(described, listing_pictures, 7, "verified", first_new=7)
-    assert set(zip(later.query.tolist(), later.match.tolist(), strict=True)) <= set(key)
-    assert (np.maximum(later.query, later.match) >= 7).all()
+    kept = tmp_path / "verified.parquet"
+    verified_pairs(described, listing_pictures[:5], 7, "verified", kept)
+    first = len(read_table(kept))
+    later = verified_pairs(described, listing_pictures, 7, "verified", kept)
+    np.testing.assert_array_equal(later.match, pairs.match)
+    for name, values in pairs.scores.items():
+        np.testing.assert_array_equal(later.scores[name], values, name)
+    assert 0 < first < len(read_table(kept)) == 8 * 7 / 2
     assert len(learn_visual_words([sift_keypoints(np.zeros((SIDE, SIDE, 3), np.uint8))], 1).words) == 1

@@ -64,6 +64,14 @@ ROW = "train_1,a.jpg,94974f937d4c2433,Paper bag,4293967295\n"
         (HEADER + ROW + ROW, "more than once"),
         (HEADER + ROW.replace("94974f937d4c2433", "xyz"), "hexadecimal"),
         (HEADER + ROW.replace("4293967295", "1.5"), "whole number"),
+        (HEADER + ROW.replace("4293967295", "1_5"), "whole number"),
+        (HEADER + ROW.replace("4293967295", str(2**63)), "whole number"),
+        (HEADER + ROW.replace("94974f937d4c2433", "0x94974f937d"), "hexadecimal"),
+        (HEADER.replace("image_phash", "title") + ROW, "image_phash' is missing"),
+        (
+            HEADER.replace("label_group", "label_group,title") + ROW.replace("\n", ",x\n"),
+            "2 columns are named",
+        ),
         (HEADER + ROW.replace("train_1", "train 1"), "spaces"),
     ],
 )

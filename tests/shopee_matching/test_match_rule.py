@@ -20,6 +20,7 @@ from competitions.shopee_matching.candidates.pairs import (
 from competitions.shopee_matching.competition import COMPETITION
 from competitions.shopee_matching.decision.expected_f1 import expected_f1_lists
 from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches, size_shares
+from competitions.shopee_matching.decision.match_rule import rule_of as read_rule
 from competitions.shopee_matching.decision.tuning import tune_rule, with_slopes
 from competitions.shopee_matching.report.ablation import ROWS, ablation_table
 from competitions.shopee_matching.rules.metric import group_interval, row_f1
@@ -112,10 +113,39 @@ def test_thresholds_move_with_the_gallery() -> None:
         thresholds={"a": 0.5}, min2=False, tuned=True, gallery_size=1000, gallery_slopes={"a": 0.1}
     )
     assert rule.for_gallery(1000).thresholds == {"a": 0.5}
-    assert rule.for_gallery(2718).thresholds["a"] == pytest.approx(0.6, abs=1e-4)
-    pairs = pairs_of((0, 1, 0.55))
-    assert chosen(pairs, rule) == [(0, 1)]
-    assert len(select_matches(pairs, rule, rows=4000)[0]) == 0
+    assert rule.for_gallery(368).thresholds["a"] == pytest.approx(0.4, abs=1e-3)
+    pairs = pairs_of((0, 1, 0.45))
+    assert chosen(pairs, rule) == []
+    assert len(select_matches(pairs, rule, rows=368)[0]) == 1
+
+
+def test_thresholds_stay_within_what_was_measured() -> None:
+    rule = MatchRule(
+        thresholds={"a": 0.4}, min2=False, tuned=True, gallery_size=17_000, gallery_slopes={"a": 0.15}
+    )
+    for rows in (1, 3, 48, 2_000, 17_000, 70_000, 10**7):
+        assert 0 < rule.for_gallery(rows).thresholds["a"] <= 0.4
+    assert rule.for_gallery(10**7).thresholds == rule.for_gallery(17_000).thresholds
+    assert rule.for_gallery(3).thresholds == rule.for_gallery(17_000 // 8).thresholds
+    steep = rule.model_copy(update={"gallery_slopes": {"a": 0.5}})
+    assert steep.for_gallery(3).thresholds["a"] == pytest.approx(0.2)
+    small = rule.model_copy(
+        update={
+            "gallery_slopes": {"a": 0.05},
+            "measured_from": 2_100,
+            "small_galleries": {"a": {50: 0.22, 400: 0.27}},
+        }
+    )
+    at = {rows: small.for_gallery(rows).thresholds["a"] for rows in (3, 50, 100, 400, 2_100)}
+    assert at[3] == at[50] == pytest.approx(0.22)
+    assert at[50] < at[100] < at[400] < at[2_100]
+
+
+def test_a_rule_of_an_earlier_version_is_read() -> None:
+    decision = rule_of(a=0.5).model_dump() | {"labelled": True, "unavailable": {}}
+    for new in ("measured_from", "small_galleries"):
+        del decision[new]
+    assert read_rule(decision).for_gallery(7).thresholds == {"a": 0.5}
 
 
 def test_slope_is_found_where_false_candidates_grow_with_the_gallery() -> None:
@@ -130,7 +160,10 @@ def test_slope_is_found_where_false_candidates_grow_with_the_gallery() -> None:
     tuned = tune_rule(pairs, groups, rule_of(a=0.5), try_min2=False)
     rule = with_slopes(pairs, groups, tuned, seed=1)
     assert 0 < rule.gallery_slopes["a"] < 0.1
-    assert rule.for_gallery(4 * rows).thresholds["a"] > rule.thresholds["a"]
+    assert rule.measured_from >= 300
+    assert sorted(rule.small_galleries["a"]) == [50, 100, 200]
+    tiny, half = rule.for_gallery(60).thresholds["a"], rule.for_gallery(rows // 2).thresholds["a"]
+    assert 0 < tiny <= half < rule.thresholds["a"]
 
 
 def test_rows_get_the_lengths_of_training_groups() -> None:

@@ -78,9 +78,9 @@ def test_titles_alone_and_faults(copied_work: Path) -> None:
     table = model.predict(titles, columns={"id": "sku", "title": "name"})
     assert table.posting_id.tolist() == ["1", "2", "3"]
     for frame, columns, words in (
-        (titles, None, "'posting_id' is missing"),
+        (titles, None, "which columns hold the id"),
         (titles, {"id": "sku"}, "title or image"),
-        (titles.head(0), {"id": "sku", "title": "name"}, "holds no listing"),
+        (titles.head(0), {"id": "sku", "title": "name"}, "holds no row"),
         (titles.assign(sku=1), {"id": "sku", "title": "name"}, "more than once"),
         (titles.assign(photo="a.jpg"), {"id": "sku", "image": "photo"}, "folder of the pictures"),
     ):
@@ -88,3 +88,24 @@ def test_titles_alone_and_faults(copied_work: Path) -> None:
             model.predict(frame, columns=columns)
     with pytest.raises(InputError, match="not trained"):
         load("tfidf", work=copied_work / "none")
+
+
+def test_each_retriever_alone_matches_a_catalogue(
+    sample: Callable[[str], Path], copied_work: Path, tmp_path: Path
+) -> None:
+    """One retriever without a reranker; a null title, a missing picture, a table with nothing in it."""
+    data = sample(SLUG)
+    listings = pd.read_csv(data / "test.csv").head(12)
+    listings.loc[0, "title"], listings.loc[1, "image"] = "N/A", None
+    twin = listings.iloc[[5]].assign(posting_id="twin")
+    listings = pd.concat([listings, twin], ignore_index=True)
+    told: list[str] = []
+    for name in read_record(WorkPaths(copied_work).oof_record("champion")).experiment["parents"]:
+        table = load(name, work=copied_work).predict(listings, data / "test_images", tell=told.append)
+        matches = table.set_index("posting_id").matches
+        assert "twin" in matches[listings.posting_id[5]], name
+        nothing = pd.DataFrame({"sku": [1, 2], "title": [None, "-"]})
+        empty = load(name, work=copied_work).predict(
+            nothing, columns={"id": "sku", "title": "title"}, tell=told.append
+        )
+        assert empty.matches.tolist() == [[], []], name

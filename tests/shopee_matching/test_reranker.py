@@ -5,8 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from common.base.errors import InputError
 from common.base.paths import WorkPaths
@@ -24,7 +22,6 @@ from competitions.shopee_matching.models.reranker.gbdt import (
     symmetrised,
     train_reranker,
 )
-from competitions.shopee_matching.models.reranker.units import agreement, title_quantities, unit_agreement
 
 TITLES = ["kopi bubuk 200 gr", "Kopi bubuk 200gr", "kopi bubuk 1 kg", "teh celup isi 25", "teh celup", "kaos"]
 
@@ -65,8 +62,9 @@ def test_features_by_hand() -> None:
     assert column(features, "a: gap to best of query", 0, 2) == pytest.approx(0.4)
     assert np.isnan(column(features, "b: score", 0, 2))
     assert column(features, "hash distance", 1, 2) == 2
-    assert column(features, "unit agreement", 0, 2) == -1
-    assert column(features, "unit agreement", 0, 1) == 1
+    assert column(features, "amounts", 0, 2) == -1
+    assert column(features, "amounts", 0, 1) == 1
+    assert column(features, "attributes that contradict", 0, 2) == 1
     assert column(features, "words: number in query", 0, 1) == 4
     assert (
         column(features, "all: neighbours shared", 0, 1)
@@ -87,38 +85,6 @@ def test_blocks_are_the_whole_table(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_titles_without_a_word_have_features() -> None:
     features = PairFeatures(two_branches(), pool_of(["", "!", "?", "", "", ""]), True)
     assert features.at(np.arange(len(features.pairs))).shape[1] == len(features.names())
-
-
-@pytest.mark.parametrize(
-    ("title", "amounts"),
-    [
-        ("Susu 500 ml", {"volume": {500}}),
-        ("Susu 0,5L", {"volume": {500}}),
-        ("minyak 1 l / 2 liter", {"volume": {1000, 2000}}),
-        ("Kopi 1.5kg isi 12", {"weight": {1500}, "pieces": {12}}),
-        ("12pcs masker", {"pieces": {12}}),
-        ("hp 64gb", {"storage": {64}}),
-        ("model M10 s20", {}),
-        ("isi 200 gr", {"weight": {200}}),
-        ("", {}),
-    ],
-)
-def test_amounts_in_titles(title: str, amounts: dict[str, set[float]]) -> None:
-    assert {kind: set(found) for kind, found in title_quantities(title).items()} == amounts
-
-
-def test_agreement_of_amounts() -> None:
-    half, whole, pack = title_quantities("500 ml"), title_quantities("1 l"), title_quantities("500ml isi 6")
-    assert agreement(half, whole) == -1
-    assert agreement(half, pack) == 1
-    assert agreement(half, title_quantities("200 gr")) == 0
-    found = unit_agreement(["500 ml", "1 l", "0.5 l"], np.array([0, 0]), np.array([1, 2]))
-    assert found.tolist() == [-1, 1]
-
-
-@given(st.text())
-def test_no_title_breaks_the_amounts(title: str) -> None:
-    assert agreement(title_quantities(title), title_quantities(title)) >= 0
 
 
 def toy_features(seed: int) -> tuple[PairFeatures, np.ndarray]:
@@ -168,6 +134,17 @@ def test_a_booster_needs_both_kinds_and_a_whole_file(tmp_path: Path) -> None:
         load_booster(tmp_path / "trees.txt")
     with pytest.raises(InputError, match="missing"):
         load_booster(tmp_path / "none.txt")
+
+
+def test_boosters_of_other_features_are_refused() -> None:
+    features, same = toy_features(1)
+    settings = RerankerSettings(num_boost_round=5, num_leaves=7, min_data_in_leaf=5)
+    booster = train_reranker(features, np.arange(len(same)), same, settings, 3, 50)
+    pairs = CandidatePairs(
+        features.pairs.query, features.pairs.match, features.pairs.scores | {"b": features.pairs.scores["a"]}
+    )
+    with pytest.raises(InputError, match="another version trained it"):
+        probabilities([booster], PairFeatures(pairs, features.listings, False))
 
 
 def test_probability_returned_is_that_of_the_reversed_pair() -> None:

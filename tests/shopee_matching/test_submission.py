@@ -160,6 +160,29 @@ def test_score_by_hand(data: Path) -> None:
     assert score.details["gallery_size"] == 3
 
 
+def test_a_row_that_does_not_list_itself_loses_by_it(data: Path) -> None:
+    """Lists count as they are: T = {a, b}, {a, b}, {c}; half of the pair a, b is missing, and c is empty."""
+    (data / "truth.csv").write_text("posting_id,label_group\na,1\nb,1\nc,2\n")
+    (data / "s.csv").write_text("posting_id,matches\na,b\nb,b a\nc,\n")
+    score = score_submission(data / "s.csv", data / "truth.csv")
+    assert score.value == pytest.approx((2 / 3 + 1 + 0) / 3)
+    assert score.details["matches_per_listing"] == pytest.approx(1)
+    for name, text in (("a", "a a b"), ("b", "b b")):
+        rows = {"a": "a", "b": "b", "c": "c"} | {name: text}
+        lines = "".join(f"{one},{other}\n" for one, other in rows.items())
+        (data / "s.csv").write_text("posting_id,matches\n" + lines)
+        with pytest.raises(InputError, match=f"row {name} names a listing twice"):
+            score_submission(data / "s.csv", data / "truth.csv")
+
+
+@pytest.mark.parametrize("lines", ["a,1\na,1\nb,2\n", "a,1.5\nb,2\n", f"a,{2**63}\nb,2\n", "a,1_0\nb,2\n"])
+def test_a_truth_that_is_none_scores_nothing(data: Path, lines: str) -> None:
+    (data / "truth.csv").write_text("posting_id,label_group\n" + lines)
+    (data / "s.csv").write_text("posting_id,matches\na,a\nb,b\n")
+    with pytest.raises(InputError, match=r"truth\.csv"):
+        score_submission(data / "s.csv", data / "truth.csv")
+
+
 @pytest.mark.parametrize("row", ["d,d", "a,a", "c,c zz"])
 def test_foreign_submission_is_not_scored(data: Path, row: str) -> None:
     (data / "truth.csv").write_text("posting_id,label_group\na,1\nb,1\nc,2\n")

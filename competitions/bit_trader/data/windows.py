@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from common.base.atomic import atomic_array
+from common.base.errors import InputError
+from common.base.paths import display_path
 from common.files.tables import write_table
 from common.learn.arrays import Float32, Float64, Int64
 from common.learn.seeding import derived_seed
@@ -24,6 +26,10 @@ from competitions.bit_trader.experiment import MAX_REPEATS
 
 Split = Literal["train", "test"]
 SAMPLES_PER_BLOCK = 128
+ROUNDING = 1e-6
+"""Of a log ratio of float32 prices."""
+FAR_JUMP = 0.5
+"""Log ratio from the last close of x to the first open of y, beyond which they are not of one series."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,41 @@ def store_bars(source: Path, minutes: int, target: Path) -> BarFile:
             return found
         # Duplicate rows were counted as samples; write the array again in its true size.
         count = len(found.sample_id)
+
+
+def check_joined(data: Path, sample_id: Int64, past: Bars, future: Bars) -> None:
+    """InputError unless y goes on where x ends.
+
+    The step from the last close of x to the first open of y is one of a sample's steps from close to open. It
+    is compared with the 1,379 steps within x: nine in ten should not be above their 90 % quantile, and none
+    far above all moves.
+
+    Parameters
+    ----------
+    past, future : (n, 1380, 9) and (n, 120, 9), by the same divisor.
+    """
+    opened, closed = FIELDS.index("open"), FIELDS.index("close")
+    steps, usual, largest = (np.zeros(len(past)) for _ in range(3))
+    for first in range(0, len(past), SAMPLES_PER_BLOCK):
+        block = slice(first, first + SAMPLES_PER_BLOCK)
+        opens, closes = (np.log(past[block, :, field].astype(np.float64)) for field in (opened, closed))
+        usual[block] = np.quantile(np.abs(opens[:, 1:] - closes[:, :-1]), 0.9, axis=1)
+        largest[block] = np.abs(np.diff(closes, axis=1)).max(axis=1)
+        steps[block] = np.abs(np.log(future[block, 0, opened].astype(np.float64)) - closes[:, -1])
+    far = np.flatnonzero(steps > np.maximum(FAR_JUMP, 3 * largest))
+    if len(far):
+        raise InputError(
+            f"{display_path(data)}: sample {sample_id[far[0]]}: the price changes by a factor of "
+            f"{np.exp(steps[far[0]]):.3g} from the end of train_x_df to the start of train_y_df; expected y "
+            "to go on where x ends, with the same divisor; get both files again"
+        )
+    apart = steps > usual + ROUNDING  # one in ten by chance; 5 standard deviations more are none
+    if apart.sum() > max(0.3 * len(past), 0.1 * len(past) + 5 * np.sqrt(0.09 * len(past))):
+        raise InputError(
+            f"{display_path(data)}: in {apart.sum()} of {len(past)} samples train_y_df does not begin where "
+            "train_x_df ends; expected y to go on in the next minute, with the same divisor; get both files "
+            "again"
+        )
 
 
 def write_samples(path: Path, sample_id: Int64, coin_index: Int64, fold_order: Int64) -> None:

@@ -40,6 +40,7 @@ class ArimaForecaster:
     """
 
     learns = False
+    fields = ("open",)
 
     def __init__(self, settings: BitTraderExperiment, device: str) -> None:  # noqa: ARG002
         read_options(NoOptions, settings.options, f"experiment {settings.name!r}, options")

@@ -23,7 +23,9 @@ class PricePaths:
 class Forecaster(Protocol):
     """Learns from training samples, saves what it learned, forecasts 120 minutes of open prices.
 
-    An implementation registers itself in `models.registry.FORECASTERS` and takes (settings, device).
+    An implementation registers itself in `models.registry.FORECASTERS` and takes (settings, device). Where
+    it reads some of bar_files.FIELDS only, it can say so by an attribute `fields`; klines may then lack the
+    other columns.
     """
 
     learns: bool

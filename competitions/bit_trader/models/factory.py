@@ -8,7 +8,7 @@ import numpy as np
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.learn.arrays import Int64
-from competitions.bit_trader.data.bar_files import FUTURE_MINUTES
+from competitions.bit_trader.data.bar_files import FIELDS, FUTURE_MINUTES
 from competitions.bit_trader.data.windows import Windows
 from competitions.bit_trader.experiment import BitTraderExperiment
 from competitions.bit_trader.models.base import Forecaster
@@ -20,6 +20,11 @@ def make_forecaster(settings: BitTraderExperiment, device: str) -> Forecaster:
     """The untrained forecaster of an experiment; `device` (auto, cpu, cuda) is for neural networks."""
     forecaster: Forecaster = FORECASTERS[settings.forecaster](settings, device)
     return forecaster
+
+
+def needed_fields(settings: BitTraderExperiment) -> tuple[str, ...]:
+    """The FIELDS that forecasts and trades of an experiment rest on: its forecaster's, open and close."""
+    return (*getattr(FORECASTERS[settings.forecaster], "fields", FIELDS), "open", "close")
 
 
 def mean_forecast(

@@ -3,6 +3,7 @@
 import json
 import os
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,20 @@ TARGET_CLIP = 5.0
 """Limit of the targets, in standard deviations of their horizon, so that single jumps do not dominate."""
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What the boosters of all folds look at, for some windows."""
+
+    windows: Windows
+    rows: Int64
+    features: Float64
+    """(n, 64)"""
+    scale: Float64
+    """(n,) volatility."""
+    last_close: Float64
+    """(n,)"""
+
+
 @FORECASTERS.register("gbdt")
 class GbdtForecaster:
     """Expected log price ratio since the purchase at several horizons.
@@ -41,6 +56,7 @@ class GbdtForecaster:
     """
 
     learns = True
+    fields = ("high", "low", "close", "volume", "trades", "tb_base_av")
 
     def __init__(self, settings: BitTraderExperiment, device: str) -> None:  # noqa: ARG002
         read_options(NoOptions, settings.options, f"experiment {settings.name!r}, options")
@@ -51,6 +67,7 @@ class GbdtForecaster:
             )
         self.settings, self.lookback = settings.gbdt, settings.lookback
         self.boosters: dict[int, lightgbm.Booster] = {}
+        self._seen: _Seen | None = None
 
     def fit(self, windows: Windows, rows: Int64, resume_dir: Path, seed: int) -> History:
         """Train one booster per horizon; each is kept in `resume_dir` as soon as it is trained."""
@@ -96,24 +113,38 @@ class GbdtForecaster:
 
     def forecast(self, windows: Windows, rows: Int64, resume_dir: Path) -> PricePaths:  # noqa: ARG002
         """Expected path of each sample, starting at the last close before the purchase."""
+        if (
+            self._seen is None
+            or self._seen.windows is not windows
+            or not np.array_equal(self._seen.rows, rows)
+        ):
+            self._seen = self._look_at(windows, rows)  # once for the models of all folds
         paths = np.empty((len(rows), FUTURE_MINUTES), np.float32)
         for first in range(0, len(rows), SAMPLES_PER_BLOCK):
-            bars = windows.past[rows[first : first + SAMPLES_PER_BLOCK], -self.lookback :]
-            paths[first : first + len(bars)] = self._expected_paths(bars)
+            block = slice(first, first + SAMPLES_PER_BLOCK)
+            paths[block] = self._expected_paths(
+                self._seen.features[block], self._seen.scale[block], self._seen.last_close[block]
+            )
         return PricePaths(paths)
 
-    def _expected_paths(self, bars: Bars) -> Float64:
-        """(n, lookback, 9) -> (n, 120)."""
-        features = _feature_matrix(bars)
-        scale = window_volatility(bars)
+    def _look_at(self, windows: Windows, rows: Int64) -> "_Seen":
+        features, scale, last_close = [], [], []
+        for first in range(0, len(rows), SAMPLES_PER_BLOCK):
+            bars = windows.past[rows[first : first + SAMPLES_PER_BLOCK], -self.lookback :]
+            features.append(_feature_matrix(bars))
+            scale.append(window_volatility(bars))
+            last_close.append(bars[:, -1, FIELDS.index("close")].astype(np.float64))
+        return _Seen(windows, rows, *(np.concatenate(parts) for parts in (features, scale, last_close)))
+
+    def _expected_paths(self, features: Float64, scale: Float64, last_close: Float64) -> Float64:
+        """(n, 64), (n,), (n,) -> (n, 120)."""
         # Column 0 is the purchase itself, log ratio 0; the others are the boosters' horizons.
-        logs = np.zeros((len(bars), 1 + len(self.boosters)))
+        logs = np.zeros((len(features), 1 + len(self.boosters)))
         for column, (horizon, booster) in enumerate(self.boosters.items(), start=1):
             logs[:, column] = np.asarray(booster.predict(features, num_threads=1)) * scale * np.sqrt(horizon)
         minutes = np.arange(FUTURE_MINUTES)
         knots = [0, *self.boosters]
         path = np.stack([np.interp(minutes, knots, row) for row in logs])
-        last_close = bars[:, -1, FIELDS.index("close")].astype(np.float64)
         return last_close[:, None] * np.exp(path)
 
     def _training_table(self, windows: Windows, rows: Int64) -> tuple[Float64, Float64]:

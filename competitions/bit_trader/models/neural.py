@@ -34,6 +34,7 @@ class NetworkForecaster(ABC):
     """Maps the last open prices to the next ones, autoregressively if its horizon is below 120 minutes."""
 
     learns = True
+    fields = ("open",)
 
     def __init__(self, settings: BitTraderExperiment, device: str) -> None:
         read_options(NoOptions, settings.options, f"experiment {settings.name!r}, options")

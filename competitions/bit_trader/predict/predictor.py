@@ -1,6 +1,8 @@
 """A trained experiment as an object: forecasts and positions for windows of bars and for your own klines."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,13 +18,16 @@ from common.run.own_data import OwnDataJob
 from common.run.trained import trained_experiment
 from competitions.bit_trader.competition import COMPETITION
 from competitions.bit_trader.data.windows import Windows
+from competitions.bit_trader.decision.account import AccountTrades, trades_of_account
 from competitions.bit_trader.decision.backtest import backtest
 from competitions.bit_trader.decision.out_of_fold import decided_strategy
 from competitions.bit_trader.decision.strategies import expected_growth
 from competitions.bit_trader.experiment import BitTraderExperiment
-from competitions.bit_trader.models.factory import mean_forecast
+from competitions.bit_trader.models.factory import mean_forecast, needed_fields
 from competitions.bit_trader.models.forecasts import Forecasts, write_forecasts
-from competitions.bit_trader.predict.klines import MINUTE, KlineWindows, clock, cut_windows, read_klines
+from competitions.bit_trader.predict.kline_cells import MINUTE
+from competitions.bit_trader.predict.kline_windows import KlineWindows, cut_windows
+from competitions.bit_trader.predict.klines import Source, clock, now_milliseconds, read_klines
 from competitions.bit_trader.rules.metric import growth
 from competitions.bit_trader.rules.submission import Positions
 
@@ -34,17 +39,25 @@ class KlinePrediction:
     cut: KlineWindows
     forecasts: Forecasts
     positions: Positions
+    """As the strategy decides each window by itself."""
     warnings: list[str]
+    understood: list[str] = field(default_factory=list)
+    """How the klines were read, and what one account made of the positions."""
+
+    @cached_property
+    def account(self) -> AccountTrades:
+        """What one account can do of the positions."""
+        return trades_of_account(self.cut.purchase_time, self.positions)
 
     def table(self) -> pd.DataFrame:
         """One row per window, oldest first; the columns are those of `BitTraderPredictor.predict`."""
-        cut, positions = self.cut, self.positions
+        cut, positions, account = self.cut, self.positions, self.account
         rows = np.arange(len(cut.price))
         bought = positions.buy_quantity > 0
         expected = expected_growth(self.forecasts.paths)
         best = np.where(bought, positions.sell_time, expected.argmax(axis=1))
         realised = np.full(len(rows), np.nan)
-        realised[cut.known] = growth(cut.future_open[cut.known], self.known_positions())
+        realised[cut.known] = growth(cut.future_open[cut.known], self.known_trades())
         sale = pd.to_datetime(cut.purchase_time + positions.sell_time * MINUTE, unit="ms", utc=True)
         return pd.DataFrame(
             {
@@ -55,14 +68,44 @@ class KlinePrediction:
                 "sale_time": sale.where(bought),
                 "best_expected_minute": best,
                 "expected_net_gain": np.expm1(expected[rows, best]),
+                "skipped": account.skipped,
                 "growth": realised,
             }
         )
 
-    def known_positions(self) -> Positions:
-        """The positions of the windows whose future is known."""
-        known = self.cut.known
-        return Positions(self.positions.buy_quantity[known], self.positions.sell_time[known])
+    def known_trades(self) -> Positions:
+        """What one account does in the windows whose future is known."""
+        known, trades = self.cut.known, self.account.positions
+        return Positions(trades.buy_quantity[known], trades.sell_time[known])
+
+    @cached_property
+    def figures(self) -> dict[str, float]:
+        """Windows, purchases skipped and, where the future of a window is known, the account's backtest."""
+        found = {"windows": float(len(self.positions)), "skipped": float(self.account.skipped.sum())}
+        if self.cut.known.any():
+            found |= backtest(self.cut.future_open[self.cut.known], [self.known_trades()]).figures
+        return found
+
+    def account_sentence(self) -> str:
+        """What one account over all windows ends with, and the purchases that it has no money for."""
+        known, count, equity = int(self.cut.known.sum()), self.figures["skipped"], self.figures.get("equity")
+        skipped = (
+            f"; {count:,.0f} {purchases(count)} of all windows skipped while its money is invested"
+            if count
+            else ""
+        )
+        if equity is None:
+            return f"no window is followed by 120 minutes, so no outcome is known{skipped}"
+        return (
+            f"one account over the {known:,} {'window' if known == 1 else 'windows'} with a known outcome: "
+            f"10,000 become {equity:,.2f} by {self.figures['trades']:,.0f} "
+            f"{purchases(self.figures['trades'])}{skipped}"
+        )
+
+
+def purchases(count: float) -> str:
+    """Singular or plural."""
+    return "purchase" if count == 1 else "purchases"
 
 
 class BitTraderPredictor:
@@ -87,15 +130,23 @@ class BitTraderPredictor:
         self.strategy = decided_strategy(self.decision)
         self._fold_folders, self._device = trained.fold_folders, device
 
-    def predict(self, klines: Path | str | pd.DataFrame, every: int = 120) -> pd.DataFrame:
+    def predict(
+        self,
+        klines: Source | Sequence[Path | str],
+        every: int = 120,
+        tell: Callable[[str], None] = log,
+    ) -> pd.DataFrame:
         """Forecast and decide every window of 1-minute klines.
 
         Parameters
         ----------
-        klines : kline CSV of an exchange (12 columns, no header), or a DataFrame with the columns open_time
-            (milliseconds since 1970, or timestamps), open, high, low, close, volume, quote_av, trades,
-            tb_base_av, tb_quote_av. At least 23 hours without a gap.
-        every : minutes from one window to the next; the last window ends with the klines.
+        klines : the klines of one coin: file, folder of files, or a list of them (CSV, also in .gz or .zip,
+            .xlsx, parquet), or a DataFrame. Columns are found by name: open_time (dates, or numbers since
+            1970), open, high, low, close, volume, quote_av, trades, tb_base_av, tb_quote_av, or as exchanges
+            name them; without names, the 12 of an exchange or the 6 of ccxt. The champion needs trades and
+            taker buy volume; networks and ARIMA need open and close alone. At least 23 hours without a gap.
+        every : minutes from one window to the next; in each stretch without a gap, one ends at its end.
+        tell : is given the lines that say how the klines were read.
 
         Returns
         -------
@@ -106,7 +157,9 @@ class BitTraderPredictor:
             trade).
         best_expected_minute, expected_net_gain : of the sale, or of the best minute where nothing is bought;
             the expected gain is net of both fees.
-        growth : factor on the equity that the position realised; NaN where the klines end too early.
+        skipped : the money of an earlier purchase is still invested, so that one account cannot buy.
+        growth : factor on the equity of one account, 1 where it does not buy or skips; NaN where the klines
+            end too early. The product of the column is the account's growth.
 
         Raises
         ------
@@ -120,19 +173,29 @@ class BitTraderPredictor:
         with TemporaryDirectory() as folder:
             prediction = self.predict_windows(klines, every, Path(folder))
         for warning in prediction.warnings:
-            log(f"  warning: {warning}")
+            tell(f"  warning: {warning}")
+        for line in prediction.understood:
+            tell(f"  understood: {line}")
         return prediction.table()
 
     def predict_windows(
-        self, klines: Path | str | pd.DataFrame, every: int, resume_dir: Path
+        self,
+        klines: Source | Sequence[Path | str],
+        every: int,
+        resume_dir: Path,
+        now: Callable[[], int] = now_milliseconds,
     ) -> KlinePrediction:
-        """As `predict`, with all forecast paths and the warnings."""
+        """As `predict`, with all forecast paths, the warnings, and what was understood; `now` is the "
+        "clock."""
         if every < 1:
             raise InputError(f"every = {every}: expected a number of minutes, at least 1")
-        read = read_klines(klines)
-        cut = cut_windows(read, every)
+        read = read_klines(klines, needed_fields(self.settings), now)
+        cut = cut_windows(read, every, now())
         forecasts, warnings = self.forecast(cut.windows, resume_dir)
-        return KlinePrediction(cut, forecasts, self.strategy.positions(forecasts), [*read.repairs, *warnings])
+        positions = self.strategy.positions(forecasts)
+        prediction = KlinePrediction(cut, forecasts, positions, [*read.repairs, *warnings])
+        prediction.understood.extend([*read.understood, cut.understood, prediction.account_sentence()])
+        return prediction
 
     def forecast(self, windows: Windows, resume_dir: Path) -> tuple[Forecasts, list[str]]:
         """Mean forecast of all folds for `windows`, and warnings; continues what `resume_dir` holds."""
@@ -147,13 +210,12 @@ def predict_klines(job: OwnDataJob[BitTraderExperiment]) -> Result:
     prediction = predictor.predict_windows(job.stage_args.klines, job.stage_args.every, job.resume_dir)
     for warning in prediction.warnings:
         job.warn(warning)
+    for line in prediction.understood:
+        job.understood(line)
     table, paths = job.output(".csv"), job.output(".parquet")
     write_table(table, prediction.table(), date_format="%Y-%m-%dT%H:%MZ")
     write_forecasts(paths, [(0, prediction.forecasts)])
     cut, positions = prediction.cut, prediction.positions
     last = f"buy {positions.buy_quantity[-1]:g}, sell at minute {positions.sell_time[-1]}"
-    log(f"  {len(positions)} windows; the last one, bought at {clock(cut.purchase_time[-1])}: {last}")
-    figures = {"windows": float(len(positions))}
-    if cut.known.any():
-        figures |= backtest(cut.future_open[cut.known], [prediction.known_positions()]).figures
-    return Result([table, paths], metrics=figures)
+    log(f"  {len(positions)} windows; the last one, decided at {clock(cut.purchase_time[-1])}: {last}")
+    return Result([table, paths], metrics=prediction.figures)

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
 from common.base.paths import WorkPaths
-from common.learn.arrays import Float32, Float64
+from common.learn.arrays import Float32, Float64, Floats
 from common.run.competition import Figure, Finished
 from competitions.bit_trader.data.bar_files import FIELDS, FUTURE_MINUTES
 from competitions.bit_trader.data.windows import Windows, open_windows
@@ -75,6 +75,7 @@ def draw_figures(finished: Finished, out: Path) -> list[Figure]:
 def _equity_figure(finished: Finished, windows: Windows, positions: list[Positions], path: Path) -> Figure:
     """Equity sample by sample: of the test split if its truth is known, otherwise OOF."""
     submission = WorkPaths(finished.work).submission(finished.experiment, ".csv")
+    future_open: Floats
     if finished.truth is not None and submission.is_file():
         sample_id, future_open = read_truth(finished.truth)
         positions, where = [read_submission(submission, sample_id)], "test samples"

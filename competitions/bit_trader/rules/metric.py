@@ -6,7 +6,7 @@ import numpy as np
 
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.learn.arrays import Float32, Float64, Floats, Int64, Integers
+from common.learn.arrays import Float64, Floats, Int64, Integers
 from competitions.bit_trader.data.bar_files import FIELDS, FUTURE_MINUTES, count_samples, fill_bars
 from competitions.bit_trader.rules.submission import Positions
 
@@ -72,10 +72,10 @@ def equities(
     return START * result
 
 
-def read_truth(truth: Path) -> tuple[Int64, Float32]:
-    """Sample ids (n,) and open prices (n, 120) of a y file; InputError when it is none."""
+def read_truth(truth: Path) -> tuple[Int64, Float64]:
+    """Sample ids (n,) and open prices (n, 120) of a y file, in float64; InputError when it is none."""
     if not truth.is_file():
         raise InputError(f"{display_path(truth)}: no such file; expected the test samples' y (test_y_df.csv)")
-    bars = np.empty((count_samples(truth, FUTURE_MINUTES), FUTURE_MINUTES, len(FIELDS)), np.float32)
+    bars = np.empty((count_samples(truth, FUTURE_MINUTES), FUTURE_MINUTES, len(FIELDS)), np.float64)
     sample_id = fill_bars(truth, bars).sample_id
     return sample_id, bars[: len(sample_id), :, FIELDS.index("open")]

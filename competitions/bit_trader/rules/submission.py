@@ -64,12 +64,12 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
     in 0..119.
     """
     rows, faults = read_submission_table(submission, HEADER)
-    faults += id_faults([row[0].strip() for row in rows], official_test_ids(data))
+    faults += _id_faults([row[0].strip() for row in rows], official_test_ids(data))
     quantities = [(row[0], value) for row in rows if (value := parse_number(row[1])) is not None]
     not_numeric = [f"{row[1]!r} (sample {row[0]})" for row in rows if parse_number(row[1]) is None]
     not_finite = [name for name, value in quantities if not math.isfinite(value)]
     outside = [
-        f"{value:g} (sample {name})"
+        f"{value!r} (sample {name})"
         for name, value in quantities
         if math.isfinite(value) and not 0 <= value <= 1
     ]
@@ -89,10 +89,20 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
     return faults + [f"{len(found)} rows: {what}: {examples(found)}" for found, what in checks if found]
 
 
+def _id_faults(ids: list[str], expected: list[str]) -> list[str]:
+    """As `id_faults`; whole numbers with a decimal point, as tables with a missing cell write them, are "
+    "named."""
+    known = set(expected)
+    pointed = [name for name in ids if name not in known and name.removesuffix(".0") in known]
+    if pointed:
+        return [f"{len(pointed)} sample ids are written with a decimal point: {examples(pointed)}"]
+    return id_faults(ids, expected)
+
+
 def read_submission(submission: Path, sample_id: Int64) -> Positions:
     """The positions of a submission for the samples `sample_id`; InputError when they do not match."""
     rows, faults = read_submission_table(submission, HEADER)
-    faults += id_faults([row[0].strip() for row in rows], [str(sample) for sample in sample_id])
+    faults += _id_faults([row[0].strip() for row in rows], [str(sample) for sample in sample_id])
     if faults:
         raise InputError(f"{display_path(submission)}: {faults[0]}")
     quantity = [parse_number(row[1]) for row in rows]

@@ -79,8 +79,13 @@ def typical_scale(arrays: TileArrays) -> Float32:
 
 
 def open_tile_arrays(folder: Path) -> TileArrays:
-    """Open the arrays of 1_preprocess; InputError when a file is missing or cut short."""
+    """Open the arrays of 1_preprocess; InputError when a file is cut short, or no labelled tile has flood."""
     tiles = pd.read_parquet(folder / TABLE)
+    if not tiles.loc[tiles["labelled"], "has_flood"].any():
+        raise InputError(
+            f"{display_path(folder)}: no labelled tile has flood, so nothing can be learned; check the "
+            "labels and run 1_preprocess.py --again"
+        )
     arrays = {}
     for name in ARRAYS:
         path = folder / f"{name}.npy"
@@ -94,10 +99,15 @@ def open_tile_arrays(folder: Path) -> TileArrays:
 
 
 def write_tile_arrays(
-    folder: Path, labelled: Sequence[Tile], predicted: Sequence[Tile], warn: Callable[[str], None]
+    folder: Path,
+    labelled: Sequence[Tile],
+    predicted: Sequence[Tile],
+    warn: Callable[[str], None],
+    limit_losses: Callable[[int, int, str], None] = lambda *_: None,
 ) -> tuple[pd.DataFrame, list[Path]]:
     """Read all images into memory-mapped arrays, in bounded memory.
 
+    `limit_losses` is given the number of unreadable tiles of each kind and of all; it raises for too many.
     A labelled tile with an unreadable image keeps its row, but is marked and not used in training. A tile to
     predict keeps its place in the submission; its unreadable layers are zero.
 
@@ -147,10 +157,12 @@ def write_tile_arrays(
                     _release(arrays.values())
         for line in labels.check():
             warn(f"understood: {line}")
-    faults = [each.wrong for each in filled]
-    for wrong in faults:
-        for message in wrong:
-            warn(message)
+        faults = [each.wrong for each in filled]
+        for wrong in faults:
+            for message in wrong:
+                warn(message)
+        limit_losses(sum(map(bool, faults[: len(labelled)])), len(labelled), "labelled tiles")
+        limit_losses(sum(map(bool, faults[len(labelled) :])), len(predicted), "tiles to predict")
     scales = np.array([_scale_of(of_scene.get(tile.key.scene)) for tile in tiles], np.float32).reshape(-1, 4)
     table = pd.DataFrame(
         {

@@ -83,13 +83,15 @@ def parse_bands(text: str) -> dict[str, str]:
     return asked
 
 
-def choose_bands(bands: Sequence[Band], asked: Mapping[str, str] | None, hint: str = "") -> tuple[Band, Band]:
+def choose_bands(
+    bands: Sequence[Band], asked: Mapping[str, str] | None, brighter: int = 0
+) -> tuple[Band, Band]:
     """The bands of VV and VH.
 
     Parameters
     ----------
     asked : of `parse_bands`; by the bands' names without it.
-    hint : for the message when nothing is named: which band is brighter.
+    brighter : for the message when nothing is named: the brighter one of two bands, 0 where unknown.
 
     Raises
     ------
@@ -104,7 +106,7 @@ def choose_bands(bands: Sequence[Band], asked: Mapping[str, str] | None, hint: s
     matches = {key: [band for band in bands if band.polarisation == key] for key in VV_VH}
     if all(len(found) == 1 for found in matches.values()):
         return matches["vv"][0], matches["vh"][0]
-    raise InputError(f"{name}: {_why(bands, matches, hint)}")
+    raise InputError(f"{name}: {_why(bands, matches, brighter)}")
 
 
 def band_list(bands: Sequence[Band], without: Sequence[Band] = ()) -> str:
@@ -118,7 +120,7 @@ def band_list(bands: Sequence[Band], without: Sequence[Band] = ()) -> str:
     return ", ".join(named) + (f" and {more} more" if more > 0 else "")
 
 
-def _why(bands: Sequence[Band], matches: Mapping[str, Sequence[Band]], hint: str) -> str:
+def _why(bands: Sequence[Band], matches: Mapping[str, Sequence[Band]], brighter: int) -> str:
     several = [key.upper() for key in VV_VH if len(matches[key]) > 1]
     missing = [key.upper() for key in VV_VH if not matches[key]]
     others = sorted({str(band.polarisation).upper() for band in bands if band.polarisation in ("hh", "hv")})
@@ -130,10 +132,10 @@ def _why(bands: Sequence[Band], matches: Mapping[str, Sequence[Band]], hint: str
             "or one file with both"
         )
     if not any(band.name for band in bands):
-        if len(bands) == 2:
+        if len(bands) == 2 and brighter:
             return (
-                f"its two bands have no names{hint}; {say.replace('<band>', '1', 1).replace('<band>', '2')}"
-                " if the first is VV"
+                f"its two bands have no names (band {brighter} is brighter, as VV mostly is); say which they "
+                f"are: --bands VV={brighter},VH={3 - brighter} if that is so"
             )
         return f"its {len(bands)} bands have no names; {say}"
     if others and missing:

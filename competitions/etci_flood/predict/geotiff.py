@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,10 @@ def write_flood(
     Returns
     -------
     Pixels mapped, and the fraction of flood among them.
+
+    Raises
+    ------
+    InputError : the target is the raster itself, or cannot be written.
     """
     profile = {
         "driver": "GTiff",
@@ -199,6 +204,8 @@ def write_flood(
         "zlevel": 1,
         "BIGTIFF": "IF_SAFER",
     }
+    if any(target.resolve() == band.file.resolve() for _, band in source.layers):
+        raise InputError(f"{display_path(target)}: is the raster that is read; give the map another name")
     points, crs = control_points(source.raster)
     if not points:
         profile |= {"crs": source.raster.crs, "transform": source.raster.transform}
@@ -220,7 +227,7 @@ def write_flood(
             with _writing(target):
                 rasterio.shutil.copy(plain, partial, **COG)
         finally:
-            for left in partial.parent.glob(f"{partial.stem}.*"):
+            for left in partial.parent.glob(f"{escape(partial.stem)}.*"):
                 if left != partial:
                     left.unlink(missing_ok=True)
     return {"pixels_mapped": float(mapped), "flood_fraction": flooded / max(mapped, 1)}
@@ -268,15 +275,14 @@ def _layers(
     bands = bands_of(datasets, files)
     wanted = None if asked is None else parse_bands(asked)
     unnamed = wanted is None and len(bands) == 2 and not any(polarisation_of(band.name) for band in bands)
-    hint = _brighter(datasets, bands) if unnamed else ""
-    chosen = choose_bands(bands, wanted, hint)
+    chosen = choose_bands(bands, wanted, _brighter(datasets, bands) if unnamed else 0)
     by_file = dict(zip(files, datasets, strict=True))
     left_out = f", not used: {band_list(bands, chosen)}" if len(bands) > 2 else ""
     return [(by_file[band.file], band) for band in chosen], left_out
 
 
-def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> str:
-    """A hint on which of two bands without names is VV."""
+def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> int:
+    """The brighter one of two bands, 1 or 2; 0 where it cannot be told."""
     small = []
     for dataset, band in zip(datasets if len(datasets) == 2 else [datasets[0]] * 2, bands, strict=True):
         shape = (min(dataset.height, 256), min(dataset.width, 256))
@@ -284,15 +290,11 @@ def _brighter(datasets: Sequence[Any], bands: Sequence[Band]) -> str:
             values = dataset.read(band.index, out_shape=shape, masked=True)
         small.append(np.abs(values) if np.iscomplexobj(values) else values)
     if small[0].shape != small[1].shape:
-        return ""
+        return 0
     values = np.ma.filled(np.ma.stack(small).astype(np.float64), np.nan)
     known = (np.isfinite(values) & (values != 0) & (np.abs(values) < 1000)).all(axis=0)
-    if not known.any():
-        return ""
-    first, second = (float(np.median(band[known])) for band in values)
-    if first == second:
-        return ""
-    return f" (band {1 if first > second else 2} is brighter, as VV mostly is)"
+    first, second = (float(np.median(band[known])) if known.any() else 0.0 for band in values)
+    return 0 if first == second else 1 if first > second else 2
 
 
 def _fit(first: Any, second: Any) -> bool:

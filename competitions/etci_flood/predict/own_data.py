@@ -25,7 +25,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nodata",
         metavar="VALUE",
-        help="no data where the file does not mark it, several with commas, or none (auto: 0, values that "
+        help="no data where the file does not mark it (--nodata=-9999,0), or none (auto: 0, values that "
         "cannot be backscatter, constant areas)",
     )
     parser.add_argument(

@@ -24,7 +24,7 @@ ONLINE_DRIVERS = frozenset(
     {"DAAS", "EEDA", "EEDAI", "HTTP", "NGW", "OGCAPI", "PLMOSAIC", "STACIT", "STACTA", "WCS", "WMS", "WMTS"}
 )
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2")
-VECTORS = (".shp", ".geojson", ".json", ".gpkg", ".kml", ".kmz", ".gml")
+VECTORS = (".shp", ".geojson", ".json", ".kml", ".kmz", ".gml")
 CONTAINERS = (".nc", ".nc4", ".h5", ".hdf", ".hdf5", ".he5", ".grib", ".grb", ".grib2", ".zarr")
 
 TO_GEOTIFF = "write its VV and VH as GeoTIFF"

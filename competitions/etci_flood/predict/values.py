@@ -13,26 +13,24 @@ import numpy as np
 
 from common.base.console import log, progress
 from common.base.errors import InputError
-from common.learn.arrays import Bools, Float32, Int64, UInt8
+from common.learn.arrays import Bools, Float32, UInt8
+from competitions.etci_flood.predict.unmarked_fill import (
+    IMPOSSIBLE_BELOW,
+    Areas,
+    count_areas,
+    fill_values,
+    fill_words,
+)
 from competitions.etci_flood.predict.window_grid import Window, cover
 
 Units = Literal["auto", "db", "linear", "amplitude"]
 KnownUnits = Literal["db", "linear", "amplitude"]
 UNIT_NAMES: dict[str, str] = {"db": "decibels", "linear": "linear power", "amplitude": "amplitude"}
 
-IMPOSSIBLE_BELOW, IMPOSSIBLE_ABOVE = -100.0, 1000.0
-"""No value of calibrated backscatter in any unit lies outside."""
 MIN_DB, MAX_DB = -60.0, 40.0
 """Calibrated backscatter outside is noise of the swath's border or an error; such pixels are unknown."""
 SAMPLED_PIXELS = 1_000_000
 """Pixels, evenly spread over all data, from which units are found."""
-MIN_REPEATS = 16
-"""Pixels of one value below which it is no fill."""
-SPIKE = 20
-"""A value that fills areas is fill when it is so many times as frequent as the values next to it."""
-SPIKE_SHARE = 0.002
-COUNTED_VALUES = 8
-"""Values of constant areas that are counted in a window."""
 POWER_MIN_DIFFERENCE = 4.5
 """dB of VV over VH in linear power. In amplitude, read as power, VV and VH differ by half as much."""
 MIN_DIFFERENCE = 1.0
@@ -102,7 +100,7 @@ class Values:
 
     def reasons(self) -> str:
         """Why pixels are unknown: `no data in the file, fill 0 in VH, fill -9999`."""
-        return ", ".join([*self.unknown_for, *_fill_words(self.fill)])
+        return ", ".join([*self.unknown_for, *fill_words(self.fill)])
 
 
 def unit_hint(names: Sequence[str]) -> KnownUnits | None:
@@ -134,13 +132,11 @@ def look_over(
     """
     sample = _sample_of(source, by_areas=nodata is None)
     reasons = ["no data in the file"] if sample.marked else []
-    reasons += _fill_words(([0.0] if sample.zeros[0] else [], [0.0] if sample.zeros[1] else []))
+    reasons += fill_words(([0.0] if sample.zeros[0] else [], [0.0] if sample.zeros[1] else []))
     if not sample.stored.size:
         raise InputError(f"{source.name}: holds no values, only no data ({', '.join(reasons)})")
     fill = tuple(
-        tuple(
-            sorted(set(_fill_values(sample.stored[band], sample.areas[band]) if nodata is None else nodata))
-        )
+        tuple(sorted(set(fill_values(sample.stored[band], sample.areas[band]) if nodata is None else nodata)))
         for band in range(2)
     )
     known = np.ones(sample.stored.shape[1], bool)
@@ -148,7 +144,7 @@ def look_over(
         known &= ~np.isin(sample.stored[band], np.array(fill[band], np.float32))
     stored = sample.stored[:, known]
     if not stored.size:
-        only = ", ".join([*reasons, *_fill_words(fill)])
+        only = ", ".join([*reasons, *fill_words(fill)])
         raise InputError(f"{source.name}: holds no values, only no data ({only})")
     found = _units_of(stored, units, source)
     decibels = _to_db(stored, found)
@@ -179,15 +175,15 @@ class _Sample:
     """Whether the file marks no data, in NaN, a mask or a nodata value."""
     zeros: tuple[bool, bool]
     """Whether VV, VH have pixels of 0."""
-    areas: tuple[dict[float, list[int]], dict[float, list[int]]] = field(default_factory=lambda: ({}, {}))
-    """Of VV and VH: value of constant areas -> its pixels in such areas, and all of its pixels there."""
+    areas: tuple[Areas, Areas] = field(default_factory=lambda: ({}, {}))
+    """Of VV and VH."""
 
 
 def _sample_of(source: RawBackscatter, by_areas: bool) -> _Sample:
     windows = list(cover(source.height, source.width))
     of_window = max(256, SAMPLED_PIXELS // len(windows))
     stored, water = [], []
-    areas: tuple[dict[float, list[int]], dict[float, list[int]]] = ({}, {})
+    areas: tuple[Areas, Areas] = ({}, {})
     marked, zeros = False, np.zeros(2, bool)
     for window in progress(windows, "looking over", "windows"):
         values = source.read(window)
@@ -201,66 +197,11 @@ def _sample_of(source: RawBackscatter, by_areas: bool) -> _Sample:
         stored.append(values.reshape(2, -1)[:, taken])
         water.append(source.read_water(window).reshape(-1)[taken])
         for band in range(2 if by_areas else 0):
-            _count_areas(values[band], areas[band])
+            count_areas(values[band], areas[band])
     stored.append(np.empty((2, 0), np.float32))
     water.append(np.empty(0, np.uint8))
     has_zeros = bool(zeros[0]), bool(zeros[1])
     return _Sample(np.concatenate(stored, axis=1), np.concatenate(water), marked, has_zeros, areas)
-
-
-def _count_areas(band: Float32, areas: dict[float, list[int]]) -> None:
-    """Add the values that fill squares of 2 x 2 pixels."""
-    across = band[:, 1:] == band[:, :-1]
-    down = band[1:] == band[:-1]
-    square = across[1:] & across[:-1] & down[:, :-1]
-    if not square.any():
-        return
-    inside = np.zeros(band.shape, bool)
-    for rows in (np.s_[1:], np.s_[:-1]):
-        for columns in (np.s_[1:], np.s_[:-1]):
-            inside[rows, columns] |= square
-    values, counts = np.unique(band[inside & np.isfinite(band)], return_counts=True)
-    for place in np.argsort(counts, kind="stable")[::-1][:COUNTED_VALUES]:
-        value = float(values[place])
-        if value == 0:
-            continue
-        seen = areas.setdefault(value, [0, 0])
-        seen[0] += int(counts[place])
-        seen[1] += int((band == values[place]).sum())
-
-
-def _fill_values(sample: Float32, areas: dict[float, list[int]]) -> list[float]:
-    """Values that are fill, of a sample of one band and its constant areas.
-
-    Backscatter hardly ever repeats a value exactly, and rounded backscatter repeats all values alike. Fill is
-    a value that covers areas and is far more frequent than the values next to it, or lies far from all
-    others, or is impossible.
-    """
-    values, repeats = np.unique(sample, return_counts=True)
-    counts = repeats.astype(np.int64)
-    impossible = (values < IMPOSSIBLE_BELOW) | (values > IMPOSSIBLE_ABOVE)
-    often = counts >= max(MIN_REPEATS, 0.01 * len(sample))
-    found = [float(value) for value in values[impossible & often]]
-    for value, (inside, total) in areas.items():
-        if 2 * inside < total or total < MIN_REPEATS:
-            continue
-        if not _is_possible(value) or _stands_out(np.float32(value), sample, values, counts):
-            found.append(value)
-    return found
-
-
-def _stands_out(value: np.float32, sample: Float32, values: Float32, counts: Int64) -> bool:
-    place = int(np.searchsorted(values, value))
-    here = place < len(values) and values[place] == value
-    count = int(counts[place]) if here else 0
-    others = np.r_[max(0, place - 4) : place, place + here : min(len(values), place + here + 4)].astype(int)
-    if not len(others):
-        return True
-    if count < SPIKE_SHARE * len(sample):
-        return False
-    low, high = np.percentile(sample[sample != value], [25, 75])
-    apart = np.abs(values[others] - value).min() > 3 * (high - low)
-    return bool(apart or count >= SPIKE * np.median(counts[others]))
 
 
 def _units_of(stored: Float32, asked: Units, source: RawBackscatter) -> KnownUnits:
@@ -343,22 +284,6 @@ def _check_water(vv: Float32, water: UInt8, source: RawBackscatter) -> None:
             f"{source.name}: the permanent water {why}: is the mask the wrong way round? "
             "--water-value says which value is water"
         )
-
-
-def _fill_words(fill: Sequence[Sequence[float]]) -> list[str]:
-    """`fill -9999`, `fill 0 in VH`."""
-    both = [value for value in fill[0] if value in fill[1]]
-    words = [f"fill {value:.7g}" for value in both]
-    for name, values in zip(("VV", "VH"), fill, strict=True):
-        words += [f"fill {value:.7g} in {name}" for value in values if value not in both]
-    possible = [value for values in fill for value in values if value and _is_possible(value)]
-    if possible:
-        words.append(f"areas of {possible[0]:.7g} may be clipped values, --nodata none maps them")
-    return words
-
-
-def _is_possible(value: float) -> bool:
-    return IMPOSSIBLE_BELOW <= value <= IMPOSSIBLE_ABOVE
 
 
 def _to_db(values: Float32, units: KnownUnits) -> Float32:

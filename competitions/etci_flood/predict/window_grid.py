@@ -9,7 +9,7 @@ from rasterio.windows import Window as RasterioWindow
 WINDOW_SIZE = 512
 """Side of a window, pixels; a multiple of 32, as the networks need."""
 OVERLAP = 64
-"""Pixels that neighbouring windows share when they are mapped; their maps are blended there."""
+"""Pixels over which the maps of neighbouring windows are blended."""
 
 NO_DATA = 255
 """Of a flood mask: pixels where VV or VH is unknown."""
@@ -36,10 +36,34 @@ def cover(height: int, width: int) -> Iterator[Window]:
         yield Window(top, left, min(WINDOW_SIZE, height - top), min(WINDOW_SIZE, width - left))
 
 
-def starts(size: int) -> list[int]:
-    """Starts of overlapping windows along an axis; every pixel is in one."""
-    step = WINDOW_SIZE - OVERLAP
-    return list(range(0, max(1, size - OVERLAP), step))
+@dataclass(frozen=True)
+class Span:
+    """A window along one axis, pixels of the raster."""
+
+    start: int
+    stop: int
+    first: int
+    """First pixel of its map that is used; of the next window it is 64 before the last one used here."""
+    last: int
+    """End of the pixels that are used; predictions nearer to a window's border have less context."""
+
+
+def spread(size: int) -> list[Span]:
+    """Evenly spread windows along an axis, which overlap by at least 64 pixels."""
+    number = 1 + max(0, -(-(size - WINDOW_SIZE) // (WINDOW_SIZE - OVERLAP)))
+    step = -(-(size - WINDOW_SIZE) // (number - 1)) if number > 1 else 0
+    starts = [step * place for place in range(number)]
+    # The middle of the pixels that are also in the window before.
+    middles = [start + (WINDOW_SIZE - step) // 2 for start in starts]
+    return [
+        Span(
+            start,
+            min(start + WINDOW_SIZE, size),
+            middles[place] - OVERLAP // 2 if place else 0,
+            middles[place + 1] + OVERLAP // 2 if place + 1 < number else size,
+        )
+        for place, start in enumerate(starts)
+    ]
 
 
 def rasterio_window(window: Window) -> RasterioWindow:

@@ -21,7 +21,7 @@ from competitions.etci_flood.predict.backscatter_scale import (
 )
 from competitions.etci_flood.predict.values import KnownUnits, RawBackscatter, Units, Values, look_over
 from competitions.etci_flood.predict.water_mask import array_water
-from competitions.etci_flood.predict.window_grid import NO_DATA, OVERLAP, WINDOW_SIZE, Window, starts
+from competitions.etci_flood.predict.window_grid import NO_DATA, OVERLAP, WINDOW_SIZE, Span, Window, spread
 
 
 class Backscatter(RawBackscatter, Protocol):
@@ -132,47 +132,36 @@ def predict_windows(
 ) -> Iterator[tuple[Window, Float32, Bools]]:
     """Yield parts that cover a raster, with their flood probability and which pixels are known.
 
-    Neighbouring windows overlap by 64 pixels, where their probabilities are blended linearly, so that the
-    map has no seams. Only the overlaps are kept in memory.
+    Windows overlap. Predictions near their borders are left out, and those of neighbouring windows are
+    blended linearly over 64 pixels, so that the map has no seams. Only these pixels are kept in memory.
 
     Returns
     -------
     Each part, and float32 and bool (height, width).
     """
-    tops, lefts = starts(source.height), starts(source.width)
-    step = WINDOW_SIZE - OVERLAP
-    windows = [
-        Window(top, left, min(WINDOW_SIZE, source.height - top), min(WINDOW_SIZE, source.width - left))
-        for top in tops
-        for left in lefts
-    ]
+    down, across = spread(source.height), spread(source.width)
     above = np.zeros((OVERLAP, source.width), np.float32)
-    before = np.zeros((WINDOW_SIZE, OVERLAP), np.float32)
-    for window in progress(windows, "mapping", "windows"):
-        is_last = (window.top == tops[-1], window.left == lefts[-1])
+    before = np.zeros((0, OVERLAP), np.float32)
+    spans = [(rows, columns) for rows in down for columns in across]
+    for rows, columns in progress(spans, "mapping", "windows"):
+        window = Window(rows.start, columns.start, rows.stop - rows.start, columns.stop - columns.start)
         probability, known = _map_window(window, source, models, stretch)
-        down, across = (
-            _ramp(size, bool(start), not last)
-            for size, start, last in zip(
-                (window.height, window.width), (window.top, window.left), is_last, strict=True
-            )
-        )
-        probability *= down[:, None] * across
-        if window.left:
-            probability[:, :OVERLAP] += before[: window.height]
-        before = probability[:, step:].copy()
-        part = Window(
-            window.top,
-            window.left,
-            window.height if is_last[0] else step,
-            window.width if is_last[1] else step,
-        )
-        columns = slice(part.left, part.left + part.width)
-        if window.top:
-            probability[:OVERLAP, : part.width] += above[:, columns]
-        if not is_last[0]:
-            above[:, columns] = probability[step:, : part.width]
-        yield part, probability[: part.height, : part.width], known[: part.height, : part.width]
+        used = tuple(slice(span.first - span.start, span.last - span.start) for span in (rows, columns))
+        probability, known = probability[used], known[used]
+        is_last_row, is_last_column = rows is down[-1], columns is across[-1]
+        probability *= _ramp(rows, not is_last_row)[:, None] * _ramp(columns, not is_last_column)
+        if columns.first:
+            probability[:, :OVERLAP] += before
+        before = probability[:, -OVERLAP:].copy()
+        height = len(probability) - (0 if is_last_row else OVERLAP)
+        width = probability.shape[1] - (0 if is_last_column else OVERLAP)
+        part = Window(rows.first, columns.first, height, width)
+        shared = above[:, columns.first : columns.first + width]
+        if rows.first:
+            probability[:OVERLAP, :width] += shared
+        if not is_last_row:
+            shared[:] = probability[height:, :width]
+        yield part, probability[:height, :width], known[:height, :width]
 
 
 def flood_mask(probability: Float32, known: Bools, threshold: int) -> UInt8:
@@ -196,11 +185,11 @@ def _map_window(
     return full[: window.height, : window.width].copy(), known
 
 
-def _ramp(size: int, is_preceded: bool, is_followed: bool) -> Float32:
-    """Weights along one axis of a window; those of neighbouring windows sum to 1 where they overlap."""
-    weights = np.ones(size, np.float32)
+def _ramp(span: Span, is_followed: bool) -> Float32:
+    """Weights along one axis of a window; those of neighbouring windows sum to 1 where they are blended."""
+    weights = np.ones(span.last - span.first, np.float32)
     rising = (np.arange(OVERLAP, dtype=np.float32) + 0.5) / OVERLAP
-    if is_preceded:
+    if span.first:
         weights[:OVERLAP] = rising
     if is_followed:
         weights[-OVERLAP:] = rising[::-1]

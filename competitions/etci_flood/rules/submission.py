@@ -1,6 +1,10 @@
 """The official submission: `submission.zip` with `submission.npy`, uint8 (tiles, 256, 256), 1 = flood."""
 
 import csv
+import io
+import lzma
+import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -23,7 +27,12 @@ from competitions.etci_flood.rules.metric import mean_tile_iou, overlaps, pooled
 MEMBER = "submission.npy"
 _CHUNK = 2**24
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
-_BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
+_BROKEN = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, RuntimeError, ValueError,
+    OSError, struct.error,
+)  # fmt: skip
+MAX_HEADER = 10_000
+"""Size of an array's header that is read; that of a submission has some hundred bytes."""
 
 
 def write_archive(path: Path, masks: AnyArray) -> None:
@@ -78,12 +87,26 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
         return [f"the archive is damaged: {str(fault)[:100] or type(fault).__name__}"]
 
 
-def read_archive(submission: Path) -> AnyArray:
-    """Read the array of a submission; InputError when it cannot be read."""
+def read_archive(submission: Path, shape: tuple[int, ...]) -> UInt8:
+    """Read the masks of a submission.
+
+    Raises
+    ------
+    InputError : they cannot be read, or are no uint8 of `shape`, which is known before any value is read.
+    """
     try:
         with zipfile.ZipFile(submission) as archive, archive.open(MEMBER) as file:
-            array: AnyArray = np.load(file, allow_pickle=False)
-            return array
+            found, in_columns, dtype = _header(file)
+            if dtype != np.uint8 or found != shape:
+                raise InputError(
+                    f"{display_path(submission)}: {dtype} {found}, but the truth is uint8 {shape}; they do "
+                    "not belong together"
+                )
+            size = math.prod(shape)
+            content = file.read(size + 1)
+            if len(content) != size:
+                raise ValueError(f"its header promises {size} bytes of values, it has others")
+            return np.frombuffer(content, np.uint8).reshape(shape, order="F" if in_columns else "C")
     except FileNotFoundError:
         raise InputError(f"{display_path(submission)}: no such submission file") from None
     except (*_BROKEN, KeyError) as fault:
@@ -100,12 +123,8 @@ def score_submission(submission: Path, truth: Path) -> Score:
     ------
     InputError : submission and truth do not belong together.
     """
-    masks, (flood, scenes) = read_archive(submission), read_truth(truth)
-    if masks.shape != flood.shape or masks.dtype != np.uint8:
-        raise InputError(
-            f"{display_path(submission)}: {masks.dtype} {masks.shape}, but {display_path(truth)} is uint8 "
-            f"{flood.shape}; they do not belong together"
-        )
+    flood, scenes = read_truth(truth)
+    masks = read_archive(submission, flood.shape)
     others = _other_values(masks)
     if others:
         raise InputError(
@@ -154,32 +173,53 @@ def _extra(names: list[str]) -> list[str]:
     return [name for position, name in enumerate(names) if position != first]
 
 
-def _array_faults(file: IO[bytes], shape: tuple[int, ...]) -> list[str]:
-    """Faults of the .npy stream: its header, its values, its length."""
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order by columns, and type of a .npy stream; ValueError when it has no header of numpy.save."""
+    start = file.read(8)
+    version = tuple(start[6:8])
+    if start[:6] != np.lib.format.MAGIC_PREFIX or version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError("it does not begin as one")
+    length = file.read(2 if version == (1, 0) else 4)
+    size = int.from_bytes(length, "little")
+    if size > MAX_HEADER:
+        raise ValueError(f"its header has {size} bytes")
+    text = io.BytesIO(length + file.read(size))
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = (
-            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        )
-        found, _, dtype = read_header(file)
+        shape, in_columns, dtype = read(text)
+    except Exception as fault:  # of the tokenizer, the parser, the types: a header can hold any text
+        raise ValueError(f"its header cannot be read: {str(fault)[:80]}") from None
+    if not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"its shape is {str(shape)[:80]}")
+    return shape, in_columns, dtype
+
+
+def _array_faults(file: IO[bytes], shape: tuple[int, ...]) -> list[str]:
+    """Faults of the .npy stream: its header, its values, its length. Reads as many bytes as `shape` has."""
+    try:
+        found, _, dtype = _header(file)
     except ValueError as fault:
         return [f"{MEMBER} is not an array of numpy.save: {str(fault)[:100]}"]
     if dtype.hasobject:
         return [f"{MEMBER} holds pickled objects; expected uint8, saved with allow_pickle=False"]
     faults = []
     if dtype != np.uint8:
-        faults.append(f"{MEMBER} has dtype {dtype}; expected uint8")
+        faults.append(f"{MEMBER} has dtype {str(dtype)[:60]}; expected uint8")
     if found != shape:
-        faults.append(f"{MEMBER} has shape {found}; expected {shape}, one mask for each test tile")
-    return faults + _value_faults(file, dtype, int(np.prod(found)))
+        faults.append(f"{MEMBER} has shape {str(found)[:60]}; expected {shape}, one mask for each test tile")
+    if dtype.kind not in "biuf":
+        return faults
+    return faults + _value_faults(file, dtype, math.prod(found), math.prod(shape))
 
 
-def _value_faults(file: IO[bytes], dtype: np.dtype[Any], size: int) -> list[str]:
+def _value_faults(file: IO[bytes], dtype: np.dtype[Any], promised: int, expected: int) -> list[str]:
+    """Faults of the first `expected` values."""
     read = wrong = 0
     example = ""
+    limit = min(promised, expected) * dtype.itemsize
     chunk = _CHUNK - _CHUNK % dtype.itemsize
-    while content := file.read(chunk):
-        values = np.frombuffer(content[: len(content) - len(content) % dtype.itemsize], dtype=dtype)
+    while read <= limit and (content := file.read(min(chunk, limit + 1 - read))):
+        values = np.frombuffer(content[: len(content) - len(content) % dtype.itemsize], dtype)
         odd = values[(values != 0) & (values != 1)]
         example = example or (str(odd[0]) if len(odd) else "")
         wrong += len(odd)
@@ -189,6 +229,7 @@ def _value_faults(file: IO[bytes], dtype: np.dtype[Any], size: int) -> list[str]
         faults.append(
             f"{MEMBER} has {wrong} values other than 0 and 1, {example} for one; 1 = flood, 0 = not"
         )
-    if read != size * dtype.itemsize:
-        faults.append(f"{MEMBER} has {read} bytes of values; its header promises {size * dtype.itemsize}")
+    if read < limit or (read > limit and promised <= expected):
+        has = f"more than {limit}" if read > limit else str(read)
+        faults.append(f"{MEMBER} has {has} bytes of values; its header promises {promised * dtype.itemsize}")
     return faults

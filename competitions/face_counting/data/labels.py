@@ -6,6 +6,7 @@ import pandas as pd
 
 from common.files.submission_table import examples
 from common.learn.arrays import Floats
+from competitions.face_counting.data.box_conventions import check_convention
 from competitions.face_counting.data.official_tables import BOX_COLUMNS
 
 MIN_SIDE = 1.0
@@ -17,14 +18,19 @@ def checked_boxes(boxes: pd.DataFrame, pictures: pd.DataFrame) -> tuple[pd.DataF
 
     Parameters
     ----------
-    boxes : Name, xmin, ymin, xmax, ymax in px.
+    boxes : Name, xmin, ymin, xmax, ymax in px, stated_width, stated_height.
     pictures : Name, width, height, head_count of the readable training pictures.
 
     Returns
     -------
     boxes : those of readable pictures, inside them, each side at least 1 px.
     faults : one line for each kind of disagreement between boxes, pictures and head counts.
+
+    Raises
+    ------
+    InputError : the boxes are written in another convention or scale; see `box_conventions`.
     """
+    check_convention(boxes, pictures)
     faults = []
     unknown = ~boxes["Name"].isin(pictures["Name"])
     if unknown.any():

@@ -1,5 +1,6 @@
 """The official files of the Face Counting Challenge, read and checked."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from common.files.submission_table import examples
 
 COUNT_COLUMNS = ["Name", "HeadCount"]
 BOX_COLUMNS = ["xmin", "ymin", "xmax", "ymax"]
+STATED_COLUMNS = ["stated_width", "stated_height"]
 PICTURE_FOLDERS = ("image_data", "dataset", "images")
 
 
@@ -30,11 +32,22 @@ def head_counts(file: Path) -> pd.DataFrame:
 
 
 def training_boxes(data: Path) -> pd.DataFrame:
-    """bbox_train.csv: Name and corners in px of the picture as float64; InputError when it is malformed."""
+    """bbox_train.csv: Name, corners in px of the picture as float64, and the sizes that it states.
+
+    Returns
+    -------
+    Name, xmin, ymin, xmax, ymax, stated_width, stated_height; NaN without columns width and height.
+
+    Raises
+    ------
+    InputError : a column is missing, or a cell is no number.
+    """
     file = data / "bbox_train.csv"
-    table = _read(file, ["Name", *BOX_COLUMNS])
-    for column in BOX_COLUMNS:
+    table = _read(file, ["Name", *BOX_COLUMNS], optional=["width", "height"])
+    for column in table.columns[1:]:
         table[column] = _numbers(file, table[column])
+    for stated, column in zip(STATED_COLUMNS, ("width", "height"), strict=True):
+        table[stated] = table.pop(column) if column in table else np.nan
     return table
 
 
@@ -61,7 +74,7 @@ def picture_folder(data: Path) -> Path:
     )
 
 
-def _read(file: Path, columns: list[str]) -> pd.DataFrame:
+def _read(file: Path, columns: list[str], optional: Sequence[str] = ()) -> pd.DataFrame:
     try:
         table = pd.read_csv(file, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
@@ -80,7 +93,7 @@ def _read(file: Path, columns: list[str]) -> pd.DataFrame:
         )
     if table.empty:
         raise InputError(f"{display_path(file)}: holds no rows; download it again")
-    return table[columns].copy()
+    return table[[*columns, *(column for column in optional if column in table)]].copy()
 
 
 def _check_names(file: Path, table: pd.DataFrame) -> None:

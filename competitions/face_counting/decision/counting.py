@@ -38,6 +38,8 @@ from competitions.face_counting.experiment import CountingSettings
 Merging = Literal["first_view", "nms", "wbf"]
 Rule = Literal["threshold", "expected_count", "count_regression", "calibrated_regression"]
 N_SPLITS_OF_ONE_FOLD = 5
+MIN_EXPECTED_COUNT = 0.1
+"""Boxes that are worth less count nothing where boxes count one by one: large photos have thousands."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,23 @@ class CountingRule:
         """(pictures,) sums of the expected counts of merged boxes."""
         above = merged.counts_above(self.thresholds)
         return np.asarray(self.intercept + np.asarray(self.increments) @ above, dtype=np.float64)
+
+    def count_boxes(self, found: DetectedFaces) -> Float64:
+        """(pictures,) sums over single boxes: no intercept, and nothing learned of whole pictures.
+
+        A box counts by its probability of being labelled where the rule has a calibration, else by its
+        expected count. This holds for parts of a photo that are not like the pictures of the challenge.
+        """
+        if self.calibration is not None:
+            candidates = candidates_from(found)
+            picture, worth = candidates.boxes.picture, self.calibration.probabilities(candidates)
+        else:
+            merged = merge(found, self.strategy.merging, self.iou)
+            steps = np.concatenate([[0.0], np.cumsum(self.increments)])
+            worth = steps[np.searchsorted(self.thresholds, merged.scores.astype(np.float64), side="right")]
+            picture = merged.picture
+        worth = np.where(worth >= MIN_EXPECTED_COUNT, worth, 0.0)
+        return np.asarray(np.bincount(picture, worth, found.pictures), dtype=np.float64)
 
     def faces(self, found: DetectedFaces) -> DetectedFaces:
         """The merged boxes above the count threshold."""

@@ -47,6 +47,8 @@ class FaceDetector(torch.nn.Module):
     """Values of `detector.size`; empty for a family of one size."""
     weights: ClassVar[tuple[str, ...]] = ()
     """File names of pretrained weights without suffix, the preferred one first; `{size}` is filled in."""
+    new_in_training: ClassVar[tuple[str, ...]] = ()
+    """Prefixes of the tensors that a training may start from random values; weights must fill all others."""
     trainable: ClassVar[bool] = True
     """False: only used off the shelf."""
 

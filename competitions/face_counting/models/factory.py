@@ -8,6 +8,7 @@ from common.files.weights import load_weights
 from common.learn.arrays import Float64
 from competitions.face_counting.experiment import DetectorSettings
 from competitions.face_counting.models.base import FaceDetector
+from competitions.face_counting.models.pretrained import check_finite
 from competitions.face_counting.models.registry import DETECTORS
 
 CHECKPOINT = "checkpoint.safetensors"
@@ -33,10 +34,12 @@ def build_detector(settings: DetectorSettings, face_sides: Float64 | None = None
 def load_detector(settings: DetectorSettings, fold_folder: Path) -> FaceDetector:
     """The network that 2_train_folds wrote to a fold's folder; InputError when its weights do not fit."""
     network, file = build_detector(settings), fold_folder / CHECKPOINT
+    state = load_weights(file)
     try:
-        network.load_state_dict(load_weights(file))
+        network.load_state_dict(state)
     except RuntimeError:
         raise InputError(
             f"{display_path(file)}: weights of another network; run 2_train_folds.py again"
         ) from None
+    check_finite(file, state)
     return network

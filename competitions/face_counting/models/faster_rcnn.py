@@ -106,6 +106,7 @@ class FasterRcnnVgg16(FasterRcnn):
     """The paper's baseline."""
 
     weights = ("vgg16",)
+    new_in_training = ("network.rpn.", "network.roi_heads.box_predictor.")
 
     @staticmethod
     def build(settings: DetectorSettings) -> FasterRCNN:  # noqa: ARG004
@@ -150,6 +151,7 @@ class FasterRcnnFpn(FasterRcnn):
     """The improvement that the paper proposes."""
 
     weights = ("resnet101",)
+    new_in_training = ("network.backbone.fpn.", "network.rpn.", "network.roi_heads.")
 
     @staticmethod
     def build(settings: DetectorSettings) -> FasterRCNN:
@@ -184,6 +186,7 @@ class FasterRcnnYolov5(FasterRcnn):
 
     sizes = SIZES
     weights = WEIGHTS
+    new_in_training = ("network.backbone.laterals.", "network.rpn.", "network.roi_heads.")
 
     @staticmethod
     def build(settings: DetectorSettings) -> FasterRCNN:

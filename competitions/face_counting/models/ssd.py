@@ -88,6 +88,7 @@ class Ssd300(Ssd):
     """torchvision's SSD300 on VGG-16."""
 
     weights = ("ssd300_vgg16", "ssd300_vgg16_coco")
+    new_in_training = ("network.head.",)
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:
         super().__init__(settings, face_sides)
@@ -108,6 +109,7 @@ class SsdYolov5(Ssd):
 
     sizes = SIZES
     weights = WEIGHTS
+    new_in_training = ("network.head.",)
 
     def __init__(self, settings: DetectorSettings, face_sides: Float64 | None = None) -> None:
         super().__init__(settings, face_sides)

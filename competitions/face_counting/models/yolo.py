@@ -87,6 +87,7 @@ class Yolov5(Yolo):
     """YOLOv5, anchor-free as ultralytics builds it today."""
 
     weights = ("yolov5{size}", "yolov5{size}u", "yolov5{size}_coco_sd")
+    new_in_training = ("network.model.24.",)
 
 
 @DETECTORS.register("yolo11")
@@ -94,3 +95,4 @@ class Yolo11(Yolo):
     """YOLO11 (2024)."""
 
     weights = ("yolo11{size}",)
+    new_in_training = ("network.model.23.",)

@@ -18,6 +18,8 @@ from competitions.shopee_matching.candidates.sift_matching import DETAILS, verif
 from competitions.shopee_matching.experiment import ShopeeExperiment
 
 BLOCK_CELLS = 8_000_000
+VERIFIED_IMAGES = "verified_images.parquet"
+"""Table of the image pairs of a user's catalogue that were verified."""
 
 
 class _DescriptorRetriever(Retriever):
@@ -53,21 +55,20 @@ class GeometricVerification(_DescriptorRetriever):
     """RANSAC inliers of each image's `top_k` nearest images, weighted by the agreement of their colours."""
 
     def candidates(self, gallery: Gallery, queries: Int64) -> CandidatePairs:
-        """Verified pairs: of a split from 1_preprocess, of a catalogue computed for the new images."""
+        """Verified pairs: of a split from 1_preprocess, of a catalogue computed, and kept by image."""
         file = gallery.file(f"{VERIFIED}.parquet")
-        pairs = read_pairs(file) if file.is_file() else self._verified(gallery, queries)
+        pairs = read_pairs(file) if file.is_file() else self._verified(gallery)
         pairs = subset(pairs, np.isin(pairs.query, queries))
         scores = {name.replace(VERIFIED, self.name, 1): score for name, score in pairs.scores.items()}
         return CandidatePairs(pairs.query, pairs.match, scores)
 
-    def _verified(self, gallery: Gallery, queries: Int64) -> CandidatePairs:
+    def _verified(self, gallery: Gallery) -> CandidatePairs:
         settings, image_row = self.settings.descriptors, gallery.listings.image_row
         if len(np.unique(image_row)) > settings.max_images:
             return no_pairs(VERIFIED, DETAILS)
         descriptors = load_descriptors(gallery.folder, gallery.split, settings.size)
-        asked = image_row[queries]
-        first_new = int(asked[asked >= 0].min(initial=len(descriptors.points)))
-        return verified_pairs(descriptors, image_row, settings.top_k, VERIFIED, first_new)
+        known = gallery.file(VERIFIED_IMAGES)
+        return verified_pairs(descriptors, image_row, settings.top_k, VERIFIED, known)
 
 
 def fill_cosines(pairs: CandidatePairs, score: Float32, rows: Float32) -> Float32:

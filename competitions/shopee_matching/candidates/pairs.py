@@ -53,6 +53,17 @@ def subset(pairs: CandidatePairs, kept: Bools) -> CandidatePairs:
     return CandidatePairs(pairs.query[kept], pairs.match[kept], scores)
 
 
+def restricted(pairs: CandidatePairs, rows: Int64, listings: int) -> CandidatePairs:
+    """Pairs among the ascending `rows` of `listings`, renumbered from 0."""
+    number = np.full(listings, -1, dtype=np.int32)
+    number[rows] = np.arange(len(rows), dtype=np.int32)
+    query, match = number[pairs.query], number[pairs.match]
+    kept = (query >= 0) & (match >= 0)
+    return CandidatePairs(
+        query[kept], match[kept], {name: score[kept] for name, score in pairs.scores.items()}
+    )
+
+
 def top_k(query: Integers, match: Integers, score: Float32, k: int) -> tuple[Integers, Integers, Float32]:
     """The `k` best pairs of each query; of equal scores the lower match comes first."""
     order = np.lexsort((match, -score, query))

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from common.base.console import progress
+from common.files.tables import write_table
 from common.learn.arrays import AnyArray, Float32, Int32, Int64, Integers, UInt8
 from competitions.shopee_matching.candidates.descriptors import Keypoints
 from competitions.shopee_matching.candidates.knn import nearest
@@ -114,7 +118,11 @@ def lab_thumbnail(image: UInt8) -> UInt8:
 
 
 def verified_pairs(
-    descriptors: ImageDescriptors, image_row: Int32, top_k: int, experiment: str, first_new: int = 0
+    descriptors: ImageDescriptors,
+    image_row: Int32,
+    top_k: int,
+    experiment: str,
+    known_file: Path | None = None,
 ) -> CandidatePairs:
     """Pairs of listings whose images were verified, both directions, with all `DETAILS`.
 
@@ -122,24 +130,55 @@ def verified_pairs(
     ----------
     image_row : (n,) stored image of each listing; -1 without one.
     top_k : nearest images, by the global descriptors, that each image is compared with.
-    first_new : only stored images from this row on search for others.
+    known_file : table of image pairs that were verified before; they are not compared again, and new ones
+        are added to it.
     """
     stored = np.unique(image_row[image_row >= 0])
-    asking = np.flatnonzero(stored >= first_new)
-    if len(stored) < 2 or not len(asking):
+    if len(stored) < 2:
         return no_pairs(experiment, DETAILS)
-    near, _ = nearest(descriptors.global_rows[stored], asking, top_k)
-    both = np.sort(np.stack([np.repeat(asking, near.shape[1]), near.ravel()], axis=1), axis=1)
-    compared = np.unique(both, axis=0)
+    rows = np.arange(len(stored))
+    near, _ = nearest(descriptors.global_rows[stored], rows, top_k)
+    both = np.sort(np.stack([np.repeat(rows, near.shape[1]), near.ravel()], axis=1), axis=1)
+    compared = stored[np.unique(both, axis=0)]
+    keys = compared[:, 0].astype(np.int64) << 32 | compared[:, 1]
+    known_keys, known_details = _known_details(known_file)
+    place = np.searchsorted(known_keys, keys)
+    verified = np.isin(keys, known_keys)
+    details = np.empty((len(compared), len(DETAILS)), dtype=np.float32)
+    details[verified] = known_details[place[verified]]
     points, lab = descriptors.points, descriptors.lab
-    details = np.array(
-        [
-            verify(points[a], points[b], (lab[a], lab[b]), descriptors.side)
-            for a, b in progress(stored[compared].tolist(), "verifying images geometrically", "pairs")
-        ],
-        dtype=np.float32,
-    )
-    return _of_listings(stored[compared], details, image_row, experiment)
+    # The verification of a and b is not quite that of b and a. A catalogue's images are compared in an order
+    # that depends on the images alone, whenever they came into the index.
+    turned = np.zeros(len(compared), dtype=bool)
+    if known_file is not None:
+        rank = np.empty(len(descriptors.global_rows), dtype=np.int64)
+        order = sorted(range(len(rank)), key=lambda row: descriptors.global_rows[row].tobytes())
+        rank[order] = np.arange(len(rank))
+        turned = rank[compared[:, 0]] > rank[compared[:, 1]]
+    for row in progress(np.flatnonzero(~verified), "verifying images geometrically", "pairs"):
+        a, b = compared[row, ::-1] if turned[row] else compared[row]
+        details[row] = verify(points[a], points[b], (lab[a], lab[b]), descriptors.side)
+    if known_file is not None:
+        _write_details(
+            known_file,
+            np.concatenate([known_keys, keys[~verified]]),
+            np.concatenate([known_details, details[~verified]]),
+        )
+    return _of_listings(compared, details, image_row, experiment)
+
+
+def _known_details(file: Path | None) -> tuple[Int64, Float32]:
+    """Ascending keys of image pairs (lower row above, higher row below), and their (pairs, details)."""
+    if file is None or not file.is_file():
+        return np.empty(0, dtype=np.int64), np.empty((0, len(DETAILS)), dtype=np.float32)
+    table = pq.read_table(file)
+    return table["pair"].to_numpy(), np.stack([table[name].to_numpy() for name in DETAILS], axis=1)
+
+
+def _write_details(file: Path, keys: Int64, details: Float32) -> None:
+    order = np.argsort(keys)
+    columns = {name: details[order, place] for place, name in enumerate(DETAILS)}
+    write_table(file, pa.table({"pair": keys[order], **columns}))
 
 
 def _of_listings(compared: Integers, details: Float32, image_row: Int32, experiment: str) -> CandidatePairs:

@@ -20,6 +20,7 @@ TEST_COLUMNS = ("posting_id", "image", "image_phash", "title")
 TRAIN_COLUMNS = (*TEST_COLUMNS, "label_group")
 ESCAPED_BYTES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 ESCAPED_CHARACTER = re.compile(r"\\([\\'\"ntr])")
+HEXADECIMAL, DIGITS = re.compile("[0-9a-fA-F]{1,16}"), re.compile("[0-9]{1,19}")
 UNESCAPED = {"n": " ", "t": " ", "r": " "}
 
 
@@ -140,6 +141,11 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
             f"{display_path(path)}: column {missing[0]!r} is missing; expected {','.join(columns)}, "
             f"found {','.join(header)[:80]}"
         )
+    twice = [name for name in columns if header.count(name) > 1]
+    if twice:
+        raise InputError(
+            f"{display_path(path)}: {header.count(twice[0])} columns are named {twice[0]!r}; expected one"
+        )
     for row, cells in enumerate(table[1:], start=1):
         if len(cells) != len(header):
             raise InputError(
@@ -153,12 +159,11 @@ def read_rows(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def _number(where: str, line: int, column: str, text: str, base: int) -> int:
-    try:
+    # Python's own `int` reads more: `1_0`, digits of other scripts, `0x1`.
+    if (HEXADECIMAL if base == 16 else DIGITS).fullmatch(text.strip()):
         number = int(text, base)
-        if 0 <= number < (2**64 if base == 16 else 2**63):
+        if number < 2**63 or base == 16:
             return number
-    except ValueError:
-        pass
     kind = "16 hexadecimal digits" if base == 16 else "a whole number"
     raise InputError(f"{where}: row {line - 1}, {column} is {text[:40]!r}; expected {kind}")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from competitions.shopee_matching.candidates.base import Gallery, Retriever
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, joined, subset
 from competitions.shopee_matching.experiment import ShopeeExperiment
-from competitions.shopee_matching.models.reranker.units import unit_agreement
+from competitions.shopee_matching.models.attributes.titles import amounts_contradict
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ def fused_candidates(
     """
     pairs = joined([member.pairs for member in members])
     if settings.rule.unit_filter and titles is not None:
-        pairs = subset(pairs, unit_agreement(titles, pairs.query, pairs.match) >= 0)
+        pairs = subset(pairs, ~amounts_contradict(titles, pairs.query, pairs.match))
     if settings.fusion != "reranker":
         return pairs
     # A retriever lists its 50 nearest; the reranker also uses its similarity of pairs beyond them.

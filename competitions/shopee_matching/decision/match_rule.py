@@ -13,6 +13,13 @@ from competitions.shopee_matching.decision.expected_f1 import expected_f1_lists,
 from competitions.shopee_matching.experiment import Selection
 
 Matches = tuple[Int32, Int32]
+SMALLEST_SHARE = 0.125
+"""Part of the labelled gallery that slopes are measured on, at least."""
+LOWEST = 0.02
+"""Smallest threshold of a score."""
+LEAST_SHARE = 0.5
+"""A threshold moves down to this share of the tuned one. The smaller galleries are cut from the candidates of
+the whole one, which lack false candidates that a small gallery proposes, so thresholds there come out low."""
 SLACK = 1 / 64
 """Keeps the margin finite for a threshold of 1."""
 
@@ -31,6 +38,10 @@ class MatchRule(Settings):
     """Listings in the gallery that the thresholds were tuned on; F1 falls as the gallery grows."""
     gallery_slopes: dict[str, float] = Field(default_factory=dict)
     """Experiment -> rise of its threshold when the gallery grows e-fold, measured on smaller galleries."""
+    measured_from: int = 0
+    """Listings of the smallest gallery that the slopes were measured on; 0: an eighth of `gallery_size`."""
+    small_galleries: dict[str, dict[int, float]] = Field(default_factory=dict)
+    """Experiment -> listings of a still smaller gallery -> its best threshold there."""
     selection: Selection = "threshold"
     max_matches: int = MAX_MATCHES - 1
     """Others in a match list, at most."""
@@ -38,14 +49,27 @@ class MatchRule(Settings):
     """Share of training listings with at least 1, 2, ... others; match lists get these lengths, if given."""
 
     def for_gallery(self, rows: int) -> "MatchRule":
-        """The rule for a gallery of `rows` listings: thresholds move along their slopes."""
+        """The rule for a gallery of `rows` listings, within the sizes that were measured.
+
+        Thresholds move along their slopes down to the smallest gallery of those, below it between the small
+        galleries that were measured. Outside all measured sizes the nearest one counts. No threshold of
+        a score falls below half of the tuned one.
+        """
         if not self.gallery_size or not self.gallery_slopes:
             return self
-        growth = float(np.log(rows / self.gallery_size))
-        moved = {
-            name: threshold + self.gallery_slopes.get(name, 0.0) * growth
-            for name, threshold in self.thresholds.items()
-        }
+        first = self.measured_from or max(1, round(self.gallery_size * SMALLEST_SHARE))
+        growth = float(np.log(np.clip(rows, first, self.gallery_size) / self.gallery_size))
+        moved = {}
+        for name, threshold in self.thresholds.items():
+            value = threshold + self.gallery_slopes.get(name, 0.0) * growth
+            small = self.small_galleries.get(name, {})
+            if rows < first and small:
+                sizes = sorted(size for size in small if size < first)
+                known = [*(small[size] for size in sizes), value]
+                value = float(np.interp(np.log(max(rows, 1)), np.log([*sizes, first]), known))
+            # A shift of log odds may be negative, a score may not.
+            floor = max(LOWEST, LEAST_SHARE * threshold)
+            moved[name] = value if self.selection == "expected_f1" else max(value, floor)
         return self.model_copy(update={"thresholds": moved})
 
     def fitted_to(self, label_group: Int64, group_size_prior: bool) -> "MatchRule":
@@ -56,7 +80,7 @@ class MatchRule(Settings):
 
 def rule_of(decision: dict[str, Any]) -> MatchRule:
     """The rule in the decision that the training stage recorded."""
-    return MatchRule.model_validate({key: decision[key] for key in MatchRule.model_fields})
+    return MatchRule.model_validate({key: decision[key] for key in MatchRule.model_fields if key in decision})
 
 
 def margins(pairs: CandidatePairs, rule: MatchRule) -> Float64:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from common.learn.arrays import Bools, Float32, Int64
-from competitions.shopee_matching.candidates.pairs import CandidatePairs
+from competitions.shopee_matching.candidates.pairs import CandidatePairs, subset
 from competitions.shopee_matching.decision.match_rule import MatchRule, select_matches
 from competitions.shopee_matching.experiment import Selection, ShopeeExperiment
 from competitions.shopee_matching.rules.metric import row_f1
@@ -22,6 +22,8 @@ PARTS = (0.5, 0.25, 0.125)
 """Shares of the products that form smaller galleries, to measure how a threshold depends on the size."""
 MIN_PART = 300
 """Listings that a smaller gallery needs."""
+SMALL = (50, 100, 200, 400, 800, 1_600, 3_200)
+"""Listings of still smaller galleries: all listings are cut into such, and each is searched by itself."""
 
 
 def initial_rule(settings: ShopeeExperiment, parents: dict[str, dict[str, Any]], labelled: bool) -> MatchRule:
@@ -107,12 +109,14 @@ def with_slopes(pairs: CandidatePairs, label_group: Int64, rule: MatchRule, seed
     zero.
     """
     growths, thresholds = [], {name: list[float]() for name in rule.thresholds}
+    smallest = len(label_group)
     for part in PARTS:
         kept = part_of(label_group, part, seed)
         if kept.sum() < MIN_PART:
             continue
         smaller, groups = within(pairs, kept), label_group[kept]
         growths.append(float(np.log(kept.sum() / len(kept))))
+        smallest = int(kept.sum())
         for name, chosen in thresholds.items():
             chosen.append(_threshold_there(smaller, groups, rule, name) - rule.thresholds[name])
     if not growths:
@@ -121,9 +125,37 @@ def with_slopes(pairs: CandidatePairs, label_group: Int64, rule: MatchRule, seed
         name: float(np.dot(growths, moves) / np.dot(growths, growths)) for name, moves in thresholds.items()
     }
     sign = -1 if rule.selection == "expected_f1" else 1
-    return rule.model_copy(
-        update={"gallery_slopes": {name: sign * max(0.0, sign * slope) for name, slope in slopes.items()}}
-    )
+    line = {name: sign * max(0.0, sign * slope) for name, slope in slopes.items()}
+    rule = rule.model_copy(update={"gallery_slopes": line, "measured_from": smallest})
+    return rule.model_copy(update={"small_galleries": _small_galleries(pairs, label_group, rule, seed)})
+
+
+def _small_galleries(
+    pairs: CandidatePairs, label_group: Int64, rule: MatchRule, seed: int
+) -> dict[str, dict[int, float]]:
+    """Thresholds in galleries from 50 listings on, which are too small to tune on one by one.
+
+    They do not rise as the gallery shrinks: what does is noise.
+    """
+    end = rule.for_gallery(rule.measured_from)
+    found: dict[str, dict[int, float]] = {name: {} for name in rule.thresholds}
+    for size in sorted((size for size in SMALL if size < rule.measured_from), reverse=True):
+        pool = pools_of_products(label_group, size, seed)
+        inside = subset(pairs, pool[pairs.query] == pool[pairs.match])
+        for name, sizes in found.items():
+            best = _threshold_there(inside, label_group, end, name)
+            highest = min([end.thresholds[name], *sizes.values()])
+            sizes[size] = max(best, highest) if rule.selection == "expected_f1" else min(best, highest)
+    return found
+
+
+def pools_of_products(label_group: Int64, size: int, seed: int) -> Int64:
+    """(n,) number of the pool of each listing: whole products at random, about `size` listings a pool."""
+    _, group, counts = np.unique(label_group, return_inverse=True, return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(counts))
+    pool = np.empty(len(counts), dtype=np.int64)
+    pool[order] = (np.cumsum(counts[order]) - 1) // size
+    return pool[group]
 
 
 def within(pairs: CandidatePairs, kept: Bools) -> CandidatePairs:

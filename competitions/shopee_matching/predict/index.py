@@ -1,20 +1,29 @@
-"""An index: a catalogue's listings with their descriptors, embeddings and candidates, on disk.
+"""An index: a catalogue's listings with the descriptors and embeddings of their pictures and titles, on disk.
 
-An update adds new listings. Results of the older ones are read; the retrievers compute vectors of the
-new ones only, and search the new ones in the whole gallery.
+An update appends new listings. What is costly and depends on one listing alone is read from the index; what
+depends on the whole gallery (candidates, ranks, word frequencies, groups) is computed for all listings again,
+so rounds of updates give what one call on all listings gives.
 """
 
+import hashlib
+import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import imagehash
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
 
-from common.base.atomic import atomic_array
+from common.base.atomic import atomic_array, write_text
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.learn.arrays import AnyArray, Int32, Int64
+from common.files.tables import write_table
+from common.learn.arrays import AnyArray, Int32, Int64, UInt8
 from competitions.shopee_matching.candidates.base import Embeddings, Gallery, Retriever
 from competitions.shopee_matching.candidates.descriptor_store import (
     WORDS_FILE,
@@ -23,49 +32,112 @@ from competitions.shopee_matching.candidates.descriptor_store import (
     read_words,
 )
 from competitions.shopee_matching.candidates.embeddings import read_embeddings, write_embeddings
-from competitions.shopee_matching.candidates.knn import score_calibration
-from competitions.shopee_matching.candidates.pairs import (
-    CandidatePairs,
-    concatenated,
-    no_pairs,
-    read_pairs,
-    write_pairs,
-)
+from competitions.shopee_matching.candidates.handcrafted import VERIFIED_IMAGES
+from competitions.shopee_matching.data.availability import titles_available
 from competitions.shopee_matching.data.listings import Listings, load_listings, write_listings
-from competitions.shopee_matching.data.pictures import store_pictures
-from competitions.shopee_matching.decision.fusion import Member
-from competitions.shopee_matching.predict.catalogue import image_hashes, no_common_ids
+from competitions.shopee_matching.data.pictures import StoredPictures, store_pictures
+from competitions.shopee_matching.predict.catalogue import no_common_ids
+from competitions.shopee_matching.predict.evidence import Distinct, PictureFacts, taken
+from competitions.shopee_matching.predict.wording import counted
 
 SPLIT = "gallery"
 """Prefix of an index's arrays, where those of a split are called train and test."""
+ABOUT = "index.json"
+FORMAT = 2
+LISTINGS, PICTURES = "listings.parquet", "pictures.parquet"
+MIN_CONTRAST = 2.0
+"""Standard deviation of the grey levels (of 255) below which a picture is blank."""
 Warn = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class IndexUpdate:
-    """New listings on their way into an index."""
+    """An index with new listings in it."""
 
     listings: Listings
     """The gallery: listings of the older index first."""
     new: Int64
     """Rows of the new ones."""
+    pictures: PictureFacts
+    """Of all stored pictures."""
     folder: Path
     """The new index."""
     older: Path | None
-    """The index that is extended."""
+    """The index that was extended."""
     temp_dir: Path
-    """Folder for the images of the new listings."""
+    """Folder with the images of the new listings."""
     image_row: Int32
     """(new,) row of each new listing's image among the new images; -1 without one."""
 
-    @property
-    def new_listings(self) -> Listings:
-        """The new listings alone, with the rows of the new images."""
-        rows: dict[str, Any] = {
-            name: [values[row] for row in self.new] if isinstance(values, list) else values[self.new]
-            for name, values in vars(self.listings).items()
-        }
-        return Listings(**(rows | {"image_row": self.image_row}))
+
+# ---- on disk
+
+
+def check_index(folder: Path, model: str) -> None:
+    """InputError when the folder is no index, is damaged, or belongs to another model.
+
+    Parameters
+    ----------
+    model : hash of the trained experiment.
+    """
+    where, about = display_path(folder), folder / ABOUT
+    again = "match its catalogue again without --index"
+    if not about.is_file():
+        old = (folder / LISTINGS).is_file()
+        raise InputError(
+            f"{where}: an index of an earlier version; {again}"
+            if old
+            else f"{where}: not an index; expected the folder index/ that --catalogue once wrote"
+        )
+    try:
+        content = json.loads(about.read_bytes())
+        version, made_by, files = content["format"], content["model"], content["files"]
+        known = {str(name): (int(size), str(digest)) for name, (size, digest) in files.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, OSError):
+        raise InputError(f"{display_path(about)}: damaged; {again}") from None
+    if version != FORMAT:
+        raise InputError(f"{where}: an index of another version ({str(version)[:20]}); {again}")
+    if made_by != model:
+        raise InputError(
+            f"{where}: made by another model than the one that matches now (trained again, or another "
+            f"--experiment or --work); use that model, or {again}"
+        )
+    for name, (size, digest) in known.items():
+        file = folder / name
+        if Path(name).name != name or not file.is_file():
+            raise InputError(f"{display_path(file)}: missing from the index; {again}")
+        if file.stat().st_size != size or _digest(file) != digest:
+            raise InputError(f"{display_path(file)}: damaged, not as it was written; {again}")
+    if LISTINGS not in known or PICTURES not in known:
+        raise InputError(f"{display_path(about)}: damaged; {again}")
+
+
+def writable_index(folder: Path) -> Path:
+    """`folder` as an absolute path; InputError when it holds something else than an index, which stays."""
+    folder = folder.expanduser().absolute()
+    if folder.exists() and not (folder / ABOUT).is_file() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{display_path(folder)}: is there and is no index; give a new folder for the index")
+    return folder
+
+
+def seal_index(folder: Path, model: str) -> None:
+    """Write what `check_index` checks: version, model, size and SHA-256 of each file."""
+    files = {
+        file.name: (file.stat().st_size, _digest(file))
+        for file in sorted(folder.iterdir())
+        if file.name != ABOUT
+    }
+    write_text(
+        folder / ABOUT, json.dumps({"format": FORMAT, "model": model, "files": files}, indent=1) + "\n"
+    )
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+# ---- new listings
 
 
 def begin_update(
@@ -85,7 +157,7 @@ def begin_update(
 
     Raises
     ------
-    InputError : `older` is no index, or holds the id of a new listing.
+    InputError : `older` holds the id of a new listing.
     """
     listings = merged_listings(older, new)
     known = len(listings) - len(new)
@@ -97,37 +169,42 @@ def begin_update(
     sizes = {each.settings.image.size for each in retrievers if each.settings.reads == "images"}
     for other in sizes - {size}:
         store_pictures(paths, new.image, other, _images_file(temp_dir, other))
-    for fault in stored.corrupt:
-        warn(fault)
-    if stored.missing:
-        names = ", ".join(stored.missing[:3])
-        warn(f"{len(stored.missing)} pictures are missing, their listings are matched by title: {names}, ...")
+    _warn_of_pictures(stored, new, warn)
     images = np.load(_images_file(temp_dir, size), mmap_mode="r")
-    first_image = int(listings.image_row.max(initial=-1)) + 1
+    facts = _joined_facts(older, picture_facts(images))
+    first_image = len(facts.content) - len(images)
     described = [each for each in retrievers if each.settings.reads == "descriptors"]
     if described:
         words = read_words(described[0].fold_folders[0] / WORDS_FILE)
         describe_images(images, words, temp_dir / "new", SPLIT, seed=0)
-        first_image = append_descriptors(older, temp_dir / "new", folder, SPLIT)
-    image_row, phash = listings.image_row.copy(), listings.phash.copy()
+        append_descriptors(older, temp_dir / "new", folder, SPLIT)
+        verified = f"{SPLIT}_{VERIFIED_IMAGES}"
+        if older is not None and (older / verified).is_file():
+            shutil.copyfile(older / verified, folder / verified)
+    image_row = listings.image_row.copy()
     image_row[known:] = np.where(stored.image_row >= 0, stored.image_row + first_image, -1)
-    computed = image_hashes(replace(new, image_row=stored.image_row), images)
-    phash[known:] = np.where(phash[known:] == 0, computed, phash[known:])
-    listings = replace(listings, image_row=image_row, phash=phash)
-    write_listings(folder / "listings.parquet", listings)
+    listings = replace(listings, image_row=image_row)
+    write_listings(folder / LISTINGS, listings)
+    _write_facts(folder / PICTURES, facts)
     rows = np.arange(known, len(listings))
-    return IndexUpdate(listings, rows, folder, older, temp_dir, stored.image_row)
+    return IndexUpdate(listings, rows, facts, folder, older, temp_dir, stored.image_row)
+
+
+def _warn_of_pictures(stored: StoredPictures, new: Listings, warn: Warn) -> None:
+    if not stored.corrupt:
+        return
+    unreadable = sum(bool(name) and row < 0 for name, row in zip(new.image, stored.image_row, strict=True))
+    warn(
+        f"{counted(len(stored.corrupt), 'picture')} cannot be read, {counted(unreadable, 'listing')} matched "
+        f"by title: {stored.corrupt[0]}" + (", ..." if len(stored.corrupt) > 1 else "")
+    )
 
 
 def merged_listings(older: Path | None, new: Listings) -> Listings:
-    """The listings of an index, then the new ones; InputError when the folder is no index."""
+    """The listings of an index, then the new ones."""
     if older is None:
         return new
-    if not (older / "listings.parquet").is_file():
-        raise InputError(
-            f"{display_path(older)}: not an index; expected the index/ that --catalogue once wrote"
-        )
-    old = vars(load_listings(older / "listings.parquet"))
+    old = vars(load_listings(older / LISTINGS))
     merged: dict[str, Any] = {
         name: [*old[name], *values] if isinstance(values, list) else np.concatenate([old[name], values])
         for name, values in vars(new).items()
@@ -135,49 +212,76 @@ def merged_listings(older: Path | None, new: Listings) -> Listings:
     return Listings(**merged)
 
 
-def add_member(update: IndexUpdate, retriever: Retriever) -> Member:
-    """Candidates of the older index and of the new listings by one retriever, kept in the new index."""
-    size = retriever.settings.image.size
-    gallery = Gallery(update.listings, update.folder, SPLIT)
-    if retriever.fitted:
-        embeddings = retriever.embed(
-            Gallery(update.new_listings, _images_file(update.temp_dir, size).parent, SPLIT)
-        )
-        if embeddings is not None:
-            gallery = replace(gallery, embeddings=_all_embeddings(update, retriever.name, embeddings))
-        pairs = retriever.candidates(gallery, update.new)
-    else:
-        pairs = no_pairs(retriever.name)  # left out in training, because the data had nothing to learn from
-    return Member(retriever, gallery, keep_pairs(update, retriever.name, pairs))
+def picture_facts(images: UInt8) -> PictureFacts:
+    """Content, perceptual hash as in the official files, and blankness of (n, side, side, 3) RGB images."""
+    contents, hashes, blank = [], [], []
+    for image in images:
+        contents.append(hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest())
+        hashes.append(int(str(imagehash.phash(Image.fromarray(image))), 16))
+        blank.append(float(image.reshape(-1, 3).std(axis=0).max()) < MIN_CONTRAST)
+    return PictureFacts(contents, np.array(hashes, dtype=np.uint64), np.array(blank, dtype=bool))
 
 
-def keep_pairs(update: IndexUpdate, name: str, pairs: CandidatePairs) -> CandidatePairs:
-    """Pairs of the new listings after those of the older index, written to the index."""
+def _joined_facts(older: Path | None, new: PictureFacts) -> PictureFacts:
+    if older is None:
+        return new
+    old = pq.read_table(older / PICTURES)
+    return PictureFacts(
+        [*old["content"].to_pylist(), *new.content],
+        np.concatenate([old["phash"].to_numpy(), new.phash]),
+        np.concatenate([old["blank"].to_numpy(zero_copy_only=False), new.blank]),
+    )
+
+
+def _write_facts(path: Path, facts: PictureFacts) -> None:
+    content = pa.array(facts.content, type=pa.string())
+    write_table(path, pa.table({"content": content, "phash": facts.phash, "blank": facts.blank}))
+
+
+# ---- vectors of one retriever
+
+
+def gallery_of(update: IndexUpdate, retriever: Retriever, listings: Listings, distinct: Distinct) -> Gallery:
+    """What a retriever searches: the distinct `listings`, with their embeddings if it makes any.
+
+    New listings are embedded, older ones read; both are kept in the new index.
+    """
+    gallery = Gallery(listings, update.folder, SPLIT)
+    reads = retriever.settings.reads
+    new = _new_listings(update)
+    # Each title is embedded once; what depends on how often it occurs is decided below.
+    keys = new.title if reads == "titles" else np.arange(len(new))
+    _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+    images = _images_file(update.temp_dir, retriever.settings.image.size).parent
+    found = retriever.embed(Gallery(taken(new, first), images, SPLIT))
+    if found is None:
+        return gallery
+    models = [model[place] for model in found.models]
+    classes = None if found.classes is None else found.classes[place]
+    file, classes_file = f"{retriever.name}_embeddings.npy", f"{retriever.name}_classes.npy"
     if update.older is not None:
-        pairs = concatenated([read_pairs(update.older / f"{name}.parquet"), pairs])
-    write_pairs(update.folder / f"{name}.parquet", pairs)
-    return pairs
-
-
-def _all_embeddings(update: IndexUpdate, name: str, new: Embeddings) -> Embeddings:
-    """Embeddings of the whole gallery; the calibration stays that of the first catalogue."""
-    file, calibration_file = f"{name}_embeddings.npy", f"{name}_calibration.npy"
-    models, classes = new.models, new.classes
-    if update.older is None:
-        known = [model[model.any(axis=1)] for model in models]
-        calibration = score_calibration(known) if len(known[0]) > 1 else np.zeros((2, 1), dtype=np.float32)
-    else:
-        calibration = np.load(update.older / calibration_file)
         old = read_embeddings(update.older / file)
         models = [np.concatenate([one, other]) for one, other in zip(old, models, strict=True)]
-    write_embeddings(update.folder / file, models)
-    _write_array(update.folder / calibration_file, calibration)
-    if classes is not None:
-        classes_file = f"{name}_classes.npy"
-        if update.older is not None:
+        if classes is not None:
             classes = np.concatenate([np.load(update.older / classes_file), classes])
+    write_embeddings(update.folder / file, models)
+    if classes is not None:
         _write_array(update.folder / classes_file, classes)
-    return Embeddings(read_embeddings(update.folder / file), calibration, classes)
+        classes = classes[distinct.rows]
+    models = [model[distinct.rows] for model in read_embeddings(update.folder / file)]
+    unknown = ~titles_available(listings.title) if reads == "titles" else listings.image_row < 0
+    if reads == "phash":
+        unknown = np.zeros(len(listings), dtype=bool)
+    for model in models:
+        model[unknown] = 0
+    if classes is not None:
+        classes = np.where(unknown, -1, classes)
+    return replace(gallery, embeddings=Embeddings(models, found.calibration, classes))
+
+
+def _new_listings(update: IndexUpdate) -> Listings:
+    """The new listings alone, with the rows of the new images."""
+    return replace(taken(update.listings, update.new), image_row=update.image_row)
 
 
 def _write_array(path: Path, array: AnyArray) -> None:

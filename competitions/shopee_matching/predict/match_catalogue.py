@@ -4,57 +4,52 @@ import csv
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from common.base.atomic import atomic_folder, atomic_write
 from common.base.paths import readable_folder
-from common.learn.arrays import Int32
+from common.learn.arrays import Bools
 from common.run.job import Result
 from common.run.own_data import OwnDataJob
 from competitions.shopee_matching import load
 from competitions.shopee_matching.experiment import ShopeeExperiment
-from competitions.shopee_matching.predict.catalogue import parse_columns, read_catalogue
-from competitions.shopee_matching.predict.predictor import CatalogueMatches, catalogue_pictures
+from competitions.shopee_matching.predict.catalogue import catalogue_of
+from competitions.shopee_matching.predict.predictor import CatalogueMatches
 
 
 def match_catalogue(job: OwnDataJob[ShopeeExperiment]) -> Result:
-    """Match the table of --catalogue among itself and, with --index, against the listings of an earlier call.
+    """Match the table of --catalogue among itself and, with --index, with the listings of earlier calls.
 
-    Writes pairs.csv, groups.csv and index/ below `<work>/<experiment>/catalogue_<name>/`.
+    Writes pairs.csv, groups.csv and index/ below `<work>/<experiment>/catalogue/<name>/`, with --index also
+    all_pairs.csv.
     """
     flags = job.stage_args
-    table = Path(flags.catalogue)
-    new = read_catalogue(table, parse_columns(flags.columns))
-    paths = catalogue_pictures(new, table, flags.pictures)
-    older = readable_folder(flags.index, "the index") if flags.index else None
+    catalogue = catalogue_of(flags, Path(flags.catalogue).expanduser().absolute())
+    older = readable_folder(flags.index, "the folder of --index") if flags.index else None
     matcher = load(job.experiment, job.paths.work, job.device)
     out = job.output("")
     with atomic_folder(out) as unfinished:
-        found = matcher.match(new, paths, unfinished / "index", job.resume_dir, older, job.warn)
-        write_pairs_table(unfinished / "pairs.csv", found)
-        groups = mutual_groups(len(found.listings), found.query, found.match)
-        write_groups_table(unfinished / "groups.csv", found, groups)
+        found = matcher.match(
+            catalogue, unfinished / "index", job.resume_dir, older, job.warn, job.understood
+        )
+        write_pairs_table(unfinished / "pairs.csv", found, np.isin(found.query, found.new))
+        if older is not None:
+            write_pairs_table(unfinished / "all_pairs.csv", found, np.ones(len(found.query), dtype=bool))
+        write_groups_table(unfinished / "groups.csv", found)
     metrics = {
-        "listings": float(len(new)),
+        "listings": float(len(found.new)),
         "gallery_size": float(len(found.listings)),
         "with_image": found.with_image,
         "pairs": float(np.isin(found.query, found.new).sum()),
-        "groups": float(len(np.unique(groups))),
+        "groups": float(len(np.unique(found.group))),
     }
-    return Result(sorted(path for path in out.rglob("*") if path.is_file()), metrics)
+    first = [out / "pairs.csv", out / "groups.csv"]
+    rest = sorted(path for path in out.rglob("*") if path.is_file() and path not in first)
+    return Result([*first, *rest], metrics)
 
 
-def mutual_groups(listings: int, query: Int32, match: Int32) -> Int32:
-    """(n,) group of each listing: connected components of the matches that go both ways."""
-    directed = coo_array((np.ones(len(query)), (query, match)), shape=(listings, listings)).tocsr()
-    _, group = connected_components(directed.multiply(directed.T), directed=False)
-    return np.asarray(group, dtype=np.int32)
-
-
-def write_pairs_table(path: Path, found: CatalogueMatches) -> None:
-    """Write id,match,score of the new listings' matches, best first."""
-    ids, shown = found.listings.posting_id, np.isin(found.query, found.new)
+def write_pairs_table(path: Path, found: CatalogueMatches, shown: Bools) -> None:
+    """Write id,match,score of the matches that are `shown`, best first."""
+    ids = found.listings.posting_id
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("id", "match", "score"))
@@ -64,11 +59,12 @@ def write_pairs_table(path: Path, found: CatalogueMatches) -> None:
             table.writerow((ids[query], ids[match], f"{score:.4f}"))
 
 
-def write_groups_table(path: Path, found: CatalogueMatches, groups: Int32) -> None:
+def write_groups_table(path: Path, found: CatalogueMatches) -> None:
     """Write id,group of all listings of the gallery; a group is named by its first listing."""
     ids = found.listings.posting_id
-    _, first = np.unique(groups, return_index=True)
+    _, first = np.unique(found.group, return_index=True)
+    name_of = dict(zip(found.group[first].tolist(), (ids[row] for row in first), strict=True))
     with atomic_write(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(("id", "group"))
-        table.writerows((name, ids[first[group]]) for name, group in zip(ids, groups, strict=True))
+        table.writerows((name, name_of[group]) for name, group in zip(ids, found.group.tolist(), strict=True))

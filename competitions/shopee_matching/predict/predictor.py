@@ -2,8 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,25 +11,45 @@ import pandas as pd
 
 from common.base.atomic import atomic_folder
 from common.base.console import log
-from common.base.errors import InputError
 from common.base.paths import readable_folder
 from common.learn.arrays import Float32, Int32, Int64
+from common.run.run_record import record_hash, short_hash
 from common.run.trained import TrainedExperiment
-from competitions.shopee_matching.candidates.base import Retriever, build_retriever
+from competitions.shopee_matching.candidates.base import Gallery, Retriever, build_retriever
 from competitions.shopee_matching.candidates.embeddings import concatenated_embeddings
 from competitions.shopee_matching.candidates.knn import embedding_pairs
-from competitions.shopee_matching.candidates.pairs import CandidatePairs, no_pairs, read_pairs, write_pairs
+from competitions.shopee_matching.candidates.pairs import CandidatePairs, concatenated, no_pairs
+from competitions.shopee_matching.data.availability import MAX_MATCHES
 from competitions.shopee_matching.data.listings import Listings
-from competitions.shopee_matching.data.pictures import picture_paths
+from competitions.shopee_matching.data.training_titles import training_titles
+from competitions.shopee_matching.decision.catalogue_rule import catalogue_rule, decide
 from competitions.shopee_matching.decision.fusion import Member, fused_candidates
-from competitions.shopee_matching.decision.match_rule import rule_of, select_matches
 from competitions.shopee_matching.experiment import ShopeeExperiment
-from competitions.shopee_matching.models.reranker.features import PairFeatures
-from competitions.shopee_matching.models.reranker.two_stage import load_reranker
-from competitions.shopee_matching.predict.catalogue import checked_columns, read_catalogue
-from competitions.shopee_matching.predict.index import IndexUpdate, Warn, add_member, begin_update, keep_pairs
-
-OFFICIAL_COLUMNS = {"id": "posting_id", "title": "title", "image": "image"}
+from competitions.shopee_matching.models.attributes.titles import AttributeTable
+from competitions.shopee_matching.models.reranker.catalogue import (
+    CatalogueFeatures,
+    CatalogueReranker,
+    load_catalogue_reranker,
+)
+from competitions.shopee_matching.predict.catalogue import Catalogue, checked_columns, read_catalogue
+from competitions.shopee_matching.predict.evidence import (
+    MAX_LISTED,
+    Distinct,
+    distinct_listings,
+    frequent_titles,
+    usable_pictures,
+)
+from competitions.shopee_matching.predict.index import (
+    SPLIT,
+    IndexUpdate,
+    Warn,
+    begin_update,
+    check_index,
+    gallery_of,
+    seal_index,
+    writable_index,
+)
+from competitions.shopee_matching.predict.wording import counted
 
 
 @dataclass(frozen=True)
@@ -41,11 +61,13 @@ class CatalogueMatches:
     new: Int64
     """Rows of the new listings."""
     query: Int32
-    """(matches,) rows; sorted by query, best match first."""
+    """(matches,) rows of the whole gallery; sorted by query, best match first."""
     match: Int32
     score: Float32
+    group: Int32
+    """(gallery,) product of each listing."""
     with_image: float
-    """Share of new listings with a readable image."""
+    """Share of new listings with an image that is compared."""
 
     def table(self) -> pd.DataFrame:
         """One row per new listing: posting_id, matches (list of ids, best first), scores (list)."""
@@ -77,14 +99,24 @@ class ListingMatcher:
         self.settings = trained.settings
         self.decision = trained.decision
         """Thresholds as tuned out of fold, and which modalities the training data lacked."""
-        self.rule = rule_of(trained.decision)
+        self.rule = catalogue_rule(trained.decision)
         members = trained.parents() or [trained]
         self.retrievers: list[Retriever] = [
             build_retriever(member.settings, member.fold_folders, device) for member in members
         ]
-        self._reranker = None
+        self._left_out = {
+            member.settings.name
+            for member in members
+            if member.settings.modality in member.decision.get("unavailable", {})
+        }
+        """Retrievers that had nothing to compare in training; the reranker knows none of their scores."""
+        self.model = model_hash(trained)
+        """Identifies the trained experiment; an index belongs to one."""
+        self._corpus = training_titles(trained.folder)
+        """Labelled titles: word frequencies rest on them."""
+        self._reranker: CatalogueReranker | None = None
         if self.settings.fusion == "reranker" and self.decision["labelled"]:
-            self._reranker = load_reranker(self.settings, trained.folder)
+            self._reranker = load_catalogue_reranker(self.settings, trained.folder)
 
     def predict(
         self,
@@ -94,17 +126,20 @@ class ListingMatcher:
         columns: Mapping[str, str] | None = None,
         index: Path | str | None = None,
         save_index: Path | str | None = None,
+        tell: Callable[[str], None] = log,
     ) -> pd.DataFrame:
-        """Match listings with each other and, with `index`, with those of an earlier call.
+        """Match listings with each other and, with `index`, with those of earlier calls.
 
         Parameters
         ----------
-        listings : a DataFrame, or the path of a CSV file.
-        images : folder of the pictures (default: the CSV file's folder); missing pictures are logged.
+        listings : a DataFrame, or the path of a table (CSV, also .gz or .zip; .xlsx; .parquet).
+        images : folder of the pictures (default: the table's folder).
         columns : role -> column: `{"id": "sku", "title": "name", "image": "photo"}`; title or image may be
-            left out, and `phash` may name perceptual hashes. Default: posting_id, title, image.
-        index : an index that `save_index` or --catalogue wrote; its listings are candidates as well.
+            left out, and `phash` may name perceptual hashes. Default: posting_id, title, image, as far as the
+            table has them.
+        index : an index that `save_index` or --catalogue wrote; its listings are matched as well.
         save_index : a folder to write the index of all listings to.
+        tell : called with lines on how the table was read, and on cells that could not be used.
 
         Returns
         -------
@@ -113,99 +148,150 @@ class ListingMatcher:
 
         Raises
         ------
-        InputError : a column, picture folder or index is missing, an id occurs twice, a picture's name leads
-            out of the folder.
+        InputError : a column, picture folder or index is missing, an id is empty or occurs twice, the index
+            is damaged or belongs to another model, `save_index` holds something else than an index.
         """
-        table = listings if isinstance(listings, pd.DataFrame) else Path(listings)
-        chosen = checked_columns(columns or OFFICIAL_COLUMNS, "columns")
-        new = read_catalogue(table, chosen)
-        if images is None and "image" in chosen and isinstance(table, pd.DataFrame):
-            raise InputError("images: the folder of the pictures is needed (or columns without image)")
-        paths = catalogue_pictures(new, table if isinstance(table, Path) else None, images)
+        table = listings if isinstance(listings, pd.DataFrame) else Path(listings).expanduser()
+        chosen = checked_columns(columns, "columns") if columns is not None else None
+        catalogue = read_catalogue(table, chosen, images)
         older = readable_folder(Path(index), "the index") if index is not None else None
+        kept = writable_index(Path(save_index)) if save_index is not None else None
         with tempfile.TemporaryDirectory() as temp_dir:
             folder = Path(temp_dir) / "index"
             matches = self.match(
-                new, paths, folder, Path(temp_dir) / "new", older, lambda text: log(f"warning: {text}")
+                catalogue, folder, Path(temp_dir) / "new", older, lambda text: tell(f"warning: {text}"), tell
             )
-            if save_index is not None:
-                with atomic_folder(Path(save_index).expanduser().absolute()) as unfinished:
+            if kept is not None:
+                with atomic_folder(kept) as unfinished:
                     shutil.copytree(folder, unfinished, dirs_exist_ok=True)
         return matches.table()
 
     def match(
         self,
-        new: Listings,
-        paths: dict[str, Path],
+        catalogue: Catalogue,
         folder: Path,
         temp_dir: Path,
         older: Path | None = None,
         warn: Warn = log,
+        tell: Warn = log,
     ) -> CatalogueMatches:
         """Match new listings and write the index `folder`; `predict` is the short way.
 
         Parameters
         ----------
-        paths : name -> path of each picture that the listings name.
         temp_dir : a folder for images of the new listings.
+        older : an index that is extended.
         warn : called with one line per fault of the input that does not stop the work.
+        tell : called with one line per thing that was understood.
         """
-        update = begin_update(new, paths, folder, older, temp_dir, warn, self.retrievers)
-        pairs = self._candidates(update)
-        query, match = select_matches(pairs, self.rule, len(update.listings))
-        return CatalogueMatches(
-            update.listings,
-            update.new,
-            query,
-            match,
-            _scores(pairs, list(self.rule.thresholds), query, match),
-            float((update.image_row >= 0).mean()),
+        if older is not None:
+            check_index(older, self.model)
+        for line in catalogue.understood:
+            tell(line)
+        for line in catalogue.faults:
+            warn(line)
+        update = begin_update(
+            catalogue.listings, catalogue.pictures.files, folder, older, temp_dir, warn, self.retrievers
         )
+        usable, left_out = usable_pictures(update.listings, update.pictures)
+        for line in left_out:
+            tell(line)
+        given = update.listings.phash
+        distinct = distinct_listings(usable, (given != 0) & (usable.phash == given))
+        _tell_of_gallery(update, usable, distinct, warn, tell)
+        listings = distinct.taken(usable)
+        attributes = None if "titles" in self.decision["unavailable"] else AttributeTable(listings.title)
+        pairs = self._candidates(update, listings, distinct, attributes, tell)
+        seal_index(folder, self.model)
+        pictures = float((listings.image_row >= 0).mean()) >= 0.5
+        found = decide(pairs, self.rule, len(listings), attributes, pictures)
+        query, match, score = found.query, found.match, found.score
+        groups = distinct.groups(found.group)
+        if found.apart:
+            tell(
+                f"{counted(found.apart, 'pair')} of like titles name another amount, number, size, colour or "
+                f"pack, so they are no matches"
+            )
+        full = int((np.bincount(query, minlength=1) >= MAX_MATCHES - 1).sum())
+        query, match, score, cut = distinct.expanded(query, match, score)
+        if full or cut.any():
+            many = counted(max(full, int(cut.sum())), "listing")
+            tell(
+                f"{many} with {MAX_MATCHES - 1} matches or more: pairs may lack some of theirs (at most "
+                f"{MAX_LISTED} are listed), groups do not"
+            )
+        with_image = float((usable.image_row[update.new] >= 0).mean())
+        return CatalogueMatches(update.listings, update.new, query, match, score, groups, with_image)
 
-    def _candidates(self, update: IndexUpdate) -> CandidatePairs:
-        members = [add_member(update, retriever) for retriever in self.retrievers]
+    def _candidates(
+        self,
+        update: IndexUpdate,
+        listings: Listings,
+        distinct: Distinct,
+        attributes: AttributeTable | None,
+        tell: Warn,
+    ) -> CandidatePairs:
+        frequent, line = frequent_titles(listings)
+        if line is not None:
+            tell(line)
+        members = [self._member(update, each, listings, distinct, frequent) for each in self.retrievers]
         if self.settings.retriever is not None:
             return members[0].pairs
         if self.settings.fusion == "concat":
-            return self._concatenated(update, members)
-        titles = None if "titles" in self.decision["unavailable"] else update.listings.title
-        pairs = fused_candidates(self.settings, members, titles)
+            return self._concatenated(listings, members)
+        pairs = fused_candidates(self.settings, members, None if attributes is None else listings.title)
         if self._reranker is None:
             return pairs
-        features = PairFeatures(pairs, update.listings, titles is not None)
-        file = f"{self.settings.name}.parquet"
-        earlier = read_pairs(update.older / file) if update.older else None
-        reranked = self._reranker.rerank(features, np.isin(pairs.query, update.new), earlier)
-        write_pairs(update.folder / file, reranked)
-        return reranked
+        # As in training: of many listings the frequencies of their own words count alone.
+        corpus = self._corpus if len(self._corpus) > len(listings) else []
+        return self._reranker.rerank(
+            CatalogueFeatures(pairs, listings, attributes is not None, corpus, attributes)
+        )
 
-    def _concatenated(self, update: IndexUpdate, members: list[Member]) -> CandidatePairs:
+    def _member(
+        self,
+        update: IndexUpdate,
+        retriever: Retriever,
+        listings: Listings,
+        distinct: Distinct,
+        frequent: CandidatePairs,
+    ) -> Member:
+        """The candidates of all listings by one retriever."""
+        if retriever.name in self._left_out or not retriever.fitted:
+            gallery = Gallery(listings, update.folder, SPLIT)
+            return Member(retriever, gallery, no_pairs(retriever.name))
+        gallery = replace(gallery_of(update, retriever, listings, distinct), corpus=self._corpus)
+        pairs = retriever.candidates(gallery, np.arange(len(listings)))
+        if retriever.settings.reads == "titles" and len(frequent):
+            score = {retriever.name: frequent.scores["title"]}
+            pairs = concatenated([pairs, CandidatePairs(frequent.query, frequent.match, score)])
+        return Member(retriever, gallery, pairs)
+
+    def _concatenated(self, listings: Listings, members: list[Member]) -> CandidatePairs:
         parts = [member.gallery.embeddings.models for member in members if member.gallery.embeddings]
         if not parts:
             return no_pairs(self.settings.name)
         models = concatenated_embeddings(parts, self.settings.blending)
-        return keep_pairs(update, self.settings.name, embedding_pairs(models, update.new, self.settings.name))
+        return embedding_pairs(models, np.arange(len(listings)), self.settings.name)
 
 
-def catalogue_pictures(new: Listings, table: Path | None, folder: Path | str | None) -> dict[str, Path]:
-    """Name -> path of the pictures that listings name, in `folder` or next to the table.
-
-    Raises
-    ------
-    InputError : the folder does not exist, or a name leads out of it.
-    """
-    names = [name for name in new.image if name]
-    if not names:
-        return {}
-    place = Path(folder) if folder is not None else (table or Path()).absolute().parent
-    place = readable_folder(place, "the folder of the pictures")
-    return picture_paths(names, place, table.name if table else "the DataFrame")
+def model_hash(trained: TrainedExperiment[ShopeeExperiment]) -> str:
+    """Hash of the records of a trained experiment and its parents: settings, models and decision."""
+    records = {each.settings.name: record_hash(each.record) for each in (trained, *trained.parents())}
+    return short_hash(records)
 
 
-def _scores(pairs: CandidatePairs, used: list[str], query: Int32, match: Int32) -> Float32:
-    """(matches,) best score of each match among the experiments `used`."""
-    if not len(query):
-        return np.empty(0, dtype=np.float32)
-    key = (pairs.query.astype(np.int64) << 32) | pairs.match
-    place = np.searchsorted(key, (query.astype(np.int64) << 32) | match)
-    return np.nanmax(np.stack([pairs.scores[name][place] for name in used]), axis=0)
+def _tell_of_gallery(
+    update: IndexUpdate, usable: Listings, distinct: Distinct, warn: Warn, tell: Warn
+) -> None:
+    known = len(usable) - len(update.new)
+    if known:
+        tell(f"gallery: {counted(len(update.new), 'new listing')} and {known:,} of the index")
+    if distinct.repeated():
+        tell(
+            f"repetitions: {distinct.repeated():,} of {len(usable):,} listings have the title and picture of "
+            f"another one (or its title, both without a picture), and match it"
+        )
+    nothing = sum(not usable.title[row] and usable.image_row[row] < 0 for row in update.new.tolist())
+    if nothing:
+        warn(f"{counted(nothing, 'listing')} with neither a title nor a usable picture: nothing to match by")

@@ -6,13 +6,15 @@ from common.learn.arrays import Float64, Int32, Int64
 from common.learn.bootstrap import bootstrap_interval
 
 
-def row_f1(query: Int32, match: Int32, label_group: Int64) -> Float64:
-    """F1 = 2 |P and T| / (|P| + |T|) of each listing; a listing always counts among its own matches.
+def row_f1(query: Int32, match: Int32, label_group: Int64, itself: bool = True) -> Float64:
+    """F1 = 2 |P and T| / (|P| + |T|) of each listing. T, the true matches, always holds the listing itself.
 
     Parameters
     ----------
-    query, match : (pairs,) matches other than the listing itself, each pair once.
+    query, match : (pairs,) rows, each pair once.
     label_group : (n,) product of each listing of the gallery.
+    itself : whether each listing counts as listed under its own matches, besides the pairs. False: the pairs
+        are all that is listed, as in a file to be scored.
 
     Returns
     -------
@@ -21,8 +23,8 @@ def row_f1(query: Int32, match: Int32, label_group: Int64) -> Float64:
     rows = len(label_group)
     _, group, sizes = np.unique(label_group, return_inverse=True, return_counts=True)
     correct = group[query] == group[match]
-    predicted = 1 + np.bincount(query, minlength=rows)
-    right = 1 + np.bincount(query[correct], minlength=rows)
+    predicted = itself + np.bincount(query, minlength=rows)
+    right = itself + np.bincount(query[correct], minlength=rows)
     return 2 * right / (predicted + sizes[group])
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from common.base.atomic import atomic_write
 from common.base.errors import InputError
 from common.base.paths import display_path
-from common.files.submission_table import examples, id_faults, read_submission_table
+from common.files.submission_table import examples, id_faults, parse_integer, read_submission_table
 from common.learn.arrays import Int32, Int64
 from common.run.competition import Score
 from competitions.shopee_matching.data.availability import MAX_MATCHES
@@ -71,11 +71,13 @@ def submission_faults(submission: Path, data: Path) -> list[str]:
 
 
 def score_submission(submission: Path, truth: Path) -> Score:
-    """Mean row F1, with its 90 % bootstrap interval over products.
+    """Mean row F1 of the lists as the file holds them, with its 90 % bootstrap interval over products.
+
+    A row that does not list itself loses by it, as under the official metric.
 
     Raises
     ------
-    InputError : the two do not name the same listings, or one cannot be read.
+    InputError : the two do not name the same listings, a row names a listing twice, or one cannot be read.
     """
     ids, label_group = read_truth(truth)
     rows, faults = read_submission_table(submission, HEADER)
@@ -87,22 +89,27 @@ def score_submission(submission: Path, truth: Path) -> Score:
     place = {name: row for row, name in enumerate(ids)}
     pairs: list[tuple[int, int]] = []
     for name, text in rows:
-        matches = set(text.split()) - {name}
+        matches = text.split()
         unknown = [other for other in matches if other not in place]
         if unknown:
             raise InputError(
                 f"{display_path(submission)}: row {name} names {unknown[0]}, "
                 f"which {display_path(truth)} does not hold"
             )
+        if len(set(matches)) < len(matches):
+            raise InputError(
+                f"{display_path(submission)}: row {name} names a listing twice, which has no official score; "
+                f"`python -m competitions validate shopee_matching FILE --data DIR` lists all faults"
+            )
         pairs += [(place[name], place[other]) for other in matches]
     query, match = np.array(pairs, dtype=np.int32).reshape(-1, 2).T
-    f1 = row_f1(query, match, label_group)
+    f1 = row_f1(query, match, label_group, itself=False)
     low, high = group_interval(f1, label_group, INTERVAL_SEED)
     details = {
         "low": low,
         "high": high,
         "gallery_size": float(len(ids)),
-        "matches_per_listing": 1 + len(pairs) / len(ids),
+        "matches_per_listing": len(pairs) / len(ids),
     }
     return Score(float(f1.mean()), details)
 
@@ -110,13 +117,14 @@ def score_submission(submission: Path, truth: Path) -> Score:
 def read_truth(truth: Path) -> tuple[list[str], Int64]:
     """posting_id and label_group of the test split; InputError when the file is no such table."""
     rows, faults = read_submission_table(truth, TRUTH_HEADER)
+    ids = [row[0] for row in rows]
+    if len(set(ids)) < len(ids):
+        faults.append("a posting_id occurs more than once")
+    groups = [parse_integer(row[1]) for row in rows]
+    if any(group is None or abs(group) >= 2**63 for group in groups):
+        faults.append("a label_group is no whole number")
     if faults or not rows:
         raise InputError(
             f"{display_path(truth)}: {'; '.join(faults) or 'no rows'}; expected {','.join(TRUTH_HEADER)}"
         )
-    try:
-        return [row[0] for row in rows], np.array([int(row[1]) for row in rows], dtype=np.int64)
-    except ValueError:
-        raise InputError(
-            f"{display_path(truth)}: a label_group is no whole number; expected the columns {TRUTH_HEADER}"
-        ) from None
+    return ids, np.array(groups, dtype=np.int64)

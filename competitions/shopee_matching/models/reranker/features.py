@@ -1,4 +1,4 @@
-"""Features of candidate pairs: scores, ranks in both lists, shared neighbours, titles, hashes, quantities."""
+"""Features of candidate pairs: scores, ranks in both lists, shared neighbours, titles, hashes, attributes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,14 +6,15 @@ import numpy as np
 from scipy.sparse import csr_array
 from sklearn.feature_extraction.text import CountVectorizer
 
-from common.learn.arrays import Float32, Int32, Int64
+from common.learn.arrays import AnyArray, Float32, Int32, Int64
 from competitions.shopee_matching.candidates.pairs import CandidatePairs
 from competitions.shopee_matching.data.listings import Listings
-from competitions.shopee_matching.models.reranker.units import unit_agreement
+from competitions.shopee_matching.models.attributes.titles import DIMENSIONS, AttributeTable
 
 Column = tuple[str, np.ndarray]
 BLOCK_PAIRS = 200_000
 WORD = r"(?u)\b\w+\b"
+VARIANT_OF = ("colour", "variant", "letter size", "number size", "pack", "accessory")
 NUMBERS = r"(?u)\b\w*\d\w*\b"
 
 
@@ -26,10 +27,16 @@ class PairFeatures:
     listings : the gallery.
     with_titles : whether titles are available.
     corpus : titles outside the gallery that also count for word frequencies.
+    attributes : of the gallery's titles, where they have been read before.
     """
 
     def __init__(
-        self, pairs: CandidatePairs, listings: Listings, with_titles: bool, corpus: Sequence[str] = ()
+        self,
+        pairs: CandidatePairs,
+        listings: Listings,
+        with_titles: bool,
+        corpus: Sequence[str] = (),
+        attributes: AttributeTable | None = None,
     ) -> None:
         self.pairs, self.listings = pairs, listings
         rows = len(listings)
@@ -42,10 +49,14 @@ class PairFeatures:
         scores = {name: pairs.scores[name] for name in self.lists}
         self.neighbours = {"all": _neighbours(pairs, list(scores.values()), rows)}
         self.neighbours |= {name: _neighbours(pairs, [score], rows) for name, score in scores.items()}
-        self.titles = _TitleOverlap(listings.title, corpus) if with_titles else None
+        self.titles = _TitleOverlap(*map(self._spelled, (listings.title, corpus))) if with_titles else None
         _, same, counts = np.unique(listings.phash, return_inverse=True, return_counts=True)
         self.hash_count = counts[same]
-        self.agreement = unit_agreement(listings.title, pairs.query, pairs.match) if with_titles else None
+        self.attributes = (attributes or AttributeTable(listings.title)) if with_titles else None
+
+    def _spelled(self, titles: Sequence[str]) -> list[str]:
+        """The titles whose words are compared."""
+        return list(titles)
 
     def names(self) -> list[str]:
         """Names of the features, in the columns' order."""
@@ -77,9 +88,25 @@ class PairFeatures:
         yield "hash distance", np.bitwise_count(hashes[query] ^ hashes[match])
         yield "hash count of query", self.hash_count[query]
         yield "hash count of match", self.hash_count[match]
-        if self.titles is not None and self.agreement is not None:
-            yield "unit agreement", self.agreement[places]
+        if self.titles is not None and self.attributes is not None:
+            yield from _compared(self.attributes.table(query, match))
             yield from self.titles.features(query, match)
+
+
+def _compared(table: dict[str, AnyArray]) -> Iterator[Column]:
+    """Agreement (1, 0 or -1) of amounts, variants, model numbers; how many attributes agree, contradict."""
+    agreement = np.stack(list(table.values()))
+    yield "amounts", _overall(np.stack([table[name] for name in DIMENSIONS]))
+    yield "variant", _overall(np.stack([table[name] for name in VARIANT_OF]))
+    yield "model number", table["model"]
+    yield "numbered words", table["numbered"]
+    yield "attributes that agree", (agreement > 0).sum(axis=0)
+    yield "attributes that contradict", (agreement < 0).sum(axis=0)
+
+
+def _overall(agreement: AnyArray) -> AnyArray:
+    """-1 where any attribute contradicts, else 1 where any agrees."""
+    return np.where((agreement < 0).any(axis=0), -1, agreement.max(axis=0))
 
 
 class CandidateLists:

@@ -80,7 +80,18 @@ def probabilities(
     features: "PairFeatures | SecondStageFeatures",
     places: Int64 | None = None,
 ) -> Float32:
-    """Mean probability by several boosters that a pair is one product, of all pairs or those at `places`."""
+    """Mean probability by several boosters that a pair is one product, of all pairs or those at `places`.
+
+    Raises
+    ------
+    InputError : the boosters were trained with other features.
+    """
+    for booster in boosters:
+        if booster.num_feature() != len(names := features.names()):
+            raise InputError(
+                f"the reranker was trained with {booster.num_feature()} features, this version has "
+                f"{len(names)}: another version trained it; run 2_train_folds.py with --again"
+            )
     found = [
         np.mean([booster.predict(block) for booster in boosters], axis=0)
         for _, block in features.blocks(places)
