@@ -32,6 +32,7 @@ class DarkIsFlood:
     """Mean of VV over a square nearer to water than to land; wrong padding shows at borders of windows."""
 
     padding = 32
+    needs_scene = False
 
     def probability(self, layers: np.ndarray, scale: np.ndarray) -> np.ndarray:
         import cv2

@@ -1,5 +1,6 @@
 """`load(...).predict(...)`, and 3_infer.py --geotiff, which uses the same object."""
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from common.base.paths import WorkPaths
 from common.run.run_record import read_record
 from competitions.etci_flood import load
 from competitions.etci_flood.predict.predictor import FloodPredictor
+from competitions.etci_flood.sample.raster_simulation import RasterLook, simulate_raster
 from competitions.etci_flood.sample.scene_simulation import SimulatedScene, decibels_of, simulate_scene
 from tests.conftest import run_stage
 from tests.etci_flood.drawn_rasters import drawn_decibels, vrt, write
@@ -173,3 +175,50 @@ def test_wrong_flags_end_in_one_line(copied: Path, flags: list[str], words: str)
     done = run_stage("etci_flood", 3, "--work", copied, *flags)
     assert done.code == 2
     assert words in done.text
+
+
+SHARES_OF_WATER = (0.05, 0.3, 0.45, 0.6, 0.9)
+
+
+def agreement(first: np.ndarray, second: np.ndarray) -> float:
+    """IoU of two masks."""
+    return float(((first == 1) & (second == 1)).sum() / ((first == 1) | (second == 1)).sum())
+
+
+@pytest.mark.parametrize("share", SHARES_OF_WATER)
+def test_every_crop_is_mapped_as_the_whole_is(model: FloodPredictor, share: float) -> None:
+    """The share of water in a crop may be anything: levels depend on backscatter alone."""
+    rng = np.random.default_rng(round(100 * share))
+    raster = simulate_raster((460, 500), share, rng, RasterLook(wind=0.2))
+    whole = model.predict(raster.decibels)
+    assert agreement(whole, raster.water) > 0.7
+    for _ in range(3):
+        height, width = rng.integers(120, 320, 2)
+        top, left = rng.integers(0, 460 - height), rng.integers(0, 500 - width)
+        crop = np.s_[top : top + height, left : left + width]
+        of_whole = whole[crop]
+        if not 0.02 < (of_whole == 1).mean() < 0.98:
+            continue
+        assert agreement(model.predict(raster.decibels[:, *crop]), of_whole) >= 0.9, (share, crop)
+
+
+def test_rasters_full_of_water_and_full_of_land(model: FloodPredictor) -> None:
+    for share, expected in ((1.0, 1.0), (0.0, 0.0)):
+        look = RasterLook(wind=0.0, dark_soil=0.0)
+        raster = simulate_raster((200, 240), share, np.random.default_rng(5), look)
+        lines: list[str] = []
+        assert (model.predict(raster.decibels, tell=lines.append) == 1).mean() == pytest.approx(
+            expected, abs=0.03
+        )
+        assert ("all of it is water" in " ".join(lines)) == (share == 1)
+
+
+def test_a_model_without_anchors_is_refused_in_one_line(copied: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(copied, old)
+    record = WorkPaths(old).oof_record("champion")
+    content = json.loads(record.read_text())
+    del content["decision"]["backscatter_anchors"]
+    record.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"run 2_train_folds\.py --experiment champion again"):
+        load("champion", old)

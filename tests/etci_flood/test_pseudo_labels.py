@@ -8,6 +8,7 @@ from competitions.etci_flood.models.pseudo_labels import is_confident, pseudo_la
 
 class _DarkIsFlood:
     padding = 0
+    needs_scene = False
 
     def probability(self, layers: np.ndarray, scale: np.ndarray) -> np.ndarray:
         return (1 - layers[:, 0] / 255).astype(np.float32)

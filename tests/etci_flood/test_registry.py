@@ -48,6 +48,7 @@ class DarkOptions(Settings):
 
 class Dark:
     padding = 0
+    needs_scene = False
 
     def __init__(self, threshold):
         self.threshold = threshold

@@ -29,6 +29,8 @@ class FloodModel(Protocol):
 
     padding: int
     """Pixels around the mapped area that the model needs as context."""
+    needs_scene: bool
+    """Whether `scale` changes its maps, so that they depend on the rest of a scene."""
 
     def probability(self, layers: UInt8, scale: Float32) -> Float32:
         """Probability of flood at each pixel.

@@ -122,13 +122,14 @@ class NetworkModel:
         self.network = fuse_batchnorm(network).to(device)
         self.settings, self.device = settings, device
         self.padding = settings.prediction.context_padding
+        self.needs_scene = settings.normalisation == "scene"
         self.tiles_mapped = 0
         self.compiled: dict[tuple[int, ...], Callable[[Tensor], Tensor] | None] = {}
 
     @torch.inference_mode()
     def probability(self, layers: UInt8, scale: Float32) -> Float32:
         """(n, height, width) for (n, 3, height + 2 padding, width + 2 padding)."""
-        scene_scale = scale if self.settings.normalisation == "scene" else None
+        scene_scale = scale if self.needs_scene else None
         inputs = torch.from_numpy(input_channels(layers, self.settings.channels, scene_scale)).to(self.device)
         views = TTA_VIEWS[self.settings.prediction.tta]
         total = torch.zeros_like(inputs[:, 0])

@@ -56,7 +56,7 @@ class PixelModel:
 
     def __init__(self, booster: lightgbm.Booster) -> None:
         self.booster = booster
-        self.scene_medians = booster.num_feature() == len(feature_names(scene_medians=True))
+        self.needs_scene = booster.num_feature() == len(feature_names(scene_medians=True))
 
     @classmethod
     def load(cls, file: Path) -> "PixelModel":
@@ -74,7 +74,7 @@ class PixelModel:
         return np.stack([self._probability_of_tile(*tile) for tile in zip(layers, scale, strict=True)])
 
     def _probability_of_tile(self, layers: UInt8, scale: Float32) -> Float32:
-        features = pixel_features(layers, scale, self.scene_medians)
+        features = pixel_features(layers, scale, self.needs_scene)
         height, width, number = features.shape
         flat = self.booster.predict(
             features.reshape(-1, number),  # one row per pixel

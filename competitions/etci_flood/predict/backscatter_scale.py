@@ -80,6 +80,17 @@ class BackscatterScale:
         side = MAX_AVERAGED if ratio >= 2 else 1
         return replace(self, averaged=side)
 
+    def sentence(self) -> str:
+        """`VV -20 to -10 dB are levels 45 to 140, VH -26 to -17 dB 46 to 187; averaged over 3 x 3 pixels`."""
+        vv, vh = (
+            f"{db[0]:.0f} to {db[1]:.0f} dB {word}{levels[0]:.0f} to {levels[1]:.0f}"
+            for db, word, levels in zip(
+                ANCHOR_DECIBELS, ("are levels ", ""), zip(self.water, self.land, strict=True), strict=True
+            )
+        )
+        side = self.averaged
+        return f"VV {vv}, VH {vh}" + (f"; averaged over {side} x {side} pixels" if side > 1 else "")
+
     @property
     def levels_per_decibel(self) -> Float32:
         """(2,), of VV and VH."""

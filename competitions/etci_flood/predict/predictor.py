@@ -50,6 +50,12 @@ class Reading:
     """Values of the water mask that are water; 1 or 255 without it."""
 
 
+NEEDS_SCENE = (
+    "this model compares backscatter with statistics of its scene; those of a typical training scene are "
+    "taken, because a raster may be any part of a scene"
+)
+
+
 class FloodPredictor:
     """The models of all folds and the tuned threshold of one trained experiment.
 
@@ -185,8 +191,10 @@ class FloodPredictor:
         stretch = fit_stretch(source, reading.units, self.scale, reading.nodata, warn)
         first, *others = source.understood()
         tell(f"{first}; {stretch.values.sentence()}")
-        for line in others:
+        for line in [*others, stretch.scale.sentence()]:
             tell(line)
+        if any(model.needs_scene for _, model in self.models):
+            warn(NEEDS_SCENE)
         unknown = 0
         for window, probability, known in predict_windows(source, self.models, stretch):
             unknown += int((~known).sum())
