@@ -248,10 +248,10 @@ def _pillow_images(files: list[Path], boxes: Boxes) -> list[Float64]:
 
 
 def scales(folder: Path) -> list[Comparison]:
-    """Collages, enlarged and reduced photos and close-ups: counted in tiles, and whole at 640 px."""
+    """Collages, enlarged and reduced photos: counted in tiles, and whole at 640 px."""
     data = drawn_pictures(folder / "data")
     network = _trained(data, folder)
-    settings = FaceCountingExperiment(name="drawn", input=InputSettings(image_size=320, rect=True))
+    settings = FaceCountingExperiment(name="drawn", input=InputSettings(rect=True))
     decision = as_decision(DEFAULT_RULE, mean_count=0.0, views=1)
     model = FaceCounter([[Member(network, settings)]], settings, decision, "cpu")
     sets = _composed(data, folder / "photos")
@@ -307,14 +307,6 @@ def _composed(data: Path, folder: Path) -> dict[str, tuple[list[Path], int]]:
             sides = [round(value * factor) for value in pictures[name].size]
             scaled.append(saved(f"{factor:g}-{name}", pictures[name].resize((sides[0], sides[1]))))
         sets[f"12 photos at {factor:g} times their size"] = scaled, sum(len(boxes[n]) for n in names[:12])
-    close = []
-    for name in names[:8]:
-        largest = boxes[name].assign(side=lambda own: own["xmax"] - own["xmin"]).nlargest(1, "side").iloc[0]
-        left, top, right, lower = (int(largest[column]) for column in BOX_COLUMNS)
-        margin = (right - left) // 8
-        face = pictures[name].crop((left - margin, top - margin, right + margin, lower + margin))
-        close.append(saved(f"close-{name}", face.resize((1500, round(1500 * face.height / face.width)))))
-    sets["8 faces that fill the frame"] = close, 8
     return sets
 
 
