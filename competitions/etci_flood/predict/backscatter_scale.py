@@ -1,7 +1,7 @@
 """The fixed scale from decibels to the levels of the official images, the same for every raster.
 
-The official images hold backscatter stretched to 0..255 by a rule that was not published. Calm open water and
-land have known backscatter, so the levels of permanent water and of land in the training tiles
+The official images hold backscatter stretched to 0..255 by a rule that was not published. Open water and land
+have known backscatter, so the levels of permanent water and of land in the training tiles
 (`decision.anchors.fit_anchors`) fix a straight line from decibels to levels for each polarisation. Nothing
 else in a raster moves it, so a crop has the levels of the whole.
 """
@@ -18,8 +18,11 @@ from common.learn.arrays import Bools, Float32, Floats, Int64
 
 ANCHORS = "backscatter_anchors"
 """Entry of an experiment's decision."""
-ANCHOR_DECIBELS = np.array([[-20.0, -10.0], [-26.0, -17.0]], np.float32)
-"""(VV and VH, water and land): typical backscatter of calm open water and of land with vegetation, dB."""
+ANCHOR_DECIBELS = np.array([[-18.0, -10.0], [-24.75, -17.0]], np.float32)
+"""(VV and VH, water and land): typical backscatter of permanent water, some of it rough and little of it free
+of banks, and of land with vegetation, dB."""
+CALM_WATER = (-20.0, -26.0)
+"""Backscatter of calm open water in VV and VH, dB."""
 TILE_SPACING = 30.0
 """Pixel spacing of the official tiles, metres: their scenes have about 10,000 columns in 300 km."""
 DEFAULT_SPACING = 10.0
@@ -41,7 +44,7 @@ class BackscatterScale:
     """Levels of water and land, and how a raster is averaged before it is mapped."""
 
     water: tuple[float, float]
-    """Levels of VV and VH of calm open water in the training tiles."""
+    """Levels of VV and VH of permanent water in the training tiles."""
     land: tuple[float, float]
     """Levels of VV and VH of land in the training tiles."""
     scene: Float32
@@ -81,7 +84,7 @@ class BackscatterScale:
         return replace(self, averaged=side)
 
     def sentence(self) -> str:
-        """`VV -20 to -10 dB are levels 45 to 140, VH -26 to -17 dB 46 to 187; averaged over 3 x 3 pixels`."""
+        """`VV -18 to -10 dB are levels 45 to 140, VH -25 to -17 dB 46 to 187; averaged over 3 x 3 pixels`."""
         vv, vh = (
             f"{db[0]:.0f} to {db[1]:.0f} dB {word}{levels[0]:.0f} to {levels[1]:.0f}"
             for db, word, levels in zip(
@@ -160,9 +163,7 @@ class BackscatterSeen:
             return []
         land, typical = self.percentile(LAND_PERCENTILE), ANCHOR_DECIBELS[:, 1]
         found = []
-        for name, value, expected, water in zip(
-            ("VV", "VH"), land, typical, ANCHOR_DECIBELS[:, 0], strict=True
-        ):
+        for name, value, expected, water in zip(("VV", "VH"), land, typical, CALM_WATER, strict=True):
             if value > expected + LAND_TOLERANCE:
                 found.append(
                     f"{name} is {value:.0f} dB in its brighter parts, where the training tiles have about "
