@@ -187,7 +187,7 @@ def agreement(first: np.ndarray, second: np.ndarray) -> float:
 
 @pytest.mark.xfail(
     strict=False,
-    reason="a crop that begins within the water: the model of the small sample maps part of it as land (IoU 0.57)",
+    reason="a crop that begins in the water: the model of the small sample maps some of it as land",
 )
 @pytest.mark.parametrize("share", SHARES_OF_WATER)
 def test_every_crop_is_mapped_as_the_whole_is(model: FloodPredictor, share: float) -> None:
