@@ -9,7 +9,12 @@ from competitions.etci_flood.experiment import (
     PixelLgbmSettings,
     TrainingSettings,
 )
-from competitions.etci_flood.models.domain_randomisation import changed_domain, enlarged_tile, random_zoom
+from competitions.etci_flood.models.domain_randomisation import (
+    changed_domain,
+    cropped_tile,
+    enlarged_tile,
+    random_zoom,
+)
 from competitions.etci_flood.models.pixel_features import feature_names
 from competitions.etci_flood.models.pixel_gbdt import sample_pixels
 from competitions.etci_flood.models.training import FloodTiles, tile_augmentation
@@ -88,6 +93,18 @@ def test_an_enlarged_tile_keeps_its_labels_in_place(zoom: float) -> None:
     assert (layers.shape, labels.shape) == ((3, 384, 384), (256, 256))
     dark = layers[0, 64:-64, 64:-64] < 95
     assert (dark != (labels == 1)).mean() < 0.02
+
+
+def test_a_cropped_tile_is_mirrored_at_its_borders() -> None:
+    rng = np.random.default_rng(4)
+    flood = rng.integers(0, 2, (256, 256)).astype(np.uint8)
+    padded = np.pad(flood, 64)
+    for _ in range(10):
+        layers, labels = cropped_tile(np.stack([padded] * 3), flood, 64, 10_000, rng)
+        assert labels.size >= 10_000
+        assert layers.shape == (3, labels.shape[0] + 128, labels.shape[1] + 128)
+        assert np.array_equal(layers[1, 64:-64, 64:-64], labels)
+        assert np.array_equal(layers[0, 63], layers[0, 64])
 
 
 def test_half_of_the_changed_tiles_are_enlarged() -> None:

@@ -201,7 +201,7 @@ def test_every_crop_is_mapped_as_the_whole_is(model: FloodPredictor, share: floa
         top, left = rng.integers(0, 460 - height), rng.integers(0, 500 - width)
         crop = np.s_[top : top + height, left : left + width]
         of_whole = whole[crop]
-        if not 0.02 < (of_whole == 1).mean() < 0.98:
+        if not 0.05 < raster.water[crop].mean() < 0.95:
             continue
         assert agreement(model.predict(raster.decibels[:, *crop]), of_whole) >= 0.9, (share, crop)
 

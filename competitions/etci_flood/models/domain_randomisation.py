@@ -6,6 +6,8 @@ spacing (structures of another size), and often come without a map of permanent 
 trained on all of these rests on none of them (Tobin et al. 2017).
 """
 
+import math
+
 import cv2
 import numpy as np
 
@@ -20,6 +22,9 @@ OWN_FRACTION = 0.4
 """Fraction of an offset or gain that VV and VH do not share."""
 ZOOMED_FRACTION = 0.5
 """Fraction of the changed tiles that are enlarged, where the settings have a zoom."""
+CROPPED_FRACTION = 0.5
+"""Fraction of the changed tiles of which only a part is seen, mirrored at its borders as rasters are."""
+SMALLEST_CROP = 64
 WINDY_FRACTION = 0.5
 """Fraction of the changed tiles with wind, where the settings have wind."""
 WIND_IN_VH = 0.5
@@ -126,3 +131,27 @@ def enlarged_tile(
     labels = np.asarray(flood[top : top + small, left : left + small])
     enlarged = cv2.resize(labels, (side, side), interpolation=cv2.INTER_NEAREST)
     return np.stack(part).astype(np.uint8), enlarged.astype(np.uint8)
+
+
+def cropped_tile(
+    layers: UInt8, flood: UInt8, padding: int, pixels: int, rng: np.random.Generator
+) -> tuple[UInt8, UInt8]:
+    """A random part of a tile as a raster of its own: what is around it is mirrored, not known.
+
+    Parameters
+    ----------
+    layers : (3, side + 2 padding, side + 2 padding): VV, VH, permanent water.
+    flood : (side, side) labels.
+    pixels : how many the part has at least.
+
+    Returns
+    -------
+    (3, height + 2 padding, width + 2 padding) layers, and (height, width) labels.
+    """
+    side = len(flood)
+    smallest = min(max(SMALLEST_CROP, math.isqrt(pixels) + 1), side)
+    height, width = rng.integers(smallest, side + 1, 2)
+    top, left = rng.integers(0, side - height + 1), rng.integers(0, side - width + 1)
+    part = layers[:, padding + top : padding + top + height, padding + left : padding + left + width]
+    around = ((0, 0), (padding, padding), (padding, padding))
+    return np.pad(part, around, mode="symmetric"), flood[top : top + height, left : left + width]

@@ -17,7 +17,13 @@ from competitions.etci_flood.data.neighbours import PaddedTiles
 from competitions.etci_flood.data.tiles import TileArrays
 from competitions.etci_flood.experiment import DomainSettings, FloodExperiment, PixelLgbmSettings
 from competitions.etci_flood.models.base import FittedFold, ModelKind, equal_weights, predict_tiles, seed_fold
-from competitions.etci_flood.models.domain_randomisation import changed_domain, enlarged_tile, random_zoom
+from competitions.etci_flood.models.domain_randomisation import (
+    CROPPED_FRACTION,
+    changed_domain,
+    cropped_tile,
+    enlarged_tile,
+    random_zoom,
+)
 from competitions.etci_flood.models.pixel_features import PADDING, feature_names, pixel_features
 from competitions.etci_flood.models.registry import MODEL_KINDS
 
@@ -142,7 +148,7 @@ def sample_pixels(
                 continue
             seen, labels = layers, arrays.flood[row]
             if copy:
-                seen, labels = _changed_tile(layers, labels, domain, generator)
+                seen, labels = _changed_tile(layers, labels, domain, number, generator)
             of_tile = pixel_features(seen, scale[place], settings.scene_medians)
             of_tile = of_tile.reshape(-1, of_tile.shape[-1])  # (256 x 256, features)
             chosen = generator.choice(len(of_tile), number, replace=False)
@@ -153,13 +159,15 @@ def sample_pixels(
 
 
 def _changed_tile(
-    layers: UInt8, flood: UInt8, domain: DomainSettings, generator: np.random.Generator
+    layers: UInt8, flood: UInt8, domain: DomainSettings, pixels: int, generator: np.random.Generator
 ) -> tuple[UInt8, UInt8]:
-    """A padded tile with its labels (256, 256), enlarged at times, with another radiometry."""
+    """A padded tile with its labels, enlarged or cropped at times, with another radiometry."""
     zoom = random_zoom(domain, generator)
     if zoom > 1:
         layers, flood = enlarged_tile(layers, flood, PADDING, zoom, generator)
-    wet = (layers[2] > 0) | np.pad(flood > 0, PADDING)
+    if generator.random() < CROPPED_FRACTION:
+        layers, flood = cropped_tile(layers, flood, PADDING, pixels, generator)
+    wet = (layers[2] > 0) | np.pad(flood > 0, PADDING, mode="symmetric")
     return changed_domain(layers, wet, domain, generator), flood
 
 
