@@ -56,6 +56,17 @@ def run_python(*arguments: str | Path, timeout: float = 600) -> Finished:
     return Finished(done.returncode, done.stdout + done.stderr, cpu_seconds)
 
 
+def outcome(call: Callable[[], object], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Exit code and printed text of a command that is called in this process."""
+    try:
+        call()
+        code = 0
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    printed = capsys.readouterr()
+    return code, printed.out + printed.err
+
+
 def run_stage(slug: str, number: int, *flags: str | Path, timeout: float = 600) -> Finished:
     """Run stage `number` of a competition by its path."""
     (script,) = (ROOT / "competitions" / slug).glob(f"{number}_*.py")

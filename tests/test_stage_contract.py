@@ -21,7 +21,7 @@ from common.run.run_record import hash_path, read_record
 from common.run.stage import Stage
 from common.run.trained import trained_experiment
 from tests import toy_competition as toy
-from tests.conftest import written_files
+from tests.conftest import outcome, written_files
 
 TOML = """
 [defaults]
@@ -59,15 +59,12 @@ def command(folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
             "infer": (toy.infer, None),
             "make_submission": (toy.make_submission, None),
         }
-        try:
-            Stage(competition, stage, "Doc of the stage.").run(
+        return outcome(
+            lambda: Stage(competition, stage, "Doc of the stage.").run(
                 *methods[stage], argv=["--work", str(folder / "work" / "toy"), *argv]
-            )
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+            ),
+            capsys,
+        )
 
     return call
 
@@ -409,13 +406,9 @@ def own_command(folder: Path, command: Command, capsys: pytest.CaptureFixture[st
     def call(*argv: str, needs_training: bool = True) -> tuple[int, str]:
         own = toy.own_data_flags(needs_training)
         stage = Stage(toy.competition(folder / "code"), "infer", "Doc.", own_data=own)
-        try:
-            stage.run(toy.infer, argv=["--work", str(folder / "work" / "toy"), *argv])
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        return outcome(
+            lambda: stage.run(toy.infer, argv=["--work", str(folder / "work" / "toy"), *argv]), capsys
+        )
 
     return call
 

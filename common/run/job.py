@@ -36,7 +36,26 @@ class Result:
 
 
 @dataclass
-class Job(Generic[AnyExperiment]):
+class Notes:
+    """What a unit of work has to say of its input; the stage prints it and keeps it in the run.json."""
+
+    warnings: list[str] = field(default_factory=list, kw_only=True)
+    understood_lines: list[str] = field(default_factory=list, kw_only=True)
+
+    def warn(self, message: str) -> None:
+        """Note a fault of the input that does not stop the work; it is counted, recorded and reported."""
+        self.warnings.append(message)
+
+    def understood(self, line: str) -> None:
+        """Note how the input was read: bands, units, columns, sizes, files left out by number.
+
+        A wrong reading can be seen by these lines.
+        """
+        self.understood_lines.append(line)
+
+
+@dataclass
+class Job(Notes, Generic[AnyExperiment]):
     """One unit of a stage's work, as its method sees it."""
 
     competition: Competition[AnyExperiment]
@@ -55,11 +74,6 @@ class Job(Generic[AnyExperiment]):
     upstream: dict[str, RunRecord]
     """Records of earlier stages: `processed`, `oof`, `test`, `fold0`, `<parent>/oof`, `<parent>/test`."""
     fold: int = -1
-    warnings: list[str] = field(default_factory=list)
-
-    def warn(self, message: str) -> None:
-        """Note a fault of the input that does not stop the work; it is counted, recorded and reported."""
-        self.warnings.append(message)
 
     def limit_losses(self, lost: int, total: int, what: str) -> None:
         """InputError when more than `MAX_LOST_SHARE` of the official `what` cannot be used.

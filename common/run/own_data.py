@@ -14,14 +14,14 @@ from common.base.paths import WorkPaths
 from common.run.competition import Competition
 from common.run.experiments import AnyExperiment
 from common.run.flags import AddFlags
-from common.run.job import Result
+from common.run.job import Notes, Result
 from common.run.run_record import short_hash
 
 HASH_LENGTH = 8
 
 
 @dataclass
-class OwnDataJob(Generic[AnyExperiment]):
+class OwnDataJob(Notes, Generic[AnyExperiment]):
     """One prediction of own data, as the competition's function sees it."""
 
     competition: Competition[AnyExperiment]
@@ -35,19 +35,6 @@ class OwnDataJob(Generic[AnyExperiment]):
     stage_args: argparse.Namespace
     resume_dir: Path
     """Folder for unfinished work: it outlives a kill, and goes when the unit is done or changed."""
-    warnings: list[str] = field(default_factory=list)
-    understood_lines: list[str] = field(default_factory=list)
-
-    def understood(self, line: str) -> None:
-        """Note how the input was read: bands, units, columns, sizes, files left out by number.
-
-        The lines are part of the answer and of the run.json, so that a wrong reading can be seen.
-        """
-        self.understood_lines.append(line)
-
-    def warn(self, message: str) -> None:
-        """Note a fault of the input that does not stop the work; it is counted, recorded and reported."""
-        self.warnings.append(message)
 
     def output(self, suffix: str) -> Path:
         """`<work>/<experiment>/<name><suffix>`; the run.json has the same stem."""

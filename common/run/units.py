@@ -15,7 +15,7 @@ from common.base.paths import WorkPaths, check_utf8, default_work, display_path,
 from common.run.competition import Competition
 from common.run.experiments import Experiment, Profile
 from common.run.flags import StageArgs, StageFlags
-from common.run.job import SCRIPTS, Job, Method, Result, StageName
+from common.run.job import SCRIPTS, Job, Method, Notes, Result, StageName
 from common.run.overrides import Overrides, run_name
 from common.run.own_data import OwnData, OwnDataJob
 from common.run.resume import Stopwatch, file_lock, prepare_resume_dir, remove_empty_resume_dir
@@ -109,7 +109,9 @@ class StageRun:
         inputs_hash = short_hash(["own_data", decisive, seed, hashes])
         title = f"{self._title(settings)} {asked.name}"
         if self._is_done(record_path, inputs_hash, profile, title):
-            self._log_own_data(read_record(record_path), record_path)
+            record = read_record(record_path)
+            _log_understood(record)
+            self._log_outputs(record, record_path)
             return
         unit = self._resume_dir(record_path, inputs_hash, title, keep_record=True)
         with unit as (resume_dir, resumed, stopwatch):
@@ -127,18 +129,15 @@ class StageRun:
             result = asked.predict(job)
             source = asked.source or next(iter(asked.files.values()))
             about = _About("own_data", settings, profile, None, seed, source)
-            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
-            record = record.model_copy(update={"understood": job.understood_lines})
+            record = _record_of(self, about, result, job, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
             self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
         _log_result(title, record, job.warnings, record_path)
-        self._log_own_data(record, record_path)
+        self._log_outputs(record, record_path)
 
-    def _log_own_data(self, record: RunRecord, record_path: Path) -> None:
-        """Say how the input was read and where the result is."""
-        for line in record.understood:
-            log(f"  understood: {line}")
+    def _log_outputs(self, record: RunRecord, record_path: Path) -> None:
+        """Say where the result is."""
         for output in record.outputs[:MAX_OUTPUTS_LOGGED]:
             log(f"  written: {display_path(self.paths.work / output.path)}")
         more = len(record.outputs) - MAX_OUTPUTS_LOGGED
@@ -199,7 +198,7 @@ class StageRun:
             result = method(job)
             stage: RecordStage = self.stage if method is self.method else "out_of_fold"
             about = _About(stage, job.settings, job.profile, fold, job.seed, job.data)
-            record = _record_of(self, about, result, job.warnings, hashes, inputs_hash, stopwatch.seconds)
+            record = _record_of(self, about, result, job, hashes, inputs_hash, stopwatch.seconds)
             write_record(record_path, record)
             self.made.add(record_path)
             shutil.rmtree(resume_dir, ignore_errors=True)
@@ -311,7 +310,7 @@ def _record_of(
     run: StageRun,
     about: _About,
     result: Result,
-    warnings: list[str],
+    notes: Notes,
     hashes: dict[str, str],
     inputs_hash: str,
     seconds: float,
@@ -331,8 +330,9 @@ def _record_of(
         metrics=result.metrics,
         decision=result.decision,
         history=result.history,
-        warnings=warnings[:MAX_WARNINGS_LISTED],
-        warnings_count=len(warnings),
+        warnings=notes.warnings[:MAX_WARNINGS_LISTED],
+        warnings_count=len(notes.warnings),
+        understood=notes.understood_lines,
         device=_device_used(),
         hardware=hardware(),
         git_commit=git_commit(),
@@ -352,6 +352,12 @@ def _log_result(title: str, record: RunRecord, warnings: list[str], record_path:
     if len(warnings) > MAX_WARNINGS_LOGGED:
         more = len(warnings) - MAX_WARNINGS_LOGGED
         log(f"  warning: {more} more, listed in {display_path(record_path)}")
+    _log_understood(record)
+
+
+def _log_understood(record: RunRecord) -> None:
+    for line in record.understood:
+        log(f"  understood: {line}")
 
 
 def _device_used() -> str:

@@ -52,7 +52,8 @@ def preprocess(job: BitTraderJob) -> Result:
     for name, file, array in (("x", train, train_x), ("y", future, train_y), ("test x", test, test_x)):
         samples, minutes, _ = np.load(array, mmap_mode="r").shape
         coins = len(np.unique(file.coin_index))
-        log(f"  {name}: {display_path(file.path)}, {samples:,} samples of {minutes:,} minutes, {coins} coins")
+        where = display_path(file.path)
+        job.understood(f"{name}: {where}, {samples:,} samples of {minutes:,} minutes, {coins} coins")
         for repair in file.repairs:
             job.warn(repair)
     _check_samples(job.data, train, future, test)

@@ -31,7 +31,7 @@ def preprocess(job: Job[FloodExperiment]) -> Result:
     labelled, predicted = ([str(tile.key) for tile in part] for part in (found.labelled, found.predicted))
     job.separate_splits(labelled, predicted, "tiles")
     tiles, arrays = write_tile_arrays(
-        job.processed, found.labelled, found.predicted, job.warn, job.limit_losses
+        job.processed, found.labelled, found.predicted, job.warn, job.understood, job.limit_losses
     )
 
     usable = tiles[tiles["labelled"] & tiles["readable"]]

@@ -39,10 +39,10 @@ def save(path: Path, values: np.ndarray, mode: str | None = None) -> None:
 
 
 def arrays_of(data: Path, out: Path) -> tuple[Any, list[str]]:
-    """The processed arrays and what was warned of."""
+    """The processed arrays, and what was warned of or understood."""
     found = find_tiles(data)
     warned: list[str] = []
-    table, _ = write_tile_arrays(out, found.labelled, found.predicted, warned.append)
+    table, _ = write_tile_arrays(out, found.labelled, found.predicted, warned.append, warned.append)
     table.to_parquet(out / "tiles.parquet")
     return open_tile_arrays(out), warned
 
@@ -61,7 +61,7 @@ def test_flood_is_learned_from_masks_of_two_values(tmp_path: Path, value: int, d
     for label in labels_of(data):
         save(label, half_flooded(value, dtype))
     arrays, warned = arrays_of(data, tmp_path / "out")
-    told = ["understood: flood_label: the images hold 0 and 1 (6 tiles with 1), read as 0 and 255"]
+    told = ["flood_label: the images hold 0 and 1 (6 tiles with 1), read as 0 and 255"]
     assert warned == (told if value == 1 else [])
     assert np.array_equal(arrays.flood, np.broadcast_to(half_flooded(1), arrays.flood.shape))
 
@@ -150,7 +150,7 @@ def test_16_bit_images_are_read_as_16_bit(tmp_path: Path, highest: int, bits: in
         values = np.repeat(ramp[..., None], 3, axis=2) if colour else ramp
         file.write_bytes(imagecodecs.png_encode(values))
     arrays, warned = arrays_of(data, tmp_path / "out")
-    told = [f"understood: 16-bit images, 0..{2**bits - 1} read as 0..255"]
+    told = [f"16-bit images, 0..{2**bits - 1} read as 0..255"]
     assert warned == (told if bits > 8 else [])
     full = 255 if bits == 8 else 2**bits - 1
     expected = np.rint(ramp * (255 / full)).astype(np.uint8)
@@ -185,7 +185,7 @@ def test_tiles_of_another_size_are_read_where_all_agree(tmp_path: Path, side: in
     data = write_competition(tmp_path / "data")
     resized(data, side)
     arrays, warned = arrays_of(data, tmp_path / "out")
-    assert warned == [f"understood: tiles of {side} x {side} pixels"]
+    assert warned == [f"tiles of {side} x {side} pixels"]
     assert arrays.vv.shape == (9, side, side)
     assert arrays.side == side
     padded = PaddedTiles(arrays).layers_of(0, 64)

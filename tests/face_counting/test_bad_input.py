@@ -10,7 +10,7 @@ import pytest
 
 from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
-from tests.conftest import written_files
+from tests.conftest import outcome, written_files
 
 Command = Callable[..., tuple[int, str]]
 
@@ -24,13 +24,7 @@ def stage(
     def call(script: str, *flags: str, data: Path = data) -> tuple[int, str]:
         argv = [script, "--data", str(data), "--work", str(tmp_path / "work"), "--profile", "sample", *flags]
         monkeypatch.setattr(sys, "argv", argv)
-        try:
-            runpy.run_path(str(COMPETITION.folder / script), run_name="__main__")
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        return outcome(lambda: runpy.run_path(str(COMPETITION.folder / script), run_name="__main__"), capsys)
 
     return call
 

@@ -16,7 +16,6 @@ from common.files.weights import save_weights
 from common.learn.arrays import Float64
 from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
-from competitions.face_counting.models.base import Detect
 from competitions.face_counting.predict.counts_file import GrowingCounts
 from competitions.face_counting.predict.photos import (
     MAX_NAME_BYTES,
@@ -26,28 +25,22 @@ from competitions.face_counting.predict.photos import (
     photo_name,
     photo_path,
 )
-from competitions.face_counting.predict.predictor import FaceCounter, Member
+from competitions.face_counting.predict.predictor import FaceCounter
+from tests.conftest import outcome
+from tests.face_counting.stub_counter import Stub
 
 Infer = Callable[..., tuple[int, str]]
 
 
-class Shades(FaceCounter):
+class Shades(Stub):
     """Counts the mean grey value of a photo in place of its faces, so that a wrong reading shows."""
 
     def __init__(self) -> None:
+        super().__init__(self._shades)
         self.seen: list[str] = []
         self.origin = "a stub"
 
-    @property
-    def tile_side(self) -> int:
-        return 640
-
-    def _detect_functions(self, pictures: int) -> dict[Member, Detect]:
-        return {}
-
-    def _count_batch(
-        self, photos: list[Photo], tiles: bool, detect: dict[Member, Detect]
-    ) -> list[tuple[float, Float64]]:
+    def _shades(self, photos: list[Photo]) -> list[tuple[float, Float64]]:
         self.seen += [photo.name for photo in photos]
         return [(float(photo.pixels.mean()), np.array([[1.0, 1.0, 9.0, 9.0]])) for photo in photos]
 
@@ -70,13 +63,9 @@ def infer(
         counter.seen.clear()
         argv = ["3_infer.py", "--images", folder, "--weights", tmp_path / "weights.safetensors"]
         monkeypatch.setattr(sys, "argv", [*map(str, argv), "--work", str(work), *map(str, flags)])
-        try:
-            runpy.run_path(str(COMPETITION.folder / "3_infer.py"), run_name="__main__")
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        return outcome(
+            lambda: runpy.run_path(str(COMPETITION.folder / "3_infer.py"), run_name="__main__"), capsys
+        )
 
     return call
 

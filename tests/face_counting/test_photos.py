@@ -19,16 +19,14 @@ from common.learn.seeding import seed_everything
 from common.run.run_record import read_record
 from competitions.face_counting.competition import COMPETITION
 from competitions.face_counting.experiment import DetectorSettings
-from competitions.face_counting.models.base import Detect
 from competitions.face_counting.models.factory import build_detector
 from competitions.face_counting.predict import photos as photos_module
 from competitions.face_counting.predict.photos import BATCH, Photo, find_photos, save_drawing
-from competitions.face_counting.predict.predictor import FaceCounter, Member
-from tests.conftest import run_stage, written_files
+from tests.conftest import outcome, run_stage, written_files
+from tests.face_counting.stub_counter import Stub
 
 Command = Callable[..., tuple[int, str]]
 Trained = Callable[[str], WorkPaths]
-Count = Callable[[list[Photo]], list[tuple[float, Float64]]]
 
 
 @pytest.fixture
@@ -53,25 +51,6 @@ def photos(tmp_path: Path) -> Path:
     (folder / "broken.jpg").write_bytes((folder / "plain.jpg").read_bytes()[:200])
     (folder / "empty.png").write_bytes(b"")
     return folder
-
-
-class Stub(FaceCounter):
-    """Calls a function in place of networks."""
-
-    def __init__(self, function: Count) -> None:
-        self.function = function
-
-    @property
-    def tile_side(self) -> int:
-        return 640
-
-    def _detect_functions(self, pictures: int) -> dict[Member, Detect]:
-        return {}
-
-    def _count_batch(
-        self, photos: list[Photo], tiles: bool, detect: dict[Member, Detect]
-    ) -> list[tuple[float, Float64]]:
-        return self.function(photos)
 
 
 def _one_box_each(photos: list[Photo]) -> list[tuple[float, Float64]]:
@@ -167,13 +146,9 @@ def infer(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     def call(*flags: str | Path) -> tuple[int, str]:
         argv = ["3_infer.py", "--work", str(tmp_path / "work"), "--device", "cpu", *map(str, flags)]
         monkeypatch.setattr(sys, "argv", argv)
-        try:
-            runpy.run_path(str(COMPETITION.folder / "3_infer.py"), run_name="__main__")
-            code = 0
-        except SystemExit as stop:
-            code = int(stop.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out + printed.err
+        return outcome(
+            lambda: runpy.run_path(str(COMPETITION.folder / "3_infer.py"), run_name="__main__"), capsys
+        )
 
     return call
 

@@ -16,7 +16,7 @@ import pandas as pd
 from PIL import Image
 
 from common.base.atomic import atomic_array
-from common.base.console import progress
+from common.base.console import log, progress
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.pictures import UnreadablePictureError, read_rgb
@@ -103,6 +103,7 @@ def write_tile_arrays(
     labelled: Sequence[Tile],
     predicted: Sequence[Tile],
     warn: Callable[[str], None],
+    understood: Callable[[str], None] = log,
     limit_losses: Callable[[int, int, str], None] = lambda *_: None,
 ) -> tuple[pd.DataFrame, list[Path]]:
     """Read all images into memory-mapped arrays, in bounded memory.
@@ -122,7 +123,7 @@ def write_tile_arrays(
     tiles = [*labelled, *predicted]
     form, labels = find_format(tiles), _Labels()
     if form.sentence():
-        warn(f"understood: {form.sentence()}")
+        understood(form.sentence())
     with ExitStack() as stack:
         arrays = {
             name: stack.enter_context(
@@ -156,7 +157,7 @@ def write_tile_arrays(
                 if len(filled) % TILES_BETWEEN_RELEASES == 0:
                     _release(arrays.values())
         for line in labels.check():
-            warn(f"understood: {line}")
+            understood(line)
         faults = [each.wrong for each in filled]
         for wrong in faults:
             for message in wrong:

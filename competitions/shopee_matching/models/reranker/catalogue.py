@@ -12,6 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ from competitions.shopee_matching.models.attributes.perturbed import (
     sibling_code,
     with_code,
 )
-from competitions.shopee_matching.models.attributes.titles import AttributeTable, canonical_title, code_rarity
+from competitions.shopee_matching.models.attributes.titles import canonical_title, code_rarity
 from competitions.shopee_matching.models.reranker.features import Column, PairFeatures
 from competitions.shopee_matching.models.reranker.gbdt import probabilities, symmetrised
 
@@ -72,16 +73,10 @@ FALLS = ("rank for", "gap to best", "hash distance", "words: rarest only", "numb
 class CatalogueFeatures(PairFeatures):
     """Features of pairs that mean the same in catalogues of any size: each attribute by itself."""
 
-    def __init__(
-        self,
-        pairs: CandidatePairs,
-        listings: Listings,
-        with_titles: bool,
-        corpus: Sequence[str] = (),
-        attributes: AttributeTable | None = None,
-    ) -> None:
-        super().__init__(pairs, listings, with_titles, corpus, attributes)
-        self.rarity = code_rarity([*listings.title, *corpus]) if with_titles else {}
+    @cached_property
+    def rarity(self) -> dict[str, float]:
+        """Model number -> how rare it is among the titles."""
+        return code_rarity([*self.listings.title, *self.corpus])
 
     def _spelled(self, titles: Sequence[str]) -> list[str]:
         return [canonical_title(title) for title in titles]

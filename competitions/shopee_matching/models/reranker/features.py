@@ -38,7 +38,7 @@ class PairFeatures:
         corpus: Sequence[str] = (),
         attributes: AttributeTable | None = None,
     ) -> None:
-        self.pairs, self.listings = pairs, listings
+        self.pairs, self.listings, self.corpus = pairs, listings, corpus
         rows = len(listings)
         self.details = [name for name in pairs.scores if "/" in name]
         self.lists = {
