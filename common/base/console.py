@@ -19,6 +19,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def counted(number: float, what: str, plural: str = "") -> str:
+    """`1 row`, `1,200 rows`; `plural` for words that take no plain s."""
+    return f"{number:,.0f} {what if number == 1 else plural or f'{what}s'}"
+
+
 def log(message: str, error: bool = False) -> None:
     """Print one line at once, to standard output or standard error; line breaks within it are escaped."""
     stream = sys.stderr if error else sys.stdout

@@ -6,6 +6,8 @@ from collections.abc import Callable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from common.base.console import counted
+
 MAX_SUFFIXES_NAMED = 4
 MADE_BY_SYSTEMS = frozenset(
     {"@eadir", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found", "system volume information"}
@@ -40,10 +42,8 @@ class FolderListing:
                 for suffix, n in self.other_endings.most_common(MAX_SUFFIXES_NAMED)
             ]
             more = ", ..." if len(self.other_endings) > MAX_SUFFIXES_NAMED else ""
-            parts.append(f"{count} {_files(count)} of other kinds ({', '.join(named)}{more})")
-        parts += [
-            f"{n} {reason if n == 1 else PLURALS.get(reason, reason)}" for reason, n in self.left_out.items()
-        ]
+            parts.append(f"{counted(count, 'file')} of other kinds ({', '.join(named)}{more})")
+        parts += [counted(n, reason, PLURALS.get(reason, reason)) for reason, n in self.left_out.items()]
         return f"left out: {', '.join(parts)}" if parts else ""
 
 
@@ -94,7 +94,3 @@ def list_files(
                 listing.files.append(path)
     listing.files.sort()
     return listing
-
-
-def _files(count: int) -> str:
-    return "file" if count == 1 else "files"

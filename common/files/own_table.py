@@ -15,6 +15,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from common.base.console import counted
 from common.base.errors import InputError
 from common.base.paths import display_path
 
@@ -132,11 +133,7 @@ def own_table_of(frame: "pd.DataFrame", where: str = "the DataFrame") -> OwnTabl
         for cells, gaps in zip(frame.itertuples(index=False, name=None), missing, strict=True)
     ]
     columns = [str(column).strip() for column in frame.columns]
-    return OwnTable(where, columns, rows, list(range(len(rows))), _count(rows))
-
-
-def _count(rows: list[list[str]]) -> str:
-    return f"{len(rows):,} row" + ("" if len(rows) == 1 else "s")
+    return OwnTable(where, columns, rows, list(range(len(rows))), counted(len(rows), "row"))
 
 
 def _plain(name: str) -> str:
@@ -254,7 +251,7 @@ def _table(
         columns, rows, lines = [cell.strip() for cell in rows[0]], rows[1:], lines[1:]
         if not rows:
             raise InputError(f"{where}: holds a header and no row")
-    return OwnTable(where, columns, rows, lines, f"{understood}, {_count(rows)}")
+    return OwnTable(where, columns, rows, lines, f"{understood}, {counted(len(rows), 'row')}")
 
 
 # ---- archives, spreadsheets, parquet
@@ -337,7 +334,8 @@ def _of_parquet(where: str, path: Path) -> OwnTable:
     left_out = (
         f", columns left out because they hold no text or number: {', '.join(nested)}" if nested else ""
     )
-    return OwnTable(where, columns, rows, list(range(len(rows))), f"parquet, {_count(rows)}{left_out}")
+    understood = f"parquet, {counted(len(rows), 'row')}{left_out}"
+    return OwnTable(where, columns, rows, list(range(len(rows))), understood)
 
 
 def _parquet_text(column: "pa.ChunkedArray") -> list[str] | None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from common.base.console import counted
 from common.base.errors import InputError
 from common.learn.arrays import Bools, Float32, Float64, Int64
 from competitions.bit_trader.data.bar_files import FIELDS, FUTURE_MINUTES, PAST_MINUTES
@@ -122,8 +123,7 @@ def _sentence(lengths: list[int], every: int, purchase: Int64, now: int | None, 
         text += f" in each of {len(lengths)} stretches"
     short = len(cuts) - len(lengths)
     if short:
-        word = "stretch" if short == 1 else "stretches"
-        text += f"; {short} {word} of under {PAST_MINUTES:,} minutes without any"
+        text += f"; {counted(short, 'stretch', 'stretches')} of under {PAST_MINUTES:,} minutes without any"
     text += f"; the last one ends at {clock(purchase[-1])}"
     if now is None:
         return text

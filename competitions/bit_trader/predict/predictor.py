@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.base.console import log
+from common.base.console import counted, log
 from common.base.errors import InputError
 from common.files.tables import write_table
 from common.run.job import Result
@@ -90,22 +90,16 @@ class KlinePrediction:
         """What one account over all windows ends with, and the purchases that it has no money for."""
         known, count, equity = int(self.cut.known.sum()), self.figures["skipped"], self.figures.get("equity")
         skipped = (
-            f"; {count:,.0f} {purchases(count)} of all windows skipped while its money is invested"
+            f"; {counted(count, 'purchase')} of all windows skipped while its money is invested"
             if count
             else ""
         )
         if equity is None:
             return f"no window is followed by 120 minutes, so no outcome is known{skipped}"
         return (
-            f"one account over the {known:,} {'window' if known == 1 else 'windows'} with a known outcome: "
-            f"10,000 become {equity:,.2f} by {self.figures['trades']:,.0f} "
-            f"{purchases(self.figures['trades'])}{skipped}"
+            f"one account over the {counted(known, 'window')} with a known outcome: 10,000 become "
+            f"{equity:,.2f} by {counted(self.figures['trades'], 'purchase')}{skipped}"
         )
-
-
-def purchases(count: float) -> str:
-    """Singular or plural."""
-    return "purchase" if count == 1 else "purchases"
 
 
 class BitTraderPredictor:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from common.base.console import log, progress
+from common.base.console import counted, log, progress
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.tables import write_table
@@ -306,27 +306,24 @@ def understood_lines(
     """How photos of these widths and heights are read."""
     known = [size for size in sizes if min(size)]
     largest = max(known, key=lambda size: size[0] * size[1], default=(0, 0))
-    text = _number(len(found.files))
+    text = counted(len(found.files), "photo")
     if known:
         text += f" of up to {largest[0]} x {largest[1]} px"
     yield text + (f"; {found.left_out}" if found.left_out else "")
     large = [plan_pyramid(*size, tile) for size in known if max(size) > tile]
+    larger = f"{counted(len(large), 'photo')} larger than {tile} px"
     if large and tiles:
         most = max(plan.tiles for plan in large)
         yield (
-            f"{_number(len(large))} larger than {tile} px: seen whole and in up to {most} tiles at their own "
+            f"{larger}: seen whole and in up to {most} tiles at their own "
             f"scale, faces from about {MIN_FACE} px on"
         )
     elif large:
         scale = min(plan.levels[plan.base].scale for plan in large)
         yield (
-            f"{_number(len(large))} larger than {tile} px: seen whole at {tile} px (--tiles off), in the "
+            f"{larger}: seen whole at {tile} px (--tiles off), in the "
             f"largest one faces from about {round(MIN_FACE / scale)} px on"
         )
-
-
-def _number(photos: int) -> str:
-    return "1 photo" if photos == 1 else f"{photos} photos"
 
 
 def predict_own_photos(job: OwnDataJob[FaceCountingExperiment]) -> Result:

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from common.base.console import counted
 from common.base.errors import InputError
 from common.base.paths import readable_folder
 from common.files.own_table import OwnTable, own_table_of, read_own_table
 from common.learn.arrays import UInt64
 from competitions.shopee_matching.data.listings import Listings, decode_title
 from competitions.shopee_matching.predict.image_cells import ImageCells, find_pictures
-from competitions.shopee_matching.predict.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd

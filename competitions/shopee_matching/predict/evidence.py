@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from common.base.console import counted
 from common.learn.arrays import AnyArray, Bools, Float32, Int32, Int64, UInt64
 from competitions.shopee_matching.candidates.pairs import CandidatePairs, sorted_pairs
 from competitions.shopee_matching.data.availability import MAX_MATCHES
 from competitions.shopee_matching.data.listings import Listings
-from competitions.shopee_matching.predict.wording import counted
 
 PLACEHOLDER = re.compile(
     r"(no|without|tanpa|tidak[-_ ]?ada|belum[-_ ]?ada)[-_ ]?(image|img|photo|picture|pic|foto|gambar)"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from competitions.shopee_matching.predict.wording import counted
+from common.base.console import counted
 
 ADDRESS = re.compile(r"([a-z][a-z0-9+.-]{1,9}:)?//|data:|www\.", re.IGNORECASE)
 LISTED = re.compile(r"[\[\]{}|\n]|\.\w{2,5}\s*[,;]\s*\S")

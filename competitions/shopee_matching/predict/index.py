@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from common.base.atomic import atomic_array, write_text
+from common.base.console import counted
 from common.base.errors import InputError
 from common.base.paths import display_path
 from common.files.tables import write_table
@@ -38,7 +39,6 @@ from competitions.shopee_matching.data.listings import Listings, load_listings, 
 from competitions.shopee_matching.data.pictures import StoredPictures, store_pictures
 from competitions.shopee_matching.predict.catalogue import no_common_ids
 from competitions.shopee_matching.predict.evidence import Distinct, PictureFacts, taken
-from competitions.shopee_matching.predict.wording import counted
 
 SPLIT = "gallery"
 """Prefix of an index's arrays, where those of a split are called train and test."""

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from common.base.atomic import atomic_folder
-from common.base.console import log
+from common.base.console import counted, log
 from common.base.paths import readable_folder
 from common.learn.arrays import Float32, Int32, Int64
 from common.run.run_record import record_hash, short_hash
@@ -49,7 +49,6 @@ from competitions.shopee_matching.predict.index import (
     seal_index,
     writable_index,
 )
-from competitions.shopee_matching.predict.wording import counted
 
 
 @dataclass(frozen=True)
